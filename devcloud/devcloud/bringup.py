@@ -1,0 +1,177 @@
+"""Bringing a devcloud up: everything that is not yet so is made so, side by side where it can."""
+
+import threading
+from functools import partial
+
+from devcloud import waiting
+from devcloud.catalogue import lift_limits, make_catalogue
+from devcloud.configuration import write_configuration
+from devcloud.databases import (
+    make_database_files,
+    make_databases,
+    make_schema,
+    query,
+    schemas,
+)
+from devcloud.errors import DevcloudError
+from devcloud.packages import install_system_packages, make_virtualenv, needs_rebuild
+from devcloud.ports import is_held, refusal
+from devcloud.progress import Say
+from devcloud.services import Service, all_services, compute_service, environment
+from devcloud.settings import Settings, remember
+from devcloud.steps import GivenUp, Step, run_steps
+
+START_LIMIT = 120
+"""Seconds a service may take until it answers."""
+
+
+class ServiceFailed(DevcloudError):
+    """A service ended, or did not answer in time; the message shows the end of its log."""
+
+    def __init__(self, service: Service, settings: Settings, what: str) -> None:
+        process = service.process(settings)
+        super().__init__(
+            f"{service.name} {what}; the end of {process.log_file}:\n{process.last_words()}"
+        )
+
+
+def bring_up(settings: Settings, say: Say) -> int:
+    """Start whatever does not run; answers how many services were started."""
+    dead = [service for service in all_services(settings) if not service.process(settings).pid()]
+    refuse_held_ports(settings, dead)
+    _refuse_to_replace_running_packages(settings, dead)
+    remember(settings)
+    settings.log.mkdir(exist_ok=True)
+    install_system_packages(settings, say)
+    make_virtualenv(settings, say)
+    write_configuration(settings)
+    Bringup(settings, say, dead).run()
+    return len(dead)
+
+
+def refuse_held_ports(settings: Settings, services: list[Service]) -> None:
+    """Refuse, all at once, the ports that something else holds."""
+    refusals = [
+        refusal(name, settings.ports[name], service.name)
+        for service in services
+        for name in service.ports
+        if is_held(settings.ports[name]) and not service.process(settings).members()
+    ]
+    if refusals:
+        raise DevcloudError("\n".join(refusals))
+
+
+def _refuse_to_replace_running_packages(settings: Settings, dead: list[Service]) -> None:
+    from_virtualenv = {service.name for service in all_services(settings) if not service.is_base}
+    if from_virtualenv - {service.name for service in dead} and needs_rebuild(settings):
+        raise DevcloudError(
+            "the packages of this devcloud are out of date, and it is running: devcloud/down first"
+        )
+
+
+class Bringup:
+    """One attempt to have all services run and ready."""
+
+    def __init__(self, settings: Settings, say: Say, dead: list[Service]) -> None:
+        self._settings, self._say = settings, say
+        self._dead = {service.name for service in dead}
+        self._given_up = threading.Event()
+        self._reports: dict[str, str] = {}
+
+    def run(self) -> None:
+        settings = self._settings
+        hosts = tuple(compute_service(host) for host in settings.compute_hosts)
+        steps = [
+            Step("database files", partial(make_database_files, settings)),
+            Step("databases", partial(make_databases, settings), after=("mariadb",)),
+            Step("catalogue", partial(make_catalogue, settings), after=("keystone",)),
+            *self._schema_steps(),
+            Step("reports", self._note_reports, after=("nova schema",)),
+            *(self._service_step(service) for service in all_services(settings)),
+            Step("computes", self._wait_for_computes, after=hosts),
+            Step(
+                "limits",
+                partial(lift_limits, settings),
+                after=("catalogue", "nova-api", "neutron-api", "cinder-api"),
+            ),
+        ]
+        run_steps(steps, self._given_up)
+
+    def _schema_steps(self) -> list[Step]:
+        return [
+            Step(
+                f"{schema.name} schema",
+                partial(make_schema, self._settings, schema),
+                after=("databases",),
+            )
+            for schema in schemas(self._settings)
+        ]
+
+    def _service_step(self, service: Service) -> Step:
+        is_compute = service.name.startswith(compute_service(""))
+        after = (*service.after, "reports") if is_compute else service.after
+        return Step(service.name, partial(self._have_running, service), after)
+
+    def _have_running(self, service: Service) -> None:
+        process = service.process(self._settings)
+        if not process.pid():
+            process.start(service.command, environment(self._settings))
+        self._wait_until_ready(service)
+        if service.port and service.name in self._dead:
+            self._say(f"{service.name} is up on port {self._settings.ports[service.port]}")
+
+    def _wait_until_ready(self, service: Service) -> None:
+        if not service.port:
+            return
+        port = self._settings.ports[service.port]
+        check = waiting.answers if service.is_http else waiting.accepts
+        self._wait(service, partial(check, port), "does not answer")
+
+    def _wait(self, service: Service, is_so, otherwise: str) -> None:
+        """Wait, as long as the service is alive and nothing else has failed."""
+
+        def is_so_or_hopeless() -> bool:
+            if is_so():
+                return True
+            if not service.process(self._settings).pid():
+                raise ServiceFailed(service, self._settings, "has ended")
+            if self._given_up.is_set():
+                raise GivenUp
+            return False
+
+        try:
+            waiting.until(is_so_or_hopeless, START_LIMIT)
+        except waiting.TimedOut as error:
+            raise ServiceFailed(service, self._settings, f"{otherwise} ({error})") from error
+
+    def _note_reports(self) -> None:
+        """How often each compute has reported so far: one that is started must report anew."""
+        if any(compute_service(host) in self._dead for host in self._settings.compute_hosts):
+            self._reports = compute_reports(self._settings)
+
+    def _wait_for_computes(self) -> None:
+        services = {service.name: service for service in all_services(self._settings)}
+        started = [
+            host for host in self._settings.compute_hosts if compute_service(host) in self._dead
+        ]
+
+        def has_reported(host: str) -> bool:
+            reports = compute_reports(self._settings)
+            return host in reports and reports[host] != self._reports.get(host)
+
+        for host in started:
+            self._wait(
+                services[compute_service(host)], partial(has_reported, host), "does not report"
+            )
+        if started:
+            self._say(f"{', '.join(started)} report to nova")
+
+
+def compute_reports(settings: Settings) -> dict[str, str]:
+    """Host -> how often it has reported, of those whose hypervisor nova knows."""
+    rows = query(
+        settings,
+        "SELECT s.host, s.report_count FROM nova.services s JOIN nova.compute_nodes n"
+        " ON n.host = s.host AND n.deleted = 0 WHERE s.deleted = 0 AND s.binary = 'nova-compute'",
+    )
+    return dict(rows)

@@ -1,0 +1,72 @@
+"""What `devcloud/up` and `devcloud/down` do with their command lines."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from devcloud.bringup import bring_up
+from devcloud.errors import DevcloudError
+from devcloud.lock import exclusive
+from devcloud.progress import clock
+from devcloud.settings import chosen, remembered, state_folder
+from devcloud.shutdown import take_down, wipe
+
+STATE_HELP = "The state folder is $DEVCLOUD_STATE, or .devcloud in the repository."
+
+
+def told(main: Callable[[], int]) -> Callable[[], int]:
+    """Errors meant for the user are printed as a sentence, and make exit code 1."""
+
+    def run() -> int:
+        try:
+            return main()
+        except DevcloudError as error:
+            print(error, file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted; the same command goes on from here", file=sys.stderr)
+            return 130
+
+    return run
+
+
+@told
+def up() -> int:
+    """Start whatever does not run."""
+    _parser(
+        "devcloud/up",
+        "Bring up a whole OpenStack on 127.0.0.1, installing what is missing. "
+        "What already runs is left alone.",
+    ).parse_args()
+    say = clock()
+    with exclusive(state_folder(), "command", "devcloud/up"):
+        settings = chosen()
+        started = bring_up(settings, say)
+        say(f"{started} services started" if started else "all services run already")
+    print(f"export OS_CLIENT_CONFIG_FILE={settings.clouds_yaml} OS_CLOUD=devcloud")
+    return 0
+
+
+@told
+def down() -> int:
+    """Stop whatever runs."""
+    parser = _parser("devcloud/down", "Stop a devcloud, by the pids it has recorded.")
+    parser.add_argument(
+        "--wipe", action="store_true", help="also delete all its state, but not the virtualenv"
+    )
+    arguments = parser.parse_args()
+    say = clock()
+    settings = remembered()
+    if settings is None:
+        print(f"no devcloud in {state_folder()}")
+        return 0
+    with exclusive(settings.state, "command", "devcloud/down"):
+        say(f"{take_down(settings)} services stopped")
+        if arguments.wipe:
+            wipe(settings)
+            say(f"state deleted, {settings.venv} kept")
+    return 0
+
+
+def _parser(name: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(name, description=description, epilog=STATE_HELP)

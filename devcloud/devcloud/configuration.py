@@ -1,0 +1,123 @@
+"""Configuration files: the templates in ``devcloud/etc``, filled in with this devcloud's settings."""
+
+import base64
+import os
+import shutil
+from pathlib import Path
+from string import Template
+
+from devcloud.settings import HERE, Settings, private_file
+
+TEMPLATES = HERE / "etc"
+
+FILES = {
+    "mariadb.cnf": None,
+    "rabbitmq.conf": None,
+    "rabbitmq-plugins": None,
+    "keystone/keystone.conf": None,
+    "placement/placement.conf": "placement",
+    "glance/glance-api.conf": "glance",
+    "nova/nova.conf": "nova",
+    "nova/nova-db.conf": None,
+    "neutron/neutron.conf": "neutron",
+    "neutron/ml2_conf.ini": None,
+    "cinder/cinder.conf": "cinder",
+}
+"""Each file with the service user it logs in as, if any."""
+
+SHIPPED = (
+    "glance/glance-api-paste.ini",
+    "nova/api-paste.ini",
+    "neutron/api-paste.ini",
+    "cinder/api-paste.ini",
+    "cinder/resource_filters.json",
+)
+"""Files taken as they come with the packages, from the virtualenv's etc."""
+
+FOLDERS = (
+    "lock",
+    "rabbitmq",
+    "nova",
+    "neutron",
+    "cinder",
+    "glance/images",
+    "glance/staging",
+    "glance/tasks",
+    "done",
+    "openstack_ops",
+)
+
+
+def write_configuration(settings: Settings) -> None:
+    """Write every configuration file; those that already read so are left alone."""
+    make_folders(settings)
+    values = _values(settings)
+    for name, user in FILES.items():
+        _render(TEMPLATES / name, settings.etc / name, values | _snippets(values, user))
+    for host in settings.compute_hosts:
+        target = settings.etc / "nova" / f"{host}.conf"
+        _render(TEMPLATES / "nova/compute.conf", target, values | {"host": host})
+    for name in SHIPPED:
+        shutil.copyfile(settings.venv / "etc" / name, settings.etc / name)
+    for name in ("clouds.yaml", "openstack_ops.yaml"):
+        _render(TEMPLATES / name, settings.state / name, values)
+    for keys in ("fernet-keys", "credential-keys"):
+        _make_keys(settings.var / "keystone" / keys)
+
+
+def make_folders(settings: Settings) -> None:
+    """The folders of a devcloud, closed to other users."""
+    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    hosts = [f"nova/{host}" for host in settings.compute_hosts]
+    for folder in (
+        settings.run,
+        settings.log,
+        *(settings.etc / name for name in {Path(name).parent for name in FILES}),
+        *(settings.var / name for name in (*FOLDERS, *hosts)),
+    ):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _values(settings: Settings) -> dict[str, object]:
+    passwords = {f"{name}_password": value for name, value in settings.passwords.items()}
+    ports = {f"{name}_port": port for name, port in settings.ports.items()}
+    urls = {f"{name}_url": settings.url(name) for name in settings.ports}
+    at = "@127.0.0.1:"
+    return {
+        **passwords,
+        **ports,
+        **urls,
+        "etc": settings.etc,
+        "run": settings.run,
+        "var": settings.var,
+        "sockets": settings.sockets,
+        "host_vcpus": settings.host_vcpus,
+        "host_memory_gib": settings.host_memory_gib,
+        "host_disk_gib": settings.host_disk_gib,
+        "database_url": "mysql+pymysql://devcloud:"
+        f"{settings.passwords['database']}{at}{settings.ports['mariadb']}",
+        "transport_url": "rabbit://devcloud:"
+        f"{settings.passwords['rabbitmq']}{at}{settings.ports['rabbitmq']}/",
+    }
+
+
+def _snippets(values: dict[str, object], user: str | None) -> dict[str, str]:
+    """The sections that many files share, for one service user."""
+    filled = values | {"service_user": user}
+    return {
+        name: Template((TEMPLATES / f"shared/{name}.conf").read_text()).substitute(filled)
+        for name in ("authtoken", "login", "messaging")
+    }
+
+
+def _render(template: Path, target: Path, values: dict[str, object]) -> None:
+    private_file(target, Template(template.read_text()).substitute(values))
+
+
+def _make_keys(folder: Path) -> None:
+    """A Keystone key repository as its own set-up makes it: 0 is the staged key, 1 the primary."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("0", "1"):
+        if not (folder / name).exists():
+            private_file(folder / name, base64.urlsafe_b64encode(os.urandom(32)).decode())

@@ -1,0 +1,237 @@
+"""The services of a devcloud, as data: what runs, in which order, on which port."""
+
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+
+from devcloud.processes import Process
+from devcloud.settings import Settings
+
+RABBITMQ_SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+"""The script itself: /usr/sbin/rabbitmq-server insists on the system's own user."""
+
+SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One background process: `after` names the services and steps it needs first."""
+
+    name: str
+    command: tuple[str, ...]
+    port: str | None = None
+    is_http: bool = False
+    after: tuple[str, ...] = ()
+    grace: float = 15
+    is_base: bool = False
+    more_ports: tuple[str, ...] = ()
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return (self.port, *self.more_ports) if self.port else self.more_ports
+
+    def process(self, settings: Settings) -> Process:
+        return Process(self.name, settings.run, settings.log)
+
+
+def all_services(settings: Settings) -> list[Service]:
+    """Every service there is, each after those it needs."""
+    return [*base_services(settings), *control_services(settings), *compute_services(settings)]
+
+
+def base_services(settings: Settings) -> list[Service]:
+    """Database, message queue and cache: first to start, last to stop."""
+    etc, port = settings.etc, {name: str(number) for name, number in settings.ports.items()}
+    user = _user_name()
+    return [
+        Service(
+            "mariadb",
+            ("mariadbd", f"--defaults-file={etc}/mariadb.cnf", f"--user={user}"),
+            port="mariadb",
+            after=("database files",),
+            grace=30,
+            is_base=True,
+        ),
+        Service(
+            "memcached",
+            ("memcached", "-l", "127.0.0.1", "-p", port["memcached"], "-U", "0", "-u", user)
+            + ("-m", "64", "-c", "4096"),
+            port="memcached",
+            is_base=True,
+        ),
+        Service(
+            "epmd",
+            ("epmd", "-address", "127.0.0.1", "-port", port["epmd"]),
+            port="epmd",
+            is_base=True,
+        ),
+        Service(
+            "rabbitmq",
+            (RABBITMQ_SERVER,),
+            port="rabbitmq",
+            more_ports=("rabbitmq_dist",),
+            after=("epmd",),
+            grace=30,
+            is_base=True,
+        ),
+    ]
+
+
+def control_services(settings: Settings) -> list[Service]:
+    """The APIs and what works behind them."""
+    etc = settings.etc
+    nova = _config(etc / "nova/nova.conf", etc / "nova/nova-db.conf")
+    neutron = _config(etc / "neutron/neutron.conf", etc / "neutron/ml2_conf.ini")
+    cinder = _config(etc / "cinder/cinder.conf")
+    identity, broker = ("catalogue",), ("rabbitmq",)
+    return [
+        _api(settings, "keystone", "keystone.wsgi.api", ("keystone schema", "memcached")),
+        _api(settings, "placement", "placement.wsgi.api", ("placement schema", "keystone")),
+        Service("nova-conductor", ("nova-conductor", *nova), after=("nova schema", *broker)),
+        _api(
+            settings,
+            "nova",
+            "nova.wsgi.osapi_compute",
+            ("nova schema", "keystone", *broker),
+            threads=8,
+        ),
+        _api(
+            settings,
+            "neutron",
+            "neutron.wsgi.api",
+            ("neutron schema", "keystone", *broker),
+            threads=8,
+        ),
+        Service(
+            "nova-scheduler",
+            ("nova-scheduler", *nova),
+            after=("nova schema", *identity, *broker),
+        ),
+        Service("neutron-rpc", ("neutron-rpc-server", *neutron), after=("neutron schema", *broker)),
+        Service(
+            "neutron-periodic",
+            ("neutron-periodic-workers", *neutron),
+            after=("neutron schema", *broker),
+        ),
+        _api(
+            settings,
+            "glance",
+            "glance.wsgi.api",
+            ("glance schema", "keystone"),
+            options=(
+                "--http-chunked-input",
+                "--http-raw-body",
+                "--wsgi-env-behavior",
+                "holy",
+            ),
+        ),
+        _api(
+            settings,
+            "cinder",
+            "cinder.wsgi.api",
+            ("cinder schema", "keystone", *broker),
+            options=("--pyargv", f"--config-file={etc}/cinder/cinder.conf"),
+        ),
+        Service(
+            "cinder-scheduler", ("cinder-scheduler", *cinder), after=("cinder schema", *broker)
+        ),
+        Service("cinder-volume", ("cinder-volume", *cinder), after=("cinder schema", *broker)),
+    ]
+
+
+def compute_services(settings: Settings) -> list[Service]:
+    """One nova-compute a host, and one process that pretends to be all Neutron agents."""
+    etc = settings.etc
+    computes = [
+        Service(
+            compute_service(host),
+            (
+                "devcloud-nova-compute",
+                *_config(etc / "nova/nova.conf", etc / f"nova/{host}.conf"),
+            ),
+            after=("placement", "catalogue", "nova-conductor"),
+            grace=20,
+        )
+        for host in settings.compute_hosts
+    ]
+    agents = Service(
+        "neutron-agents",
+        (
+            "devcloud-neutron-agents",
+            *_config(etc / "neutron/neutron.conf", etc / "neutron/ml2_conf.ini"),
+        ),
+        after=("neutron-rpc",),
+    )
+    return [*computes, agents]
+
+
+def compute_service(host: str) -> str:
+    """The name of the service that is nova-compute on a host."""
+    return f"nova-compute-{host}"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What every service finds in its environment: nothing of the caller's but the language."""
+    etc, run, var = settings.etc, settings.run, settings.var
+    port = settings.ports
+    kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TZ") if name in os.environ}
+    return {
+        **kept,
+        "PATH": os.pathsep.join((f"{settings.venv}/bin", *SYSTEM_FOLDERS)),
+        "HOME": f"{var}/rabbitmq",  # where Erlang keeps its cookie
+        "DEVCLOUD_STATE": str(settings.state),
+        "DEVCLOUD_COMPUTE_HOSTS": " ".join(settings.compute_hosts),
+        "DEVCLOUD_NETWORK_HOSTS": " ".join(settings.network_hosts),
+        "DEVCLOUD_AGENTS_DEAD": f"{var}/agents-dead",
+        "OS_KEYSTONE_CONFIG_DIR": f"{etc}/keystone",
+        "OS_PLACEMENT_CONFIG_DIR": f"{etc}/placement",
+        "OS_GLANCE_CONFIG_DIR": f"{etc}/glance",
+        "OS_NOVA_CONFIG_DIR": f"{etc}/nova",
+        "OS_NOVA_CONFIG_FILES": "api-paste.ini;nova.conf;nova-db.conf",
+        "OS_NEUTRON_CONFIG_DIR": f"{etc}/neutron",
+        "OS_NEUTRON_CONFIG_FILES": "neutron.conf;ml2_conf.ini",
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(port["epmd"]),
+        "RABBITMQ_NODENAME": "devcloud@localhost",
+        "RABBITMQ_BASE": f"{var}/rabbitmq",
+        "RABBITMQ_MNESIA_BASE": f"{var}/rabbitmq/mnesia",
+        "RABBITMQ_LOG_BASE": str(settings.log),
+        "RABBITMQ_CONFIG_FILE": f"{etc}/rabbitmq.conf",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": f"{etc}/rabbitmq-plugins",
+        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+        "RABBITMQ_DIST_PORT": str(port["rabbitmq_dist"]),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_PID_FILE": f"{run}/rabbitmq-beam.pid",
+    }
+
+
+def _api(
+    settings: Settings,
+    name: str,
+    module: str,
+    after: tuple[str, ...],
+    threads: int = 4,
+    options: tuple[str, ...] = (),
+) -> Service:
+    """An API under uwsgi: one process, a few threads."""
+    command = (
+        *("uwsgi", "--http-socket", f"127.0.0.1:{settings.ports[name]}"),
+        *("--module", f"{module}:application", "--virtualenv", str(settings.venv)),
+        *("--master", "--lazy-apps", "--need-app", "--no-orphans", "--die-on-term"),
+        *("--processes", "1", "--threads", str(threads), "--enable-threads"),
+        *("--buffer-size", "65535", "--so-keepalive", "--listen", "100"),
+        *("--add-header", "Connection: close", "--disable-logging"),
+        *("--procname-prefix", f"devcloud-{name} "),
+        *options,
+    )
+    service = name if name in ("keystone", "placement") else f"{name}-api"
+    return Service(service, command, port=name, is_http=True, after=after)
+
+
+def _config(*files: Path) -> tuple[str, ...]:
+    return tuple(f"--config-file={file}" for file in files)
+
+
+def _user_name() -> str:
+    return pwd.getpwuid(os.getuid()).pw_name

@@ -1,0 +1,1 @@
+"""What a devcloud runs inside the processes of Nova and Neutron."""

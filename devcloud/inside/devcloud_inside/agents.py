@@ -1,0 +1,135 @@
+"""Pretended Neutron agents: their heartbeats, and the floating IPs' status.
+
+An Open vSwitch agent on every compute host; L3, DHCP and metadata agents on every network host.
+Hosts named in the file $DEVCLOUD_AGENTS_DEAD, one a line, send no heartbeat. Of an agent's real
+work one thing shows in the API, and is done here: a floating IP is ACTIVE while it is associated.
+"""
+
+import os
+import sys
+import time
+
+HEARTBEAT = 10
+PAUSE = 2
+
+BRIDGES = {
+    "bridge_mappings": {"physnet1": "br-ex"},
+    "tunnel_types": ["vxlan"],
+    "tunneling_ip": "127.0.0.1",
+    "integration_bridge": "br-int",
+}
+ROUTERS = {
+    "agent_mode": "legacy",
+    "handle_internal_only_routers": True,
+    "interface_driver": "openvswitch",
+    "log_agent_heartbeats": False,
+}
+ON_COMPUTE_HOSTS = (("Open vSwitch agent", "neutron-openvswitch-agent", "N/A", BRIDGES),)
+ON_NETWORK_HOSTS = (
+    ("L3 agent", "neutron-l3-agent", "l3_agent", ROUTERS),
+    (
+        "DHCP agent",
+        "neutron-dhcp-agent",
+        "dhcp_agent",
+        {"dhcp_driver": "neutron.agent.linux.dhcp.Dnsmasq"},
+    ),
+    ("Metadata agent", "neutron-metadata-agent", "N/A", {}),
+)
+
+
+def main():
+    """devcloud-neutron-agents --config-file=neutron.conf --config-file=ml2_conf.ini"""
+    from neutron.agent import rpc
+    from neutron.agent.l3 import agent as l3
+    from neutron.common import config
+    from neutron.conf.agent import common as agent_options
+    from neutron_lib import context
+    from neutron_lib.agent import topics
+    from oslo_config import cfg
+
+    config.register_common_config_options()
+    agent_options.register_agent_state_opts_helper(cfg.CONF)
+    config.init(sys.argv[1:])
+    config.setup_logging()
+    admin = context.get_admin_context_without_session()
+    computes = os.environ["DEVCLOUD_COMPUTE_HOSTS"].split()
+    networks = os.environ["DEVCLOUD_NETWORK_HOSTS"].split()
+    heart = Heart(admin, rpc.PluginReportStateAPI(topics.REPORTS), _agents(computes, networks))
+    addresses = [
+        FloatingIps(admin, host, l3.L3PluginApi(topics.L3PLUGIN, host)) for host in networks
+    ]
+    while True:
+        dead = _dead_hosts()
+        for work in (heart, *addresses):
+            try:
+                work.turn(dead)
+            except Exception as error:  # a broker or server that is away comes back
+                print(f"{type(work).__name__}: {type(error).__name__}: {error}", flush=True)
+        time.sleep(PAUSE)
+
+
+class Heart:
+    """Reports the state of every agent that is not dead."""
+
+    def __init__(self, context, reports, agents):
+        self._context, self._reports, self._agents = context, reports, agents
+        self._greeted = set()
+        self._last = 0.0
+
+    def turn(self, dead):
+        if time.monotonic() - self._last < HEARTBEAT and self._greeted:
+            return
+        for agent in self._agents:
+            if agent["host"] not in dead:
+                self._beat(agent)
+        self._last = time.monotonic()
+
+    def _beat(self, agent):
+        name = agent["binary"], agent["host"]
+        first = name not in self._greeted
+        self._reports.report_state(self._context, dict(agent, start_flag=first), use_call=first)
+        self._greeted.add(name)
+
+
+class FloatingIps:
+    """Keeps the status of the floating IPs on one network host's routers."""
+
+    def __init__(self, context, host, server):
+        self._context, self._host, self._server = context, host, server
+        self._told = {}
+
+    def turn(self, dead):
+        if self._host in dead:
+            return
+        for router in self._server.get_routers(self._context):
+            status = {
+                address["id"]: "ACTIVE" if address.get("fixed_ip_address") else "DOWN"
+                for address in router.get("_floatingips", [])
+            }
+            if status and status != self._told.get(router["id"]):
+                self._server.update_floatingip_statuses(self._context, router["id"], status)
+            self._told[router["id"]] = status
+
+
+def _agents(computes, networks):
+    return [
+        {
+            "agent_type": kind,
+            "binary": binary,
+            "host": host,
+            "topic": topic,
+            "configurations": configuration,
+            "availability_zone": "nova",
+        }
+        for hosts, agents in ((computes, ON_COMPUTE_HOSTS), (networks, ON_NETWORK_HOSTS))
+        for host in hosts
+        for kind, binary, topic, configuration in agents
+    ]
+
+
+def _dead_hosts():
+    try:
+        with open(os.environ["DEVCLOUD_AGENTS_DEAD"]) as file:
+            return set(file.read().split())
+    except FileNotFoundError:
+        return set()
