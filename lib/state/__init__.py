@@ -1,0 +1,1 @@
+"""The SQL store: the journal of runs with their claims and leases."""

@@ -1,0 +1,1 @@
+"""The schema's history, applied by state.upgrade with alembic."""

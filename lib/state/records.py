@@ -1,0 +1,130 @@
+"""What the journal hands out: typed, read-only views of its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+RunState = Literal["planned", "running", "succeeded", "failed", "interrupted", "cancelled"]
+StepState = Literal["pending", "running", "done", "failed", "skipped", "unknown"]
+AttemptKind = Literal["apply", "find", "undo"]
+
+FINISHED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+# Steps in these states were begun and not ended: what became of them must be looked up.
+OPEN: frozenset[str] = frozenset({"running", "unknown"})
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step of a run: times in seconds since 1970, ``error`` as a sentence."""
+
+    run: str
+    key: str
+    position: int
+    sentence: str
+    state: StepState
+    attempts: int
+    result: Any
+    error: str | None
+    started_at: float | None
+    ended_at: float | None
+    undone: bool
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, from its first start to its end."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return self.ended_at - self.started_at
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """One try at a step; ``id`` is what the cloud saw as global request id."""
+
+    id: str
+    run: str
+    key: str
+    kind: AttemptKind
+    number: int
+    generation: int
+    state: str
+    notes: dict[str, Any]
+    request_ids: list[str]
+    error: str | None
+    started_at: float
+    ended_at: float | None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run. ``lease_left`` is in seconds by the database's clock, negative when it expired."""
+
+    id: str
+    root: str
+    parent: str | None
+    parent_step: str | None
+    workflow: str
+    parameters: dict[str, Any]
+    request: str
+    state: RunState
+    pack_version: str
+    plan: dict[str, Any] | None
+    summary: str | None
+    error: str | None
+    requested_by: str
+    origin: str
+    ticket: str | None
+    execution_id: str | None
+    trigger_id: str | None
+    max_changes: int | None
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    cancel_requested_by: str | None
+    generation: int
+    holder: str | None
+    lease_until: float | None
+    now: float
+
+    @property
+    def lease_left(self) -> float:
+        """Seconds until another process may take the run over."""
+        return (self.lease_until or 0.0) - self.now
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process holds this run."""
+        return self.state == "running" and self.lease_left > 0
+
+    @property
+    def age(self) -> float:
+        """Seconds since the run was last known to be worked on."""
+        last = self.ended_at or self.lease_until or self.started_at or self.created_at
+        return max(0.0, self.now - last)
+
+    @property
+    def shown_state(self) -> str:
+        """The state an operator should see: a run whose process is gone is interrupted."""
+        return "interrupted" if self.state == "running" and not self.alive else self.state
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What is known of a run when it is begun."""
+
+    id: str
+    workflow: str
+    parameters: dict[str, Any]
+    request: str
+    pack_version: str
+    requested_by: str
+    origin: str
+    ticket: str | None = None
+    execution_id: str | None = None
+    trigger_id: str | None = None
+    max_changes: int | None = None
+    root: str | None = None
+    parent: str | None = None
+    parent_step: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,54 @@
+"""What a runbook is made of. Everything a runbook may use of the house stands here."""
+
+from workflow_api.context import Context, Requester
+from workflow_api.duration import Duration, humanize
+from workflow_api.errors import (
+    Ambiguous,
+    CloudError,
+    Held,
+    Interrupted,
+    LeaseLost,
+    NotFound,
+    Refused,
+    RunbookError,
+    StepFailed,
+    UnknownOutcome,
+    UserError,
+)
+from workflow_api.plan import OnFailure, Plan, Ref
+from workflow_api.result import Result
+from workflow_api.step import Attempt, step
+from workflow_api.table import Table
+from workflow_api.text import clean, count, listed, near
+from workflow_api.workflow import RunRequest, workflow
+
+__all__ = [
+    "Ambiguous",
+    "Attempt",
+    "CloudError",
+    "Context",
+    "Duration",
+    "Held",
+    "Interrupted",
+    "LeaseLost",
+    "NotFound",
+    "OnFailure",
+    "Plan",
+    "Ref",
+    "Refused",
+    "Requester",
+    "Result",
+    "RunRequest",
+    "RunbookError",
+    "StepFailed",
+    "Table",
+    "UnknownOutcome",
+    "UserError",
+    "clean",
+    "count",
+    "humanize",
+    "listed",
+    "near",
+    "step",
+    "workflow",
+]

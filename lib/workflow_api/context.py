@@ -1,0 +1,92 @@
+"""What a runbook gets from its run: who asked, the configuration, claims, and a voice."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from accounts.config import PackConfig
+    from state.journal import Journal
+
+
+@dataclass(frozen=True)
+class Requester:
+    """Who asked for a run and from where.
+
+    ``user`` is asserted by StackStorm, not proven (any authenticated user can name another one
+    unless RBAC is on). ``trigger_id`` is the id of the trigger instance if a rule asked.
+    """
+
+    user: str = field(default_factory=lambda: _user())
+    origin: str = field(default_factory=lambda: f"local:{socket.gethostname()}:{os.getpid()}")
+    execution_id: str | None = None
+    trigger_id: str | None = None
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether a rule asked, and not a person."""
+        return self.trigger_id is not None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user that has no name
+        return str(os.getuid())
+
+
+class Claimable(Protocol):
+    """A thing of a cloud that a run can claim: ``subject`` is its kind and UUID."""
+
+    @property
+    def subject(self) -> str:
+        """``server:<uuid>``: no name and no alias of a cloud, so two configurations agree."""
+
+
+class Claims(Protocol):
+    """Where claims are kept: the journal in a run, a reporter of holders in a dry run."""
+
+    def claim(self, subjects: Sequence[str]) -> None:
+        """Take all of the subjects or none; raises Held."""
+
+
+Thing = TypeVar("Thing", bound=Claimable)
+
+
+@dataclass
+class Context:
+    """The first argument of every workflow."""
+
+    config: PackConfig
+    requester: Requester
+    claims: Claims
+    say: Callable[[str], None]
+    open_journal: Callable[[], Journal]
+    run: str | None = None
+
+    def claim(self, *things: Thing) -> Sequence[Thing]:
+        """Claim all of ``things`` for this run, or none, and return them.
+
+        Raises Held, naming the run that has one of them. In a dry run holders are only reported.
+        """
+        self.claims.claim([thing.subject for thing in things])
+        return things
+
+    def claimed(self, read: Callable[[], Iterable[Thing]]) -> list[Thing]:
+        """Return what ``read()`` finds, read once more after everything in it was claimed.
+
+        What is read before it is claimed can be stale when the claim succeeds.
+        """
+        mine: set[str] = set()
+        while True:
+            things = list(read())
+            new = [thing for thing in things if thing.subject not in mine]
+            if (not new and mine) or not things:
+                return things
+            self.claim(*new)
+            mine.update(thing.subject for thing in new)

@@ -1,0 +1,187 @@
+"""From an action's name and parameters to its answer. Everything ends here, nothing escapes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from accounts.config import PackConfig, load
+from workflow_api.context import Context, Requester
+from workflow_api.duration import Duration
+from workflow_api.errors import LeaseLost, RunbookError, UserError
+from workflow_api.lease import Watcher
+from workflow_api.parameters import Call, bind, common
+from workflow_api.redaction import Redactor
+from workflow_api.reporter import LineReporter, Reporter
+from workflow_api.result import Result, cap
+from workflow_api.session import Session
+from workflow_api.stop import Stop
+from workflow_api.table import FORMS, Table
+from workflow_api.text import count
+from workflow_api.workflow import RunRequest, Workflow, workflow_named
+
+# A run stops early enough before its timeout to journal where it is; SIGKILL gives no warning.
+_MARGIN = 5.0
+
+
+def dispatch(
+    name: str,
+    parameters: Mapping[str, Any],
+    config: Mapping[str, Any] | None,
+    *,
+    requester: Requester | None = None,
+    reporter: Reporter | None = None,
+    cancelled: Sequence[Watcher] = (),
+) -> tuple[str, dict[str, Any]]:
+    """Run workflow ``name`` and return how it ended with its result as plain JSON.
+
+    The first is ``done``, ``failed``, ``refused`` (bad input: nothing was changed) or
+    ``interrupted``. ``cancelled`` are asked now and then and answer with a reason to stop.
+    """
+    started = time.monotonic()
+    redactor = Redactor(config or {})
+    session: Session | None = None
+    try:
+        settings = load(config)
+        deadline, grace = _deadline(parameters, settings, started)
+        session = Session(
+            config=settings,
+            requester=_requester(requester, parameters),
+            reporter=reporter or LineReporter(),
+            redactor=redactor,
+            stop=Stop(grace),
+            parameters=parameters,
+            cancelled=cancelled,
+            deadline=deadline,
+        )
+        kind, result = _run(session, workflow_named(name), parameters)
+    except RunbookError as error:
+        kind, result = _told(error)
+    except Exception as error:
+        session = session or _bare_session(redactor, parameters)
+        kind, result = "failed", Result(summary=session.bug(error))
+    finally:
+        if session is not None:
+            session.close()
+    return kind, cap(redactor.data(result.as_dict()))
+
+
+def _run(session: Session, workflow: Workflow, parameters: Mapping[str, Any]) -> tuple[str, Result]:
+    call = bind(workflow, parameters, session.account)
+    if not workflow.changes:
+        return _read(session, call, parameters)
+    from workflow_api.runs import Runs
+
+    limit = common(parameters, "max_changes")
+    ticket = common(parameters, "ticket")
+    action = Runs.dry_run if common(parameters, "dry_run", False) else Runs.start
+    answer = action(Runs(session), call, limit, ticket)
+    _prune(session)
+    return answer.kind, answer.result
+
+
+def _read(session: Session, call: Call, parameters: Mapping[str, Any]) -> tuple[str, Result]:
+    context = Context(
+        config=session.config,
+        requester=session.requester,
+        claims=_NoClaims(),
+        say=session.reporter.say,
+        open_journal=lambda: session.journal,
+    )
+    answer = call.workflow.function(context, **call.arguments)
+    if isinstance(answer, RunRequest):
+        from workflow_api.runs import REQUESTS, Runs
+
+        told = REQUESTS[answer.what](Runs(session), answer.run)
+        return told.kind, told.result
+    return _shown(answer, parameters)
+
+
+def _shown(table: Table, parameters: Mapping[str, Any]) -> tuple[str, Result]:
+    form = common(parameters, "output", "text")
+    if form not in FORMS:
+        raise UserError(f"output is one of {', '.join(FORMS)}, not {form!r}.")
+    summary = table.summary or count(len(table), "row")
+    if path := common(parameters, "output_file"):
+        _write(Path(path), table.render(form))
+        summary += f", written to {path}"
+    kind = "done" if table.good else "failed"
+    return kind, Result(summary=summary, rows=table.rows, text=table.render(form))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the whole file or nothing, readable by its owner and group only."""
+    if not path.is_absolute():
+        raise UserError(f"output_file must be an absolute path, not {str(path)!r}.")
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+            file.write(text)
+        os.chmod(file.name, 0o640)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise UserError(f"output_file {path} cannot be written: {error.strerror}.") from None
+
+
+def _told(error: RunbookError) -> tuple[str, Result]:
+    kind = "refused" if isinstance(error, UserError) else "failed"
+    if isinstance(error, LeaseLost):
+        kind = "interrupted"
+    reasons = getattr(error, "reasons", None) or [str(error)]
+    failed = [{"what": "request", "why": reason} for reason in reasons]
+    left = [{"what": what, "why": "left as it was"} for what in error.left]
+    return kind, Result(summary=str(error), failed=failed, left=left, text=f"{error}\n")
+
+
+class _NoClaims:
+    """A reading runbook claims nothing."""
+
+    def claim(self, subjects: Sequence[str]) -> None:
+        raise TypeError("a runbook that returns a Table changes nothing, so it claims nothing")
+
+
+def _deadline(
+    parameters: Mapping[str, Any], config: PackConfig, started: float
+) -> tuple[float | None, float]:
+    """Return when to stop (time.monotonic()) and the grace that running steps have then."""
+    grace = float(config.limits.grace)
+    text = common(parameters, "deadline")
+    if text in (None, "", "0"):
+        return None, grace
+    try:
+        timeout = float(text)
+    except ValueError:
+        timeout = float(Duration.parse(text))
+    grace = min(grace, timeout / 4)
+    return started + max(0.0, timeout - grace - min(_MARGIN, timeout / 10)), grace
+
+
+def _requester(given: Requester | None, parameters: Mapping[str, Any]) -> Requester:
+    requester = given or Requester()
+    changes = {
+        "user": common(parameters, "requested_by", requester.user),
+        "trigger_id": common(parameters, "trigger_id", requester.trigger_id),
+    }
+    return Requester(**{**vars(requester), **changes})
+
+
+def _prune(session: Session) -> None:
+    """Delete old runs; a failure to tidy up must not change what the run answers."""
+    try:
+        session.journal.prune(float(session.config.limits.keep_runs))
+    except Exception as error:
+        session.bug(error)
+
+
+def _bare_session(redactor: Redactor, parameters: Mapping[str, Any]) -> Session:
+    return Session(
+        config=PackConfig(),
+        requester=Requester(),
+        reporter=LineReporter(),
+        redactor=redactor,
+        stop=Stop(0),
+        parameters=parameters,
+    )

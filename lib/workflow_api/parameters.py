@@ -1,0 +1,96 @@
+"""From the parameters of an action to the arguments of a workflow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from workflow_api.duration import Duration
+from workflow_api.errors import UserError
+from workflow_api.text import near
+from workflow_api.workflow import Workflow
+
+# Parameters that mean the same everywhere and are the dispatcher's business, not the runbook's.
+READING = frozenset({"output", "output_file"})
+CHANGING = frozenset({"dry_run", "max_changes", "ticket", "trigger_id"})
+ALWAYS = frozenset({"requested_by", "deadline"})
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a workflow: its arguments typed, and as plain data that can be stored."""
+
+    workflow: Workflow
+    arguments: dict[str, Any]
+    accounts: dict[str, str]
+    plain: dict[str, Any]
+
+    @property
+    def request(self) -> str:
+        """What tells this request from another: its workflow and parameters, hashed."""
+        data = json.dumps([self.workflow.name, self.plain], sort_keys=True)
+        return hashlib.sha256(data.encode()).hexdigest()
+
+
+def common(parameters: Mapping[str, Any], name: str, default: Any = None) -> Any:
+    """Return one of the dispatcher's own parameters; StackStorm passes None for one not given."""
+    value = parameters.get(name)
+    return default if value is None else value
+
+
+def bind(
+    workflow: Workflow,
+    parameters: Mapping[str, Any],
+    account: Callable[[type, str | None], Any],
+) -> Call:
+    """Turn ``parameters`` into arguments of ``workflow``.
+
+    Accounts are looked up with ``account(type, name or None)``. Raises UserError that names the
+    parameter that is unknown, missing or of the wrong type.
+    """
+    own = CHANGING if workflow.changes else READING
+    given = {
+        name: value
+        for name, value in parameters.items()
+        if value is not None and (name in workflow.types or name not in own | ALWAYS)
+    }
+    known = [*workflow.accounts, *workflow.parameters]
+    for name in given:
+        if name not in known:
+            guess = near(name, known)
+            advice = f"Did you mean {' or '.join(guess)}?" if guess else f"It takes {known}."
+            raise UserError(f"{workflow.name} has no parameter {name!r}.", advice=advice)
+    accounts = {name: account(kind, given.get(name)) for name, kind in workflow.accounts.items()}
+    arguments: dict[str, Any] = {}
+    for name, parameter in workflow.parameters.items():
+        if name in given:
+            arguments[name] = _typed(workflow, name, given[name])
+        elif parameter.default is parameter.empty:
+            raise UserError(f"{workflow.name} needs {name}.")
+        else:
+            arguments[name] = parameter.default
+    names = {name: value.name for name, value in accounts.items()}
+    plain = {**names, **{name: _plain(value) for name, value in arguments.items()}}
+    return Call(workflow, {**accounts, **arguments}, names, plain)
+
+
+def _typed(workflow: Workflow, name: str, value: Any) -> Any:
+    try:
+        return msgspec.convert(value, workflow.types[name], dec_hook=_decode)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise UserError(f"{workflow.name}: {name}: {error}.") from None
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Duration:
+        return Duration.parse(value)
+    raise NotImplementedError(kind)
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Duration) else value

@@ -1,0 +1,308 @@
+"""A plan: what a changing runbook returns, and the only thing the engine carries out.
+
+It is plain data. A dry run prints it, the journal stores it, ``run.apply`` compares it with the
+one drawn again, and any process on any machine can go on with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn
+
+from workflow_api.errors import Refused
+from workflow_api.step import Account, Data, StepDefinition, definition_of, step_named
+from workflow_api.text import clean
+
+FORMAT = 1
+Undo = Literal["never", "on_cancel", "on_failure"]
+OnFailure = Literal["stop", "continue"]
+CHILD = "plan.run"
+
+
+class Ref:
+    """A place in what an earlier step will return, as ``network["id"]``.
+
+    While planning there is no value yet: it can only be handed to a later step.
+    """
+
+    def __init__(self, key: str, path: tuple[str, ...] = ()) -> None:
+        self._key, self._path = key, path
+
+    def __getitem__(self, name: str) -> Ref:
+        return Ref(self._key, (*self._path, name))
+
+    @property
+    def shown(self) -> str:
+        """What stands in a plan's sentence in place of the value to come."""
+        return f"<{'.'.join((self._key, *self._path))}>"
+
+    def as_data(self) -> Data:
+        """Return the stored form of the reference."""
+        return {"$result": [self._key, *self._path]}
+
+    def _no_value_yet(self, *_: object) -> NoReturn:
+        raise TypeError(
+            f"{self.shown} is known only when the plan runs: "
+            "hand it to a later step instead of using it while planning"
+        )
+
+    __str__ = __format__ = __bool__ = __eq__ = __ne__ = __lt__ = __gt__ = _no_value_yet
+    __le__ = __ge__ = __len__ = __iter__ = __int__ = __float__ = __hash__ = _no_value_yet
+
+    def __repr__(self) -> str:
+        return f"Ref({self.shown})"
+
+
+@dataclass
+class PlannedStep:
+    """One step of a plan: the function's name, its version, its data and its accounts' names."""
+
+    key: str
+    name: str
+    sentence: str
+    data: Data
+    accounts: dict[str, str] = field(default_factory=dict)
+    version: int = 1
+    changes: bool = True
+    undo: Undo = "never"
+
+    @property
+    def definition(self) -> StepDefinition:
+        """The registered function; raises KeyError if this code has none of that name."""
+        return step_named(self.name)
+
+    @property
+    def is_child(self) -> bool:
+        """Whether this step is a run of its own, drawn when it is reached."""
+        return self.name == CHILD
+
+    def identity(self) -> str:
+        """Return what must be equal in a plan drawn again: everything but the sentence."""
+        return json.dumps(
+            [self.name, self.version, self.data, self.accounts, self.undo], sort_keys=True
+        )
+
+
+@dataclass
+class Stage:
+    """Steps that may run at the same time, at most ``at_most`` at once; stages run in order."""
+
+    steps: list[PlannedStep]
+    at_most: int = 1
+    on_failure: OnFailure = "stop"
+
+
+class Plan:
+    """Ordered steps and bounded parallel groups, under a title.
+
+    >>> plan = Plan("Paint the fence")
+    >>> plan.leave("gate", "it is locked")
+    >>> [entry["what"] for entry in plan.left]
+    ['gate']
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = clean(title)
+        self.stages: list[Stage] = []
+        self.left: list[dict[str, str]] = []
+        self.skipped: list[dict[str, str]] = []
+        self.notes: list[str] = []
+        self._keys: set[str] = set()
+
+    def refuse(self, reasons: Iterable[str], advice: str = "") -> None:
+        """Raise Refused if there is any reason; all of them are reported at once."""
+        found = [clean(reason) for reason in reasons]
+        if found:
+            raise Refused(self.title, found, advice=advice)
+
+    def leave(self, what: str, why: str) -> None:
+        """Record that something the operator asked for is left as it is, and why."""
+        self.left.append({"what": clean(what), "why": clean(why)})
+
+    def skip(self, what: str, why: str) -> None:
+        """Record that something needs no change or was excluded, and why."""
+        self.skipped.append({"what": clean(what), "why": clean(why)})
+
+    def note(self, text: str) -> None:
+        """Add a remark that the dry run shows, as what a long plan will cost."""
+        self.notes.append(clean(text))
+
+    def add(self, function: Callable[..., Any], *, undo: Undo = "never", **data: Any) -> Ref:
+        """Add one step that runs when everything before it is done; return its coming result."""
+        planned = self._planned(function, data, undo)
+        self.stages.append(Stage([planned]))
+        return Ref(planned.key)
+
+    def each(
+        self,
+        function: Callable[..., Any],
+        items: Iterable[Mapping[str, Any]],
+        *,
+        at_most: int = 1,
+        on_failure: OnFailure = "stop",
+        undo: Undo = "never",
+    ) -> list[Ref]:
+        """Add the same step for each item, at most ``at_most`` of them at once.
+
+        After a failure, ``stop`` starts no further one and ends the run; ``continue`` goes on.
+        """
+        if at_most < 1:
+            raise ValueError("at_most is at least 1")
+        steps = [self._planned(function, dict(item), undo) for item in items]
+        if steps:
+            self.stages.append(Stage(steps, at_most, on_failure))
+        return [Ref(planned.key) for planned in steps]
+
+    def run(self, workflow: str, *, key: str = "", **parameters: Any) -> Ref:
+        """Add a run of another workflow, whose plan is drawn when this step is reached."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        planned = PlannedStep(
+            key=f"{CHILD}:{key or workflow}",
+            name=CHILD,
+            sentence=clean(f"run {workflow} " + " ".join(f"{k}={v}" for k, v in given.items())),
+            data={"workflow": workflow, "parameters": given},
+        )
+        self._own_key(planned)
+        self.stages.append(Stage([planned]))
+        return Ref(planned.key)
+
+    def steps(self) -> Iterator[PlannedStep]:
+        """Yield every step in order."""
+        for stage in self.stages:
+            yield from stage.steps
+
+    def changes(self) -> int:
+        """Return how many steps change something; a child run counts by its own plan."""
+        return sum(step.changes and not step.is_child for step in self.steps())
+
+    def bind(self, accounts: Mapping[str, str]) -> None:
+        """Give every step that was not told otherwise the workflow's accounts, by their names."""
+        for planned in self.steps():
+            if planned.is_child:
+                continue
+            for argument in planned.definition.accounts:
+                if argument not in planned.accounts:
+                    planned.accounts[argument] = accounts[argument]
+
+    def differences(self, other: Plan) -> list[str]:
+        """Return, in sentences, how ``other`` differs from this plan in keys, data or order.
+
+        Sentences and the order inside a group do not count.
+        """
+        mine, theirs = _identities(self), _identities(other)
+        sentences = {step.key: step.sentence for plan in (self, other) for step in plan.steps()}
+        found = [f"no longer planned: {sentences[key]}" for key in mine if key not in theirs]
+        found += [f"newly planned: {sentences[key]}" for key in theirs if key not in mine]
+        found += [
+            f"planned otherwise: {sentences[key]}"
+            for key in mine
+            if key in theirs and mine[key] != theirs[key]
+        ]
+        return found
+
+    def as_data(self) -> Data:
+        """Return the stored form, plain JSON."""
+        return {
+            "format": FORMAT,
+            "title": self.title,
+            "stages": [
+                {
+                    "at_most": stage.at_most,
+                    "on_failure": stage.on_failure,
+                    "steps": [vars(planned) for planned in stage.steps],
+                }
+                for stage in self.stages
+            ],
+            "left": self.left,
+            "skipped": self.skipped,
+            "notes": self.notes,
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Plan:
+        """Read the stored form; raises ValueError for a format this code does not know."""
+        if data.get("format") != FORMAT:
+            raise ValueError(f"plan format {data.get('format')!r} is not {FORMAT}")
+        plan = cls(data["title"])
+        plan.stages = [
+            Stage(
+                [PlannedStep(**planned) for planned in stage["steps"]],
+                stage["at_most"],
+                stage["on_failure"],
+            )
+            for stage in data["stages"]
+        ]
+        plan.left, plan.skipped, plan.notes = data["left"], data["skipped"], data["notes"]
+        return plan
+
+    def _planned(self, function: Callable[..., Any], data: Data, undo: Undo) -> PlannedStep:
+        definition = definition_of(function)
+        accounts = {name: data.pop(name) for name in definition.accounts if name in data}
+        definition.check(data)
+        if undo != "never" and definition.undo is None:
+            raise ValueError(f"{definition.name} cannot be undone: it was registered without undo")
+        planned = PlannedStep(
+            key=definition.key_of(data),
+            name=definition.name,
+            sentence=definition.describe(data),
+            data=as_plain(data),
+            accounts={argument: _account_name(value) for argument, value in accounts.items()},
+            version=definition.version,
+            changes=definition.changes,
+            undo=undo,
+        )
+        self._own_key(planned)
+        return planned
+
+    def _own_key(self, planned: PlannedStep) -> None:
+        if planned.key in self._keys:
+            raise ValueError(f"two steps of the plan have the key {planned.key}: give them a key")
+        self._keys.add(planned.key)
+
+
+def _account_name(value: Account | str) -> str:
+    return value if isinstance(value, str) else value.name
+
+
+def _identities(plan: Plan) -> dict[str, tuple[int, int, str, str]]:
+    return {
+        step.key: (number, stage.at_most, stage.on_failure, step.identity())
+        for number, stage in enumerate(plan.stages)
+        for step in stage.steps
+    }
+
+
+def as_plain(value: Any) -> Any:
+    """Return ``value`` as plain JSON data with references in their stored form.
+
+    Raises TypeError for anything that could not be stored and read back as it is.
+    """
+    if isinstance(value, Ref):
+        return value.as_data()
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): as_plain(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence):
+        return [as_plain(inner) for inner in value]
+    raise TypeError(f"a step's data is plain JSON, not {type(value).__name__}: {value!r:.80}")
+
+
+def resolve(value: Any, results: Mapping[str, Any]) -> Any:
+    """Return ``value`` with each stored reference replaced by what its step returned.
+
+    ``results`` maps step keys to results; raises KeyError for a step or name that is not there.
+    """
+    if isinstance(value, Mapping):
+        if set(value) == {"$result"}:
+            key, *path = value["$result"]
+            found = results[key]
+            for name in path:
+                found = found[name]
+            return found
+        return {key: resolve(inner, results) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [resolve(inner, results) for inner in value]
+    return value

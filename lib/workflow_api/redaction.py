@@ -1,0 +1,52 @@
+"""Keeping secrets out of everything that is shown, stored or logged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+HIDDEN = "********"
+_SECRET_KEY = re.compile(r"pass(word|wd|code)?$|secret|token|private_key|credential_secret", re.I)
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+@")
+# Shorter values would blank ordinary words out of every message.
+_SHORTEST = 6
+
+
+def secrets_in(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the secret texts in a nested mapping: values under keys that name a secret."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from secrets_in(inner, str(name))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from secrets_in(inner, key)
+    elif isinstance(value, str) and value:
+        if _SECRET_KEY.search(key):
+            yield value
+        elif found := _URL_PASSWORD.search(value):
+            yield found.group(0).rpartition("@")[0].partition(":")[2]
+
+
+class Redactor:
+    """Replaces the secrets of one configuration wherever they stand in a text or structure."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        found = {secret for secret in secrets_in(config) if len(secret) >= _SHORTEST}
+        self._secrets = sorted(found, key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """Return ``text`` without the known secrets and without passwords in URLs."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", text)
+
+    def data(self, value: Any, key: str = "") -> Any:
+        """Return plain data with secrets replaced, by value and by the name of their key."""
+        if isinstance(value, Mapping):
+            return {name: self.data(inner, str(name)) for name, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.data(inner, key) for inner in value]
+        if isinstance(value, str):
+            return HIDDEN if value and _SECRET_KEY.search(key) else self.text(value)
+        return value

@@ -1,0 +1,61 @@
+"""Progress: what an operator sees while a plan runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Protocol
+
+from workflow_api.duration import humanize
+from workflow_api.text import clean
+
+
+class Reporter(Protocol):
+    """Is told what happens; called from several threads."""
+
+    def say(self, text: str) -> None:
+        """A remark that is not about one step."""
+
+    def began(self, run: str, title: str, total: int) -> None:
+        """A run (or a child run) of ``total`` steps begins."""
+
+    def started(self, key: str, sentence: str) -> None:
+        """A step starts, or its outcome is being looked up."""
+
+    def ended(self, key: str, sentence: str, state: str, detail: str) -> None:
+        """A step ended: ``done``, ``failed``, ``skipped``, ``unknown`` or ``undone``."""
+
+
+class LineReporter:
+    """One line a step on stdout, which ``st2 execution tail`` and a pipe show as it happens."""
+
+    def __init__(self) -> None:
+        self._total = self._ended = 0
+        self._since: dict[str, float] = {}
+
+    def say(self, text: str) -> None:
+        """Print a remark."""
+        self._print(clean(text))
+
+    def began(self, run: str, title: str, total: int) -> None:
+        """Print the run's id first: it is what every other command asks for."""
+        self._total += total
+        self._print(f"run {run}: {title}: {total} steps")
+
+    def started(self, key: str, sentence: str) -> None:
+        """Print that a step starts."""
+        self._since[key] = time.monotonic()
+        self._print(f"start  {sentence}")
+
+    def ended(self, key: str, sentence: str, state: str, detail: str) -> None:
+        """Print how a step ended, with the count of ended steps and the time it took."""
+        self._ended += 1
+        took = time.monotonic() - self._since.pop(key, time.monotonic())
+        after = f": {detail}" if detail else ""
+        where = f"[{self._ended}/{self._total}]"
+        self._print(f"{state:<6} {sentence}{after} ({humanize(took)}) {where}")
+
+    def _print(self, line: str) -> None:
+        # One write a line, so that lines of several threads never mix.
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()

@@ -1,0 +1,61 @@
+"""The one shape in which every runbook answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA = 1
+# StackStorm's web UI and API grow slow on large results and MongoDB refuses 16 MB.
+MAX_BYTES = 1_000_000
+
+
+@dataclass
+class Result:
+    """What a runbook answers, in words and as data.
+
+    ``changed``, ``skipped``, ``failed`` and ``left`` hold one mapping an object with at least
+    ``what`` (a sentence or name) and, but for ``changed``, ``why``.
+    """
+
+    run: str | None = None
+    summary: str = ""
+    changed: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    left: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    text: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON data with the schema's version first."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+
+def cap(result: dict[str, Any], limit: int = MAX_BYTES) -> dict[str, Any]:
+    """Return ``result`` cut to ``limit`` bytes of JSON, saying in its summary what was cut.
+
+    The text goes first (it repeats the rows), then rows from the end of the longest list.
+    """
+    if _size(result) <= limit:
+        return result
+    capped = dict(result)
+    room = limit // 4
+    if len(capped["text"].encode()) > room:
+        capped["text"] = capped["text"].encode()[:room].decode(errors="ignore") + "\n[cut]\n"
+    cut = 0
+    while _size(capped) > limit:
+        name = max(("rows", "changed", "skipped", "failed", "left"), key=lambda n: len(capped[n]))
+        if not capped[name]:
+            break
+        keep = len(capped[name]) * 3 // 4
+        cut += len(capped[name]) - keep
+        capped[name] = capped[name][:keep]
+    note = f"cut to {limit // 1000} kB: {cut} entries left out; give output_file for the whole"
+    capped["summary"] = f"{capped['summary'][:1000]} ({note})"
+    return capped
+
+
+def _size(result: dict[str, Any]) -> int:
+    return len(json.dumps(result, ensure_ascii=False).encode())

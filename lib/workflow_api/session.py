@@ -1,0 +1,81 @@
+"""What one call of the dispatcher has at hand: configuration, accounts, state store, voice."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from workflow_api.context import Requester
+from workflow_api.lease import Watcher
+from workflow_api.redaction import Redactor
+from workflow_api.reporter import Reporter
+from workflow_api.stop import Stop
+
+if TYPE_CHECKING:
+    from accounts.config import PackConfig
+    from state.journal import Journal
+
+log = logging.getLogger("openstack_ops")
+# Shorter parameter values would blank ordinary words out of a traceback.
+_SHORTEST = 4
+
+
+@dataclass
+class Session:
+    """One call. Accounts are made once each, so there is one login per run and cloud."""
+
+    config: PackConfig
+    requester: Requester
+    reporter: Reporter
+    redactor: Redactor
+    stop: Stop
+    parameters: Mapping[str, Any]
+    cancelled: Sequence[Watcher] = ()
+    deadline: float | None = None
+    _accounts: dict[tuple[type, str], Any] = field(default_factory=dict)
+    _journal: Journal | None = None
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, opened when it is first asked for: reading runbooks never need it."""
+        with self._lock:
+            if self._journal is None:
+                from state.journal import Journal
+                from state.store import Store
+
+                self._journal = Journal(Store(self.config.state_url))
+            return self._journal
+
+    def account(self, kind: type, name: str | None) -> Any:
+        """Return the account of type ``kind`` that the configuration calls ``name``."""
+        make: Callable[[PackConfig, str | None], Any] = kind.from_config  # type: ignore[attr-defined]
+        with self._lock:
+            made = make(self.config, name)
+            return self._accounts.setdefault((kind, made.name), made)
+
+    def bug(self, error: BaseException) -> str:
+        """Log an unexpected exception and return a sentence with the id it has in the log.
+
+        The log gets the traceback without secrets and without the values of parameters.
+        """
+        number = uuid.uuid4().hex[:12]
+        text = self.redactor.text("".join(traceback.format_exception(error)))
+        for name, value in self.parameters.items():
+            if isinstance(value, str) and len(value) >= _SHORTEST:
+                text = text.replace(value, f"<{name}>")
+        log.error("bug %s\n%s", number, text)
+        return (
+            f"Internal error {number} ({type(error).__name__}): this is a bug in the pack. "
+            "The log has the traceback under this number."
+        )
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._journal is not None:
+            self._journal.store.close()

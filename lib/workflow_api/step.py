@@ -1,0 +1,171 @@
+"""A step: a registered function and plain data, so that any process can show or perform it."""
+
+from __future__ import annotations
+
+import inspect
+import string
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from workflow_api.text import clean
+
+Data = dict[str, Any]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Account(Protocol):
+    """Something of the configuration that a function asks for by the type of an argument."""
+
+    name: str
+
+
+class Attempt(Protocol):
+    """What a step, its ``find`` and its ``undo`` may ask of the engine while they run."""
+
+    run: str
+    key: str
+    notes: dict[str, Any]
+
+    def note(self, **facts: Any) -> None:
+        """Journal facts before the change they are about; ``find`` reads them in ``notes``."""
+
+    def say(self, text: str) -> None:
+        """Show a line of progress."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleep; raises Interrupted when the step has to be left where it is."""
+
+
+@dataclass(frozen=True)
+class StepDefinition:
+    """A registered step function with all that the engine needs to know of it."""
+
+    name: str
+    function: Callable[..., Any]
+    sentence: str
+    key: str
+    find: Callable[..., Any] | None
+    undo: Callable[..., Any] | None
+    changes: bool
+    repeatable: bool
+    version: int
+    accounts: Mapping[str, type]
+    wants_attempt: bool
+
+    def describe(self, data: Data) -> str:
+        """Return the step's sentence about ``data``, safe to print."""
+        return clean(_fill(self.sentence, data))
+
+    def key_of(self, data: Data) -> str:
+        """Return the key that identifies this step within its plan."""
+        return f"{self.name}:{_fill(self.key, data)}" if self.key else self.name
+
+    def check(self, data: Mapping[str, Any]) -> None:
+        """Raise TypeError if ``data`` does not fit the function's arguments."""
+        arguments = dict.fromkeys(self.accounts)
+        if self.wants_attempt:
+            arguments["attempt"] = None
+        inspect.signature(self.function).bind(**arguments, **data)
+
+    def call(
+        self, what: Callable[..., Any], attempt: Attempt, accounts: Mapping[str, Any], data: Data
+    ) -> Any:
+        """Call the step's function, ``find`` or ``undo`` with those arguments that it names."""
+        offered = {**data, **accounts, "attempt": attempt}
+        wanted = inspect.signature(what).parameters.values()
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted):
+            return what(**offered)
+        return what(**{p.name: offered[p.name] for p in wanted if p.name in offered})
+
+
+def _fill(template: str, data: Data) -> str:
+    # Formatted values are left as they are: a reference to a later result shows its path.
+    return string.Formatter().vformat(template, (), _Shown(data))
+
+
+class _Shown(dict[str, Any]):
+    """Data for a sentence: cleaned text, and references by the path they stand for."""
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        shown = getattr(value, "shown", None)
+        if shown is not None:
+            return shown
+        return clean(value) if isinstance(value, str) else value
+
+
+_steps: dict[str, StepDefinition] = {}
+
+
+def step(
+    sentence: str,
+    *,
+    key: str = "",
+    find: Callable[..., Any] | None = None,
+    undo: Callable[..., Any] | None = None,
+    changes: bool = True,
+    repeatable: bool = False,
+    version: int = 1,
+) -> Callable[[Function], Function]:
+    """Register a step.
+
+    ``sentence`` and ``key`` are format strings over the step's data: what it does, in the words
+    of an operator (``migrate {name} from {source}``), and what tells it from other steps of the
+    same function (``{server}``). ``find(...)`` answers, with the same arguments, whether an
+    earlier attempt happened: its result if so, None if not; it waits while that is still open and
+    raises UnknownOutcome if it cannot be told. ``undo`` puts things back from the step's data and
+    may be called twice. ``changes=False`` marks a check: it may only read. ``repeatable`` says
+    that doing it twice does no harm. ``version`` is raised when the meaning of the data changes.
+    """
+
+    def register(function: Function) -> Function:
+        module = function.__module__.rpartition(".")[2]
+        name = f"{module}.{function.__name__}"
+        hints = typing.get_type_hints(function)
+        accounts = {
+            argument: kind
+            for argument, kind in hints.items()
+            if argument != "return" and is_account(kind)
+        }
+        parameters = inspect.signature(function).parameters
+        definition = StepDefinition(
+            name=name,
+            function=function,
+            sentence=sentence,
+            key=key,
+            find=find,
+            undo=undo,
+            changes=changes,
+            repeatable=repeatable or not changes,
+            version=version,
+            accounts=accounts,
+            wants_attempt="attempt" in parameters,
+        )
+        known = _steps.get(name)
+        if known and known.function.__code__.co_filename != function.__code__.co_filename:
+            raise ValueError(f"two steps are called {name}: rename one of them")
+        _steps[name] = definition
+        function.definition = definition  # type: ignore[attr-defined]
+        return function
+
+    return register
+
+
+def is_account(kind: object) -> bool:
+    """Return whether an argument of type ``kind`` is filled from the configuration's accounts."""
+    return isinstance(kind, type) and getattr(kind, "account_kind", None) is not None
+
+
+def step_named(name: str) -> StepDefinition:
+    """Return the registered step; raises KeyError if this code has none of that name."""
+    return _steps[name]
+
+
+def definition_of(function: Callable[..., Any]) -> StepDefinition:
+    """Return the definition behind a function decorated with ``@step``."""
+    try:
+        return typing.cast(StepDefinition, function.definition)  # type: ignore[attr-defined]
+    except AttributeError:
+        raise TypeError(f"{function.__qualname__} is not a step: decorate it with @step") from None

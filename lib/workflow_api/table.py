@@ -1,0 +1,143 @@
+"""Columns and rows, and the five ways of showing them."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from workflow_api.text import clean, shorten, width
+
+Row = Mapping[str, Any]
+
+
+class Table:
+    """Rows under named columns, in the order given.
+
+    ``columns`` names the keys of each row that are shown, in order; ``rows`` are mappings with
+    plain JSON values. A missing value is None and is shown as nothing. ``summary`` is the answer
+    in one sentence; ``good=False`` says that the table tells of something that is not as it
+    should be, so that the action fails.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Row],
+        title: str = "",
+        *,
+        summary: str = "",
+        good: bool = True,
+    ) -> None:
+        self.columns = list(columns)
+        self.rows = [{column: row.get(column) for column in self.columns} for row in rows]
+        self.title, self.summary, self.good = title, summary, good
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def render(self, form: str = "text", columns: int = 0) -> str:
+        """Return the table as ``text``, ``markdown``, ``html``, ``csv`` or ``json``.
+
+        ``columns`` bounds the width of ``text`` in terminal columns; 0 means no bound.
+        """
+        return FORMS[form](self, columns)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_cell(inner) for inner in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{clean(key)}={_cell(inner)}" for key, inner in value.items())
+    return clean(value)
+
+
+def _heading(column: str) -> str:
+    return column.replace("_", " ").upper()
+
+
+def _widths(cells: Sequence[Sequence[str]], bound: int) -> list[int]:
+    """Return column widths; if they exceed ``bound`` the widest columns are narrowed first."""
+    widths = [max(width(row[i]) for row in cells) for i in range(len(cells[0]))]
+    while bound and sum(widths) + 2 * (len(widths) - 1) > bound and max(widths) > 8:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _text(table: Table, bound: int) -> str:
+    cells = [[_heading(column) for column in table.columns]]
+    cells += [[_cell(value) for value in row.values()] for row in table.rows]
+    numeric = [
+        bool(table.rows) and all(isinstance(row[c], (int, float, type(None))) for row in table.rows)
+        for c in table.columns
+    ]
+    widths = _widths(cells, bound)
+
+    def line(row: Sequence[str]) -> str:
+        shown = []
+        for text, size, right in zip(row, widths, numeric, strict=True):
+            text = shorten(text, size)
+            pad = " " * (size - width(text))
+            shown.append(pad + text if right else text + pad)
+        return "  ".join(shown).rstrip()
+
+    lines = [table.title] if table.title else []
+    return "\n".join(lines + [line(row) for row in cells]) + "\n"
+
+
+def _markdown(table: Table, bound: int) -> str:
+    def line(values: Iterable[str]) -> str:
+        escaped = (html.escape(value, quote=False).replace("|", "\\|") for value in values)
+        return "| " + " | ".join(escaped) + " |"
+
+    lines = [line(map(_heading, table.columns)), "|" + " --- |" * len(table.columns)]
+    lines += [line(_cell(value) for value in row.values()) for row in table.rows]
+    return "\n".join(lines) + "\n"
+
+
+def _html(table: Table, bound: int) -> str:
+    def line(tag: str, values: Iterable[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(v)}</{tag}>" for v in values) + "</tr>"
+
+    lines = ["<table>"]
+    if table.title:
+        lines.append(f"<caption>{html.escape(clean(table.title))}</caption>")
+    lines += ["<thead>", line("th", map(_heading, table.columns)), "</thead>", "<tbody>"]
+    lines += [line("td", (_cell(value) for value in row.values())) for row in table.rows]
+    return "\n".join([*lines, "</tbody>", "</table>"]) + "\n"
+
+
+def _csv_cell(value: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula (OWASP: CSV injection)."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    text = _cell(value)
+    return "'" + text if text[:1] in ("=", "+", "-", "@") else text
+
+
+def _csv(table: Table, bound: int) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows([_csv_cell(value) for value in row.values()] for row in table.rows)
+    return out.getvalue()
+
+
+def _json(table: Table, bound: int) -> str:
+    return json.dumps(table.rows, indent=2, ensure_ascii=False) + "\n"
+
+
+FORMS: dict[str, Callable[[Table, int], str]] = {
+    "text": _text,
+    "markdown": _markdown,
+    "html": _html,
+    "csv": _csv,
+    "json": _json,
+}
