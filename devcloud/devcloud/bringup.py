@@ -17,7 +17,13 @@ from devcloud.errors import DevcloudError
 from devcloud.packages import install_system_packages, make_virtualenv, needs_rebuild
 from devcloud.ports import is_held, refusal
 from devcloud.progress import Say
-from devcloud.services import Service, all_services, compute_service, environment
+from devcloud.services import (
+    Service,
+    all_services,
+    compute_service,
+    compute_services,
+    environment,
+)
 from devcloud.settings import Settings, remember
 from devcloud.steps import GivenUp, Step, run_steps
 
@@ -76,19 +82,25 @@ class Bringup:
         self._settings, self._say = settings, say
         self._dead = {service.name for service in dead}
         self._given_up = threading.Event()
-        self._reports: dict[str, str] = {}
+        self._marks: dict[str, str] = {}
 
     def run(self) -> None:
         settings = self._settings
-        hosts = tuple(compute_service(host) for host in settings.compute_hosts)
         steps = [
             Step("database files", partial(make_database_files, settings)),
             Step("databases", partial(make_databases, settings), after=("mariadb",)),
             Step("catalogue", partial(make_catalogue, settings), after=("keystone",)),
             *self._schema_steps(),
-            Step("reports", self._note_reports, after=("nova schema",)),
+            Step("marks", self._note_reports, after=("nova schema", "neutron schema")),
             *(self._service_step(service) for service in all_services(settings)),
-            Step("computes", self._wait_for_computes, after=hosts),
+            *(
+                Step(
+                    f"{service.name} report",
+                    partial(self._wait_for_report, service),
+                    (service.name,),
+                )
+                for service in compute_services(settings)
+            ),
             Step(
                 "limits",
                 partial(lift_limits, settings),
@@ -108,9 +120,13 @@ class Bringup:
         ]
 
     def _service_step(self, service: Service) -> Step:
-        is_compute = service.name.startswith(compute_service(""))
-        after = (*service.after, "reports") if is_compute else service.after
+        reports = service.name in reporting_services(self._settings)
+        after = (*service.after, "marks") if reports else service.after
         return Step(service.name, partial(self._have_running, service), after)
+
+    def _report_step(self, service: Service) -> Step:
+        action = partial(self._wait_for_report, service)
+        return Step(f"{service.name} report", action, after=(service.name,))
 
     def _have_running(self, service: Service) -> None:
         process = service.process(self._settings)
@@ -145,33 +161,37 @@ class Bringup:
             raise ServiceFailed(service, self._settings, f"{otherwise} ({error})") from error
 
     def _note_reports(self) -> None:
-        """How often each compute has reported so far: one that is started must report anew."""
-        if any(compute_service(host) in self._dead for host in self._settings.compute_hosts):
-            self._reports = compute_reports(self._settings)
+        """The marks so far: a service that is started now must leave a new one."""
+        if self._dead & reporting_services(self._settings):
+            self._marks = last_reports(self._settings)
 
-    def _wait_for_computes(self) -> None:
-        services = {service.name: service for service in all_services(self._settings)}
-        started = [
-            host for host in self._settings.compute_hosts if compute_service(host) in self._dead
-        ]
+    def _wait_for_report(self, service: Service) -> None:
+        """Wait until a service that was started has told the others that it is alive."""
+        if service.name not in self._dead:
+            return
 
-        def has_reported(host: str) -> bool:
-            reports = compute_reports(self._settings)
-            return host in reports and reports[host] != self._reports.get(host)
+        def has_reported() -> bool:
+            mark = last_reports(self._settings).get(service.name)
+            return mark not in (None, self._marks.get(service.name))
 
-        for host in started:
-            self._wait(
-                services[compute_service(host)], partial(has_reported, host), "does not report"
-            )
-        if started:
-            self._say(f"{', '.join(started)} report to nova")
+        self._wait(service, has_reported, "does not report to the others")
+        self._say(f"{service.name} reports")
 
 
-def compute_reports(settings: Settings) -> dict[str, str]:
-    """Host -> how often it has reported, of those whose hypervisor nova knows."""
+def reporting_services(settings: Settings) -> set[str]:
+    """The services without a port that say through the database that they are alive."""
+    return {service.name for service in compute_services(settings)}
+
+
+def last_reports(settings: Settings) -> dict[str, str]:
+    """Reporting service -> a mark that changes whenever it reports."""
+    agents = len(settings.compute_hosts) + 3 * len(settings.network_hosts)
     rows = query(
         settings,
-        "SELECT s.host, s.report_count FROM nova.services s JOIN nova.compute_nodes n"
-        " ON n.host = s.host AND n.deleted = 0 WHERE s.deleted = 0 AND s.binary = 'nova-compute'",
+        f"SELECT CONCAT('{compute_service('')}', s.host), s.report_count FROM nova.services s"
+        " JOIN nova.compute_nodes n ON n.host = s.host AND n.deleted = 0"
+        " WHERE s.deleted = 0 AND s.binary = 'nova-compute' UNION ALL"
+        " SELECT 'neutron-agents', MAX(heartbeat_timestamp) FROM neutron.agents"
+        f" HAVING COUNT(*) >= {agents}",
     )
     return dict(rows)

@@ -1,4 +1,4 @@
-"""Configuration files: the templates in ``devcloud/etc``, filled in with this devcloud's settings."""
+"""Configuration files: the templates in ``devcloud/etc``, filled in for this devcloud."""
 
 import base64
 import os
@@ -21,6 +21,7 @@ FILES = {
     "nova/nova-db.conf": None,
     "neutron/neutron.conf": "neutron",
     "neutron/ml2_conf.ini": None,
+    "neutron/agents.conf": None,
     "cinder/cinder.conf": "cinder",
 }
 """Each file with the service user it logs in as, if any."""

@@ -56,7 +56,7 @@ def everyone() -> Iterator[Stat]:
 
 @dataclass(frozen=True)
 class Process:
-    """A background process by name: `<run>/<name>.json` is its record, `<log>/<name>.log` its log."""
+    """A background process by name, with its record in `<run>` and its log in `<log>`."""
 
     name: str
     run: Path

@@ -16,14 +16,18 @@ SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", 
 
 @dataclass(frozen=True)
 class Service:
-    """One background process: `after` names the services and steps it needs first."""
+    """One background process.
+
+    `after` names the services and steps it needs first; `grace` is how many seconds it has to end
+    before it is killed (Nova and Neutron would take up to 15 s, with nothing left to lose).
+    """
 
     name: str
     command: tuple[str, ...]
     port: str | None = None
     is_http: bool = False
     after: tuple[str, ...] = ()
-    grace: float = 15
+    grace: float = 5
     is_base: bool = False
     more_ports: tuple[str, ...] = ()
 
@@ -55,8 +59,10 @@ def base_services(settings: Settings) -> list[Service]:
         ),
         Service(
             "memcached",
-            ("memcached", "-l", "127.0.0.1", "-p", port["memcached"], "-U", "0", "-u", user)
-            + ("-m", "64", "-c", "4096"),
+            (
+                *("memcached", "-l", "127.0.0.1", "-p", port["memcached"], "-U", "0"),
+                *("-u", user, "-m", "64", "-c", "4096"),
+            ),
             port="memcached",
             is_base=True,
         ),
@@ -151,7 +157,6 @@ def compute_services(settings: Settings) -> list[Service]:
                 *_config(etc / "nova/nova.conf", etc / f"nova/{host}.conf"),
             ),
             after=("placement", "catalogue", "nova-conductor"),
-            grace=20,
         )
         for host in settings.compute_hosts
     ]
@@ -159,7 +164,7 @@ def compute_services(settings: Settings) -> list[Service]:
         "neutron-agents",
         (
             "devcloud-neutron-agents",
-            *_config(etc / "neutron/neutron.conf", etc / "neutron/ml2_conf.ini"),
+            *_config(etc / "neutron/neutron.conf", etc / "neutron/agents.conf"),
         ),
         after=("neutron-rpc",),
     )

@@ -105,7 +105,7 @@ def remembered(environ: Mapping[str, str] = os.environ) -> Settings | None:
         return None
     except ValueError as error:
         raise DevcloudError(
-            f"{state}/settings.json is not readable ({error}): devcloud/down --wipe, then devcloud/up"
+            f"{state}/settings.json is not readable ({error}): delete the folder, then devcloud/up"
         ) from error
     return Settings(state=state, **stored)
 
@@ -129,8 +129,8 @@ def chosen(environ: Mapping[str, str] = os.environ) -> Settings:
             if before.ports.get(name) != port
         )
         raise DevcloudError(
-            f"the devcloud in {before.state} was made with other ports ({moved}), and its catalogue "
-            "holds them: unset DEVCLOUD_PORT_*, or devcloud/down --wipe first"
+            f"the devcloud in {before.state} was made with other ports ({moved}), and its "
+            "catalogue holds them: unset DEVCLOUD_PORT_*, or devcloud/down --wipe first"
         )
     sizes = {
         name: _number(environ, variable, getattr(before, name, default))

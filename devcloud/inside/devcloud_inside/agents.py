@@ -38,7 +38,7 @@ ON_NETWORK_HOSTS = (
 
 
 def main():
-    """devcloud-neutron-agents --config-file=neutron.conf --config-file=ml2_conf.ini"""
+    """devcloud-neutron-agents --config-file=FILE ..."""
     from neutron.agent import rpc
     from neutron.agent.l3 import agent as l3
     from neutron.common import config
@@ -64,7 +64,7 @@ def main():
             try:
                 work.turn(dead)
             except Exception as error:  # a broker or server that is away comes back
-                print(f"{type(work).__name__}: {type(error).__name__}: {error}", flush=True)
+                print(f"{type(work).__name__}: {str(error).splitlines()[0]}", flush=True)
         time.sleep(PAUSE)
 
 

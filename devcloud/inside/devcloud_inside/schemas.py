@@ -7,6 +7,9 @@ the first and five of the second. The steps here are theirs, called one after th
 import os
 import sys
 
+ALREADY_THERE = 2
+"""What create_cell answers for a cell with the same database."""
+
 
 def keystone(config_file):
     """The schema, then the first administrator and roles (read from OS_BOOTSTRAP_*)."""
@@ -20,7 +23,8 @@ def keystone(config_file):
 def nova(*config_files):
     """The schemas of API and cells, both cells, and a mapping for every host to come."""
     sys.argv[1:] = [f"--config-file={file}" for file in config_files]
-    from nova.cmd import manage
+    # this import chooses nova's threading model, so it must come before anything else of nova
+    from nova.cmd import manage  # isort: skip
     from nova import config, objects
 
     config.parse_args(sys.argv)
@@ -35,9 +39,6 @@ def nova(*config_files):
     if manage.DbCommands().sync():
         sys.exit("the schema of a cell could not be made")
     _map_hosts(os.environ["DEVCLOUD_COMPUTE_HOSTS"].split())
-
-
-ALREADY_THERE = 2
 
 
 def _map_hosts(hosts):
