@@ -20,7 +20,8 @@ class Table:
     ``columns`` names the keys of each row that are shown, in order; ``rows`` are mappings with
     plain JSON values. A missing value is None and is shown as nothing. ``summary`` is the answer
     in one sentence; ``good=False`` says that the table tells of something that is not as it
-    should be, so that the action fails.
+    should be, so that the action fails. ``extra`` names keys that only JSON and CSV show: ids and
+    lists for machines that would crowd a person's table.
     """
 
     def __init__(
@@ -31,9 +32,11 @@ class Table:
         *,
         summary: str = "",
         good: bool = True,
+        extra: Sequence[str] = (),
     ) -> None:
         self.columns = list(columns)
-        self.rows = [{column: row.get(column) for column in self.columns} for row in rows]
+        kept = [*self.columns, *extra]
+        self.rows = [{column: row.get(column) for column in kept} for row in rows]
         self.title, self.summary, self.good = title, summary, good
 
     def __len__(self) -> int:
@@ -73,7 +76,7 @@ def _widths(cells: Sequence[Sequence[str]], bound: int) -> list[int]:
 
 def _text(table: Table, bound: int) -> str:
     cells = [[_heading(column) for column in table.columns]]
-    cells += [[_cell(value) for value in row.values()] for row in table.rows]
+    cells += [[_cell(row[c]) for c in table.columns] for row in table.rows]
     numeric = [
         bool(table.rows) and all(isinstance(row[c], (int, float, type(None))) for row in table.rows)
         for c in table.columns
@@ -98,7 +101,7 @@ def _markdown(table: Table, bound: int) -> str:
         return "| " + " | ".join(escaped) + " |"
 
     lines = [line(map(_heading, table.columns)), "|" + " --- |" * len(table.columns)]
-    lines += [line(_cell(value) for value in row.values()) for row in table.rows]
+    lines += [line(_cell(row[c]) for c in table.columns) for row in table.rows]
     return "\n".join(lines) + "\n"
 
 
@@ -110,7 +113,7 @@ def _html(table: Table, bound: int) -> str:
     if table.title:
         lines.append(f"<caption>{html.escape(clean(table.title))}</caption>")
     lines += ["<thead>", line("th", map(_heading, table.columns)), "</thead>", "<tbody>"]
-    lines += [line("td", (_cell(value) for value in row.values())) for row in table.rows]
+    lines += [line("td", (_cell(row[c]) for c in table.columns)) for row in table.rows]
     return "\n".join([*lines, "</tbody>", "</table>"]) + "\n"
 
 
@@ -125,7 +128,7 @@ def _csv_cell(value: Any) -> Any:
 def _csv(table: Table, bound: int) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.columns)
+    writer.writerow(table.rows[0] if table.rows else table.columns)
     writer.writerows([_csv_cell(value) for value in row.values()] for row in table.rows)
     return out.getvalue()
 

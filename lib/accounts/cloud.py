@@ -1,0 +1,182 @@
+"""A cloud: one entry of the configuration and its one session. Below both lanes to a cloud."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from accounts.config import CloudEntry, PackConfig
+from workflow_api.errors import CloudError, RunbookError, UserError
+from workflow_api.version import VERSION
+
+if TYPE_CHECKING:
+    from accounts.session import TracedSession
+
+Shared = TypeVar("Shared")
+
+
+class Cloud:
+    """One region of one cloud, logged in to once, when it is first asked something."""
+
+    account_kind = "cloud"
+
+    def __init__(self, entry: CloudEntry, config: PackConfig) -> None:
+        self.entry, self.config = entry, config
+        self.name = entry.name
+        self._shared: dict[Any, Any] = {}
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"<Cloud {self.name}>"
+
+    @classmethod
+    def from_config(cls, config: PackConfig, name: str | None) -> Cloud:
+        """Return the cloud that the configuration calls ``name``, or its default one."""
+        return cls(config.cloud(name), config)
+
+    @cached_property
+    def session(self) -> TracedSession:
+        """The session, with the entry's credentials; raises UserError if they are not whole."""
+        from accounts.session import TracedSession
+
+        with self._lock:
+            auth, verify = self._credentials()
+            return TracedSession(
+                auth=auth,
+                verify=verify,
+                timeout=float(self.config.limits.timeouts.request),
+                additional_user_agent=[("openstack_ops", VERSION)],
+            )
+
+    @property
+    def region(self) -> str | None:
+        """The region of the entry; None if the cloud has only one."""
+        return self.entry.region_name or self._stored.get("region_name")
+
+    def shared(self, make: Callable[[Cloud], Shared]) -> Shared:
+        """Return the one object that ``make(cloud)`` makes for this cloud in this process."""
+        with self._lock:
+            if make not in self._shared:
+                self._shared[make] = make(self)
+            found: Shared = self._shared[make]
+            return found
+
+    def get(
+        self,
+        service: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        microversion: str | None = None,
+    ) -> bytes:
+        """Return the body of a GET on a service of the catalogue.
+
+        Raises CloudError with what the cloud said. ``params`` with value None are left out.
+        """
+        sent = {name: value for name, value in (params or {}).items() if value is not None}
+        with self.errors(f"asking {service} for {path.partition('?')[0]}"):
+            answer = self.session.get(
+                path,
+                params=sent,
+                endpoint_filter=self.endpoint_filter(service),
+                endpoint_override=self.entry.endpoint_override.get(service),
+                microversion=microversion,
+                headers={"Accept": "application/json"},
+            )
+            body: bytes = answer.content
+            return body
+
+    def supports(self, service: str, microversion: str) -> bool:
+        """Return whether the service knows a microversion; asks its version document once."""
+        with self._lock, self.errors(f"asking {service} for its versions"):
+            found = self.session.get_endpoint_data(
+                **self.endpoint_filter(service),
+                endpoint_override=self.entry.endpoint_override.get(service),
+            )
+        top = found.max_microversion if found else None
+        return top is not None and tuple(top) >= tuple(map(int, microversion.split(".")))
+
+    def endpoint_filter(self, service: str) -> dict[str, Any]:
+        """Return what picks the service's endpoint from the catalogue."""
+        return {
+            "service_type": service,
+            "interface": self.entry.interface,
+            "region_name": self.region,
+        }
+
+    @contextmanager
+    def errors(self, doing: str) -> Iterator[None]:
+        """Turn what keystoneauth raises in the block into a CloudError or UserError."""
+        try:
+            yield
+        except RunbookError:
+            raise
+        except Exception as error:
+            from accounts.cloud_errors import translated
+
+            told = translated(error, self, doing)
+            if told is None:
+                raise
+            raise told from None
+
+    @cached_property
+    def _stored(self) -> dict[str, Any]:
+        """What the clouds.yaml entry says, if this one points at one."""
+        if not self.entry.clouds_yaml:
+            return {}
+        return self._region.config  # type: ignore[no-any-return]
+
+    @cached_property
+    def _region(self) -> Any:
+        # The SDK's loader knows secure.yaml, profiles and vendors; it costs its whole import.
+        from openstack.config import OpenStackConfig
+        from openstack.exceptions import ConfigException
+
+        try:
+            return OpenStackConfig(load_envvars=False).get_one(
+                cloud=self.entry.clouds_yaml, region_name=self.entry.region_name
+            )
+        except ConfigException as error:
+            raise UserError(f"Cloud {self.name!r}: clouds.yaml: {error}.") from None
+
+    def _credentials(self) -> tuple[Any, bool | str]:
+        if self.entry.clouds_yaml:
+            verify, _certificate = self._region.get_requests_verify_args()
+            if verify is False:
+                raise UserError(
+                    f"Cloud {self.name!r}: clouds.yaml turns verification off for it.",
+                    advice="Name the certificate authority's file in cacert instead.",
+                )
+            return self._region.get_auth(), verify
+        return self._plugin(), self.entry.cacert or True
+
+    def _plugin(self) -> Any:
+        from keystoneauth1 import exceptions, loading
+
+        try:
+            loader = loading.get_plugin_loader(self.entry.auth_type)
+            known = {option.dest for option in loader.get_options()}
+            unknown = sorted(key for key in self.entry.auth if key.replace("-", "_") not in known)
+            if unknown:
+                raise UserError(
+                    f"Cloud {self.name!r}: auth has keys that {self.entry.auth_type} does not "
+                    f"know: {', '.join(unknown)}.",
+                    advice=f"It knows {', '.join(sorted(known))}.",
+                )
+            return loader.load_from_options(**self.entry.auth)
+        except exceptions.NoMatchingPlugin:
+            raise UserError(
+                f"Cloud {self.name!r}: there is no auth_type {self.entry.auth_type!r}.",
+                advice="Use password, token, v3applicationcredential or another of keystoneauth's.",
+            ) from None
+        except exceptions.MissingRequiredOptions as missing:
+            options = ", ".join(option.dest for option in missing.options)
+            raise UserError(f"Cloud {self.name!r}: auth lacks {options}.") from None
+
+
+def not_there(error: CloudError) -> bool:
+    """Return whether the cloud's answer was that there is no such thing."""
+    return error.status == 404

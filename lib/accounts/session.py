@@ -1,0 +1,103 @@
+"""The one HTTP session to a cloud: traced, fenced, patient with reads and strict with changes."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+from urllib.parse import urlsplit
+
+from keystoneauth1 import exceptions
+from keystoneauth1.session import Session
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    retry_if_result,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
+
+from workflow_api import tracing
+
+_TRIES = 5
+_LONGEST_WAIT = 60.0
+# A service that answers so has not acted on a read, or a proxy in front of it answered instead.
+_TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
+# The one answer that also promises of a change that nothing was done.
+_TOO_MANY = frozenset({429})
+_LOST = (
+    exceptions.ConnectFailure,
+    exceptions.ConnectTimeout,
+    exceptions.UnknownConnectionError,
+)
+_backoff = wait_exponential_jitter(initial=0.25, max=10, jitter=0.5)
+
+
+class TracedSession(Session):  # type: ignore[misc]
+    """keystoneauth's session that knows for which attempt of which step it sends.
+
+    Reads are repeated when the answer was lost or the service is busy; a change is repeated only
+    on 429. A change outside a step's attempt, or after the run's lease was lost, is never sent.
+    """
+
+    def request(self, url: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Send a request as keystoneauth does; raises LeaseLost before a change that is fenced."""
+        trace = tracing.current()
+        harmless = method in tracing.READING or _is_login(url, method)
+        if trace is not None:
+            headers = kwargs.setdefault("headers", {})
+            headers.setdefault("X-OpenStack-Request-ID", trace.global_request_id)
+        send = super().request
+
+        def once() -> Any:
+            if harmless:
+                return send(url, method, *args, **kwargs)
+            _allow_change(trace, method, url)
+            answer = send(url, method, *args, **kwargs)
+            if request_id := answer.headers.get("x-openstack-request-id"):
+                assert trace is not None
+                trace.request_ids.append(request_id)
+            return answer
+
+        return _retrying(harmless)(once)
+
+
+def _is_login(url: str, method: str) -> bool:
+    return method == "POST" and urlsplit(url).path.rstrip("/").endswith("/auth/tokens")
+
+
+def _allow_change(trace: tracing.Trace | None, method: str, url: str) -> None:
+    if trace is None or not trace.changes:
+        where = "outside a plan's step" if trace is None else "in a look-up or check"
+        raise RuntimeError(f"{method} {urlsplit(url).path} {where}: only steps may change things")
+    trace.fence()
+    trace.sent += 1
+
+
+def _retrying(harmless: bool) -> Retrying:
+    statuses = _TRY_AGAIN if harmless else _TOO_MANY
+
+    def is_worth(error: BaseException) -> bool:
+        status = getattr(error, "http_status", None)
+        return status in statuses or (harmless and isinstance(error, _LOST))
+
+    return Retrying(
+        retry=retry_if_exception(is_worth)
+        | retry_if_result(lambda answer: answer.status_code in statuses),
+        wait=_pause,
+        stop=stop_after_attempt(_TRIES) | stop_after_delay(2 * _LONGEST_WAIT),
+        # The last answer or error goes to the caller as it is.
+        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+    )
+
+
+def _pause(state: RetryCallState) -> float:
+    """Wait as long as the service asks for (Retry-After, RFC 9110), else longer each time."""
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    answer = getattr(error, "response", None) if error else state.outcome.result()
+    asked = answer.headers.get("Retry-After", "") if answer is not None else ""
+    with contextlib.suppress(ValueError):
+        return min(float(asked), _LONGEST_WAIT)
+    return _backoff(state)

@@ -1,0 +1,75 @@
+"""openstacksdk on the cloud's own session, imported when the first change is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from accounts.cloud import Cloud
+from accounts.cloud_errors import spoken, translated
+from workflow_api.errors import CloudError, RunbookError, UnknownOutcome
+from workflow_api.text import clean
+
+
+def connection(cloud: Cloud) -> Any:
+    """Return the SDK's connection over the cloud's one session; it logs in no second time."""
+    return cloud.shared(_connected)
+
+
+def _connected(cloud: Cloud) -> Any:
+    from openstack.config import cloud_region
+    from openstack.connection import Connection
+
+    overrides = {
+        f"{service.replace('-', '_')}_endpoint_override": url
+        for service, url in cloud.entry.endpoint_override.items()
+    }
+    region = cloud_region.from_session(
+        session=cloud.session,
+        name=cloud.name,
+        region_name=cloud.region,
+        load_envvars=False,
+        load_yaml_config=False,
+        interface=cloud.entry.interface,
+        **overrides,
+    )
+    return Connection(config=region)
+
+
+@contextmanager
+def changing(cloud: Cloud, doing: str) -> Iterator[Any]:
+    """Give the SDK's connection for one change, and sort out how it can fail.
+
+    Raises CloudError if the cloud refused it (nothing was done) and UnknownOutcome if no answer,
+    or a failing service's answer, leaves open whether it was done.
+    """
+    from keystoneauth1 import exceptions as lost
+    from openstack import exceptions
+
+    try:
+        yield connection(cloud)
+    except RunbookError:
+        raise
+    except (lost.ConnectFailure, lost.ConnectTimeout, lost.UnknownConnectionError) as error:
+        raise UnknownOutcome(
+            f"Cloud {cloud.name}: {doing}: the answer was lost ({type(error).__name__})."
+        ) from None
+    except exceptions.HttpException as error:
+        raise _refused(cloud, doing, error) from None
+    except exceptions.SDKException as error:
+        raise CloudError(f"Cloud {cloud.name}: {doing}: {clean(error)}.") from None
+    except lost.ClientException as error:
+        told = translated(error, cloud, doing)
+        if isinstance(told, CloudError) and (told.status or 0) >= 500:
+            raise UnknownOutcome(str(told)) from None
+        raise (told or error) from None
+
+
+def _refused(cloud: Cloud, doing: str, error: Any) -> RunbookError:
+    status = error.status_code or 0
+    said = spoken(error.response) or clean(error)
+    message = f"Cloud {cloud.name}: {doing}: {status}: {said}"
+    if status >= 500:
+        return UnknownOutcome(f"{message} [{error.request_id or ''}]")
+    return CloudError(message, status=status, request_id=error.request_id or "")

@@ -1,0 +1,1 @@
+"""The reading lane to a cloud: fast, typed, read-only, without openstacksdk."""

@@ -1,0 +1,362 @@
+"""What Nova knows: servers, hypervisors, services, migrations, server groups, aggregates.
+
+Each listing asks for the lowest microversion that answers the question: a full listing costs Nova
+twice as much at 2.96 as at 2.1.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from accounts.cloud import Cloud, not_there
+from query_api.reader import one, pages, rows
+from workflow_api.errors import Ambiguous, CloudError, NotFound
+from workflow_api.text import clean, near
+
+# Flavors are embedded, tags are listed, services and hypervisors have UUIDs.
+SERVERS = "2.47"
+# The availability zone that a server was booted into on request.
+PINNED_ZONE = "2.96"
+SERVICES = "2.53"
+# Migrations have UUIDs and are listed newest first.
+MIGRATIONS = "2.59"
+# The events of a server's actions say in words what failed.
+EVENT_DETAILS = "2.84"
+# Server groups say max_server_per_host.
+GROUPS = "2.64"
+_NEAR_PAGE = 1000
+_GROUPS_PAGE = 500
+
+
+class Flavor(msgspec.Struct):
+    """The flavor a server was booted from, as it was then. RAM in MiB, disk in GiB."""
+
+    original_name: str = ""
+    vcpus: int = 0
+    ram: int = 0
+    disk: int = 0
+    ephemeral: int = msgspec.field(name="ephemeral", default=0)
+    swap: int = 0
+    extra_specs: dict[str, str] = {}
+
+
+class Fault(msgspec.Struct):
+    """Why a server is in ERROR."""
+
+    message: str = ""
+
+
+class Server(msgspec.Struct):
+    """A server as an admin sees it."""
+
+    id: str
+    name: str
+    status: str = ""
+    host: str | None = msgspec.field(name="OS-EXT-SRV-ATTR:host", default=None)
+    task_state: str | None = msgspec.field(name="OS-EXT-STS:task_state", default=None)
+    project_id: str = msgspec.field(name="tenant_id", default="")
+    user_id: str = ""
+    created: str = ""
+    updated: str = ""
+    locked: bool = False
+    flavor: Flavor = msgspec.field(default_factory=Flavor)
+    image: dict[str, Any] | str = ""
+    metadata: dict[str, str] = {}
+    tags: list[str] = []
+    addresses: dict[str, list[dict[str, Any]]] = {}
+    zone: str | None = msgspec.field(name="OS-EXT-AZ:availability_zone", default=None)
+    pinned_zone: str | None = msgspec.field(name="pinned_availability_zone", default=None)
+    fault: Fault | None = None
+    volumes: list[dict[str, Any]] = msgspec.field(
+        name="os-extended-volumes:volumes_attached", default_factory=list
+    )
+
+    @property
+    def subject(self) -> str:
+        """What a run claims to be the only one to work on it."""
+        return f"server:{self.id}"
+
+    @property
+    def boots_from_volume(self) -> bool:
+        """Whether the root disk is a volume: such a server has no image and needs no local disk."""
+        return not self.image
+
+    @property
+    def ips(self) -> list[str]:
+        """All its addresses, fixed and floating."""
+        return [entry["addr"] for net in self.addresses.values() for entry in net]
+
+
+class HypervisorService(msgspec.Struct):
+    """The nova-compute service behind a hypervisor."""
+
+    id: str
+    host: str
+    disabled_reason: str | None = None
+
+
+class Hypervisor(msgspec.Struct):
+    """A hypervisor: ``state`` is up or down, ``status`` enabled or disabled. RAM in MiB."""
+
+    id: str
+    name: str = msgspec.field(name="hypervisor_hostname")
+    state: str
+    status: str
+    service: HypervisorService
+    vcpus: int = 0
+    vcpus_used: int = 0
+    memory_mb: int = 0
+    memory_mb_used: int = 0
+    running_vms: int = 0
+    hypervisor_type: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What a run claims to be the only one to work on it."""
+        return f"hypervisor:{self.id}"
+
+
+class Migration(msgspec.Struct):
+    """One record of os-migrations; ``id`` grows with each new one of the same cell."""
+
+    id: int
+    uuid: str
+    instance_uuid: str
+    status: str
+    migration_type: str | None = None
+    source_compute: str | None = None
+    dest_compute: str | None = None
+
+
+class ServerGroup(msgspec.Struct):
+    """A server group; ``policy`` is affinity, anti-affinity or a soft form of them."""
+
+    id: str
+    name: str
+    policy: str = ""
+    project_id: str = ""
+    members: list[str] = []
+    rules: dict[str, Any] = {}
+
+
+class Aggregate(msgspec.Struct):
+    """A host aggregate."""
+
+    id: int
+    name: str
+    hosts: list[str] = []
+    metadata: dict[str, str] = {}
+
+
+class _ServerAnswer(msgspec.Struct):
+    server: Server
+
+
+class _HypervisorAnswer(msgspec.Struct):
+    hypervisor: Hypervisor
+
+
+class _Aggregates(msgspec.Struct):
+    aggregates: list[Aggregate]
+
+
+class _Groups(msgspec.Struct):
+    server_groups: list[ServerGroup]
+
+
+class _Name(msgspec.Struct):
+    id: str
+    name: str
+
+
+def servers(
+    cloud: Cloud, *, host: str | None = None, microversion: str = SERVERS, **filters: Any
+) -> list[Server]:
+    """Return the servers of all projects; ``host`` narrows to a compute host, and is re-checked."""
+    found = rows(
+        cloud,
+        "compute",
+        "/servers/detail",
+        Server,
+        "servers",
+        params={"all_tenants": 1, "host": host, **filters},
+        microversion=microversion,
+    )
+    return [server for server in found if host is None or server.host == host]
+
+
+def server(cloud: Cloud, server_id: str, *, microversion: str = SERVERS) -> Server:
+    """Return one server by its id; raises CloudError with status 404 if there is none."""
+    path = f"/servers/{server_id}"
+    return one(cloud, "compute", path, _ServerAnswer, microversion=microversion).server
+
+
+def find_server(cloud: Cloud, wanted: str, *, microversion: str = SERVERS) -> Server:
+    """Return the server with this id or exactly this name, in any project.
+
+    Raises NotFound with near names, or Ambiguous with the ids.
+    """
+    if is_uuid(wanted):
+        try:
+            return server(cloud, wanted, microversion=microversion)
+        except CloudError as error:
+            if not not_there(error):
+                raise
+    # Nova matches names as regular expressions and anywhere; so quote, anchor and check again.
+    pattern = f"^{re.escape(wanted)}$"
+    named = servers(cloud, name=pattern, microversion=microversion)
+    return _only(
+        "server",
+        wanted,
+        [s for s in named if s.name == wanted],
+        cloud,
+        lambda: _names_like(cloud, wanted),
+    )
+
+
+def hypervisors(cloud: Cloud) -> list[Hypervisor]:
+    """Return all hypervisors."""
+    return rows(
+        cloud,
+        "compute",
+        "/os-hypervisors/detail",
+        Hypervisor,
+        "hypervisors",
+        microversion=SERVICES,
+    )
+
+
+def find_hypervisor(cloud: Cloud, wanted: str) -> Hypervisor:
+    """Return the hypervisor with this id, host name or compute service host.
+
+    Raises NotFound with near names, or Ambiguous with the ids.
+    """
+    return pick_hypervisor(cloud, wanted, hypervisors(cloud))
+
+
+def pick_hypervisor(cloud: Cloud, wanted: str, known: Sequence[Hypervisor]) -> Hypervisor:
+    """Return the one of ``known`` hypervisors that is meant; raises as find_hypervisor does."""
+    found = [h for h in known if h.id == wanted]
+    found = found or [h for h in known if wanted in (h.name, h.service.host)]
+    return _only("hypervisor", wanted, found, cloud, lambda: [h.name for h in known])
+
+
+def migrations(
+    cloud: Cloud, *, host: str | None = None, limit: int, **filters: Any
+) -> list[Migration]:
+    """Return the newest ``limit`` migration records, newest first.
+
+    ``host`` narrows to those that have it as source or destination.
+    """
+    listing = pages(
+        cloud,
+        "compute",
+        "/os-migrations",
+        Migration,
+        "migrations",
+        params={"host": host, **filters},
+        microversion=MIGRATIONS,
+        limit=limit,
+    )
+    return next(listing)
+
+
+def server_groups(cloud: Cloud) -> list[ServerGroup]:
+    """Return the server groups of all projects."""
+    found: list[ServerGroup] = []
+    while True:
+        # This listing has an offset and no links, unlike the others.
+        asked = {"all_projects": "True", "limit": _GROUPS_PAGE, "offset": len(found)}
+        path = "/os-server-groups"
+        page = one(cloud, "compute", path, _Groups, params=asked, microversion=GROUPS)
+        found += page.server_groups
+        if len(page.server_groups) < _GROUPS_PAGE:
+            return found
+
+
+def aggregates(cloud: Cloud) -> list[Aggregate]:
+    """Return all host aggregates."""
+    return one(cloud, "compute", "/os-aggregates", _Aggregates, microversion=SERVERS).aggregates
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether ``text`` has the form of a UUID."""
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+Found = TypeVar("Found", Server, Hypervisor)
+
+
+def _only(
+    kind: str,
+    wanted: str,
+    found: Sequence[Found],
+    cloud: Cloud,
+    names: Callable[[], Iterable[str]],
+) -> Found:
+    if len(found) == 1:
+        return found[0]
+    where = f"cloud {cloud.name}"
+    if found:
+        raise Ambiguous(kind, wanted, [thing.id for thing in found], where=where)
+    raise NotFound(kind, wanted, where=where, near=near(wanted, names()))
+
+
+def _names_like(cloud: Cloud, wanted: str) -> list[str]:
+    """Return names that may be meant: of one page only, so that a large cloud is not read whole."""
+    found = pages(
+        cloud,
+        "compute",
+        "/servers",
+        _Name,
+        "servers",
+        params={"all_tenants": 1, "name": f"^{re.escape(wanted[:2])}"},
+        limit=_NEAR_PAGE,
+    )
+    return [row.name for row in next(found)]
+
+
+class _Action(msgspec.Struct):
+    action: str
+    request_id: str
+    message: str | None = None
+
+
+class _Actions(msgspec.Struct):
+    instanceActions: list[_Action]
+
+
+class _Event(msgspec.Struct):
+    result: str | None = None
+    details: str | None = None
+
+
+class _ActionEvents(msgspec.Struct):
+    events: list[_Event] = []
+
+
+class _ActionAnswer(msgspec.Struct):
+    instanceAction: _ActionEvents
+
+
+def last_fault(cloud: Cloud, server_id: str) -> str:
+    """Return what Nova recorded of why the server's newest action failed, or nothing."""
+    path = f"/servers/{server_id}/os-instance-actions"
+    try:
+        newest = one(cloud, "compute", path, _Actions, microversion=SERVERS).instanceActions[:1]
+        if not newest:
+            return ""
+        path += f"/{newest[0].request_id}"
+        detail = one(cloud, "compute", path, _ActionAnswer, microversion=EVENT_DETAILS)
+    except CloudError:
+        return ""
+    failed = [e.details for e in detail.instanceAction.events if e.result == "Error" and e.details]
+    return clean(failed[-1] if failed else newest[0].message or "")

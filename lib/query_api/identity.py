@@ -1,0 +1,60 @@
+"""What Keystone knows: projects and domains."""
+
+from __future__ import annotations
+
+import msgspec
+
+from accounts.cloud import Cloud
+from query_api.reader import one
+from workflow_api.errors import Ambiguous, NotFound
+from workflow_api.text import near
+
+
+class Project(msgspec.Struct):
+    """A project."""
+
+    id: str
+    name: str
+    domain_id: str = ""
+    enabled: bool = True
+    tags: list[str] = []
+
+
+class _Domain(msgspec.Struct):
+    id: str
+    name: str
+
+
+class _Projects(msgspec.Struct):
+    projects: list[Project]
+
+
+class _Domains(msgspec.Struct):
+    domains: list[_Domain]
+
+
+def projects(cloud: Cloud) -> list[Project]:
+    """Return all projects of all domains (Keystone pages this listing only where it is told to)."""
+    return one(cloud, "identity", "/projects", _Projects).projects
+
+
+def find_project(cloud: Cloud, wanted: str) -> Project:
+    """Return the project with this id, ``name`` or ``domain/name``; names are case-sensitive.
+
+    Raises NotFound with near names, or Ambiguous with the ids.
+    """
+    domain, _, name = wanted.rpartition("/")
+    known = projects(cloud)
+    found = [p for p in known if p.id == wanted]
+    if not found:
+        found = [p for p in known if p.name == name]
+        if domain:
+            domains = one(cloud, "identity", "/domains", _Domains).domains
+            ids = {d.id for d in domains if domain in (d.id, d.name)}
+            found = [p for p in found if p.domain_id in ids]
+    if len(found) == 1:
+        return found[0]
+    where = f"cloud {cloud.name}"
+    if found:
+        raise Ambiguous("project", wanted, [p.id for p in found], where=where)
+    raise NotFound("project", wanted, where=where, near=near(name, [p.name for p in known]))

@@ -1,0 +1,36 @@
+"""What Glance knows: images and their properties."""
+
+from __future__ import annotations
+
+import msgspec
+
+from accounts.cloud import Cloud, not_there
+from query_api.reader import one
+from workflow_api.errors import CloudError
+
+
+class Image(msgspec.Struct):
+    """An image; ``status`` is queued, saving, active, killed, deleted or deactivated."""
+
+    id: str
+    name: str | None = None
+    status: str = ""
+
+
+class _Images(msgspec.Struct):
+    images: list[Image]
+
+
+def images(cloud: Cloud, **properties: str) -> list[Image]:
+    """Return the images that have all of these properties."""
+    return one(cloud, "image", "/v2/images", _Images, params=properties).images
+
+
+def image(cloud: Cloud, image_id: str) -> Image | None:
+    """Return one image, or None if there is none."""
+    try:
+        return one(cloud, "image", f"/v2/images/{image_id}", Image)
+    except CloudError as error:
+        if not_there(error):
+            return None
+        raise

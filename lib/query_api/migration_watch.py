@@ -1,0 +1,107 @@
+"""Following migrations by their own records: one listing serves all that are in flight."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from accounts.cloud import Cloud
+from query_api import compute
+from query_api.compute import Migration
+from workflow_api.errors import CloudError
+
+# How long after the last start the records are asked for how often, in seconds.
+_PACE = ((4.0, 0.3), (20.0, 0.6), (120.0, 2.0), (float("inf"), 5.0))
+# A listing this young still tells the newest record of a server that is claimed by this run.
+_FRESH = 1.0
+# More than ever are in flight off one host; older records are asked for by server.
+_NEWEST = 200
+
+
+@dataclass
+class _Listing:
+    """The newest records of a host, by server, and when they were asked for."""
+
+    asked: float = float("-inf")
+    by_server: dict[str, list[Migration]] = field(default_factory=dict)
+    complete: bool = False
+
+
+class MigrationWatch:
+    """The newest migration records off one host, asked for once for everybody who waits."""
+
+    def __init__(self, cloud: Cloud, host: str) -> None:
+        self.cloud, self.host = cloud, host
+        self._lock = threading.Lock()
+        self._listing = _Listing()
+        self._due = 0.0
+        self._started = time.monotonic()
+
+    def newest_id(self, server: str) -> int:
+        """Return the id of the server's newest migration record, 0 if it has none.
+
+        Asked before a migration is requested: the record of that request is the newer one.
+        Clocks are never compared.
+        """
+        now = time.monotonic()
+        listing = self._not_older_than(now - _FRESH)
+        self._started = now
+        records = listing.by_server.get(server)
+        if records is None and not listing.complete:
+            records = compute.migrations(self.cloud, limit=1, instance_uuid=server)
+        return max((record.id for record in records or []), default=0)
+
+    def next_look(
+        self, server: str, newer_than: int, wait: Callable[[float], None]
+    ) -> Migration | None:
+        """Wait for the next look at the records; return the server's one newer than that id.
+
+        None if there is none yet or the cloud did not answer this time. ``wait(seconds)`` sleeps
+        and may raise. Raises CloudError if the cloud will not answer at all (no rights).
+        """
+        due = self._due
+        wait(max(0.0, due - time.monotonic()))
+        try:
+            listing = self._not_older_than(due)
+        except CloudError as error:
+            self._due = time.monotonic() + self._pace()
+            if error.status is not None and error.status < 500 and error.status != 429:
+                raise
+            return None
+        records = listing.by_server.get(server, [])
+        newer = [record for record in records if record.id > newer_than]
+        if not newer and not listing.complete:
+            found = compute.migrations(self.cloud, limit=1, instance_uuid=server)
+            newer = [record for record in found if record.id > newer_than]
+        return max(newer, key=lambda record: record.id, default=None)
+
+    def _not_older_than(self, moment: float) -> _Listing:
+        with self._lock:
+            if self._listing.asked < moment or self._listing.asked == float("-inf"):
+                asked = time.monotonic()
+                records = compute.migrations(self.cloud, host=self.host, limit=_NEWEST)
+                by_server: dict[str, list[Migration]] = {}
+                for record in records:
+                    by_server.setdefault(record.instance_uuid, []).append(record)
+                self._listing = _Listing(asked, by_server, len(records) < _NEWEST)
+                self._due = time.monotonic() + self._pace()
+            return self._listing
+
+    def _pace(self) -> float:
+        age = time.monotonic() - self._started
+        return next(pause for until, pause in _PACE if age <= until)
+
+
+class Watches:
+    """The watches of one cloud, one a host; shared by all threads of a run."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud, self._lock = cloud, threading.Lock()
+        self._watches: dict[str, MigrationWatch] = {}
+
+    def off(self, host: str) -> MigrationWatch:
+        """Return the watch of migrations off ``host``."""
+        with self._lock:
+            return self._watches.setdefault(host, MigrationWatch(self._cloud, host))

@@ -1,0 +1,122 @@
+"""Whether servers that each fit somewhere also fit together. Arithmetic only, no cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Amounts = Mapping[str, int]
+# How many placements are tried before the search gives up; first fit alone settles most.
+_MOST_TRIES = 20_000
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something to place: its name, what it takes up, where it may go, and who it avoids.
+
+    Two items that share an ``apart`` group cannot go to the same place.
+    """
+
+    name: str
+    takes: Amounts
+    places: frozenset[str]
+    apart: frozenset[str] = frozenset()
+
+
+def unplaced(items: Sequence[Item], free: Mapping[str, Amounts]) -> list[str]:
+    """Return the names of items for which no room is left when all are placed together.
+
+    The largest go first and may be moved again; the search is bounded, so on a nearly full cloud
+    it can name items that a cleverer packing would place. It never says that all fit when they
+    do not.
+
+    >>> hole = {"a": {"MEMORY_MB": 1024}}
+    >>> one = Item("x", {"MEMORY_MB": 1024}, frozenset("a"))
+    >>> two = Item("y", {"MEMORY_MB": 1024}, frozenset("a"))
+    >>> unplaced([one], hole), unplaced([one, two], hole)
+    ([], ['y'])
+    """
+    total = _totals(free)
+    ordered = sorted(items, key=lambda item: (len(item.places), -_share(item, total), item.name))
+    search = _Search(ordered, free)
+    return [] if search.place_all() else search.first_fit()
+
+
+class _Search:
+    def __init__(self, items: Sequence[Item], free: Mapping[str, Amounts]) -> None:
+        self.items, self.free = items, free
+        self.tries = 0
+
+    def place_all(self) -> bool:
+        """Return whether a placement of all items is found within the bound."""
+        self._reset()
+        stack: list[list[str]] = []
+        placed: list[str] = []
+        while len(placed) < len(self.items):
+            if len(stack) == len(placed):
+                stack.append(self._choices(self.items[len(placed)]))
+            self.tries += 1
+            if self.tries > _MOST_TRIES:
+                return False
+            if stack[-1]:
+                place = stack[-1].pop()
+                self._take(self.items[len(placed)], place, 1)
+                placed.append(place)
+                continue
+            stack.pop()
+            if not placed:
+                return False
+            self._take(self.items[len(placed) - 1], placed.pop(), -1)
+        return True
+
+    def first_fit(self) -> list[str]:
+        """Place greedily and return the names of what is left over."""
+        self._reset()
+        left = []
+        for item in self.items:
+            choices = self._choices(item)
+            if choices:
+                self._take(item, choices[-1], 1)
+            else:
+                left.append(item.name)
+        return sorted(left)
+
+    def _reset(self) -> None:
+        self.room = {place: dict(amounts) for place, amounts in self.free.items()}
+        self.groups: dict[tuple[str, str], int] = {}
+
+    def _choices(self, item: Item) -> list[str]:
+        """Return where the item fits now, the best place last: the one with least to spare."""
+        fitting = [
+            place
+            for place in item.places
+            if place in self.room
+            and all(self.room[place].get(name, 0) >= n for name, n in item.takes.items())
+            and not any(self.groups.get((group, place)) for group in item.apart)
+        ]
+        return sorted(fitting, key=lambda place: (-self._spare(item, place), place))
+
+    def _spare(self, item: Item, place: str) -> float:
+        return sum(
+            (self.room[place].get(name, 0) - n) / max(1, self.room[place].get(name, 0))
+            for name, n in item.takes.items()
+        )
+
+    def _take(self, item: Item, place: str, sign: int) -> None:
+        for name, amount in item.takes.items():
+            self.room[place][name] = self.room[place].get(name, 0) - sign * amount
+        for group in item.apart:
+            self.groups[group, place] = self.groups.get((group, place), 0) + sign
+
+
+def _totals(free: Mapping[str, Amounts]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for amounts in free.values():
+        for name, amount in amounts.items():
+            totals[name] = totals.get(name, 0) + amount
+    return totals
+
+
+def _share(item: Item, totals: Mapping[str, int]) -> float:
+    """Return the largest share of any resource that the item takes up."""
+    return max((n / max(1, totals.get(name, 0)) for name, n in item.takes.items()), default=0.0)

@@ -1,0 +1,153 @@
+"""What Placement knows: what servers take up, and which hosts have room for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from accounts.cloud import Cloud
+from query_api.compute import Flavor, Server
+from query_api.reader import one
+
+# All resource classes of a provider stand in its summary, forbidden traits can be asked for.
+PLACEMENT = "1.29"
+# nova-compute sets it on a host whose service is disabled.
+_DISABLED = "COMPUTE_STATUS_DISABLED"
+Resources = dict[str, int]
+
+
+class _Allocation(msgspec.Struct):
+    resources: Resources
+
+
+class _Allocations(msgspec.Struct):
+    allocations: dict[str, _Allocation]
+
+
+class _Amount(msgspec.Struct):
+    capacity: int
+    used: int
+
+
+class _Summary(msgspec.Struct):
+    resources: dict[str, _Amount]
+    root_provider_uuid: str
+
+
+class _Request(msgspec.Struct):
+    allocations: dict[str, _Allocation]
+
+
+class _Candidates(msgspec.Struct):
+    allocation_requests: list[_Request]
+    provider_summaries: dict[str, _Summary]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one server takes up, in Placement's resource classes, and the traits it needs."""
+
+    server: str
+    resources: Mapping[str, int]
+    required: frozenset[str] = frozenset()
+    forbidden: frozenset[str] = frozenset()
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What makes two servers' demands the same question to Placement."""
+        return (tuple(sorted(self.resources.items())), self.required, self.forbidden)
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where demands fit: hosts (resource provider ids) by server, and what is free on each."""
+
+    hosts: Mapping[str, frozenset[str]]
+    free: Mapping[str, Resources]
+
+
+def demands(cloud: Cloud, hypervisor_id: str, servers: Iterable[Server]) -> list[Demand]:
+    """Return what each of a hypervisor's servers takes up.
+
+    Placement's own allocations are asked for, all in one request; a server that has none there
+    (they can be lost, and healed) counts as what its flavor says.
+    """
+    path = f"/resource_providers/{hypervisor_id}/allocations"
+    held = one(cloud, "placement", path, _Allocations, microversion=PLACEMENT).allocations
+    found = []
+    for server in servers:
+        allocation = held.get(server.id)
+        resources = allocation.resources if allocation else by_flavor(server)
+        found.append(Demand(server.id, resources, *_traits(server.flavor)))
+    return found
+
+
+def room(cloud: Cloud, wanted: Iterable[Demand]) -> Room:
+    """Return where each demand fits by itself, by Placement's own arithmetic.
+
+    One request for each different demand; units, ratios, reserved amounts and traits are
+    Placement's business. Hosts whose service is disabled are left out.
+    """
+    hosts: dict[str, frozenset[str]] = {}
+    free: dict[str, Resources] = {}
+    by_shape: dict[tuple[object, ...], list[Demand]] = {}
+    for demand in wanted:
+        by_shape.setdefault(demand.shape, []).append(demand)
+    for alike in by_shape.values():
+        found = _candidates(cloud, alike[0])
+        summaries = found.provider_summaries
+        fitting = frozenset(
+            summaries[provider].root_provider_uuid
+            for request in found.allocation_requests
+            for provider in request.allocations
+        )
+        for provider, summary in summaries.items():
+            free[provider] = {
+                name: amount.capacity - amount.used for name, amount in summary.resources.items()
+            }
+        hosts.update({demand.server: fitting for demand in alike})
+    return Room(hosts, free)
+
+
+def by_flavor(server: Server) -> Resources:
+    """Return what a server takes up by its flavor, as Nova would ask Placement for it."""
+    flavor = server.flavor
+    root = 0 if server.boots_from_volume else flavor.disk
+    cpus = "PCPU" if flavor.extra_specs.get("hw:cpu_policy") == "dedicated" else "VCPU"
+    wanted = {
+        cpus: flavor.vcpus,
+        "MEMORY_MB": flavor.ram,
+        # Swap is in MiB; Nova rounds the sum up to GiB.
+        "DISK_GB": root + flavor.ephemeral + -(-flavor.swap // 1024),
+    }
+    for key, value in flavor.extra_specs.items():
+        if key.startswith("resources:") and value.isdigit():
+            wanted[key.removeprefix("resources:")] = int(value)
+    return {name: amount for name, amount in wanted.items() if amount}
+
+
+def _traits(flavor: Flavor) -> tuple[frozenset[str], frozenset[str]]:
+    traits = {
+        key.removeprefix("trait:"): value
+        for key, value in flavor.extra_specs.items()
+        if key.startswith("trait:")
+    }
+    return (
+        frozenset(name for name, value in traits.items() if value == "required"),
+        frozenset(name for name, value in traits.items() if value == "forbidden"),
+    )
+
+
+def _candidates(cloud: Cloud, demand: Demand) -> _Candidates:
+    traits = sorted(demand.required) + [f"!{t}" for t in sorted(demand.forbidden | {_DISABLED})]
+    amounts = [f"{name}:{amount}" for name, amount in sorted(demand.resources.items())]
+    return one(
+        cloud,
+        "placement",
+        "/allocation_candidates",
+        _Candidates,
+        params={"resources": ",".join(amounts), "required": ",".join(traits)},
+        microversion=PLACEMENT,
+    )

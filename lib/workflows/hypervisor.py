@@ -1,0 +1,264 @@
+"""Runbooks about hypervisors: list, show, disable, enable, drain."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from accounts.cloud import Cloud
+from openstack_api import compute as change
+from query_api import compute
+from query_api.compute import Hypervisor
+from workflow_api import (
+    Attempt,
+    Context,
+    OnFailure,
+    Plan,
+    StepFailed,
+    Table,
+    UserError,
+    clean,
+    count,
+    listed,
+    step,
+    workflow,
+)
+from workflows.movement import Migration, Movement, movement, step_data
+from workflows.moving import move_server
+from workflows.preflight import elsewhere, refuse_down
+
+_LONGEST_REASON = 255  # Nova's column
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+@workflow("hypervisor.list")
+def list_hypervisors(ctx: Context, cloud: Cloud) -> Table:
+    """List the hypervisors with their state, load and why they are disabled."""
+    rows = [_row(h) for h in sorted(compute.hypervisors(cloud), key=lambda h: h.name)]
+    columns = ("name", "state", "status", "servers", "vcpus", "memory_gib", "reason")
+    return Table(columns, rows, summary=count(len(rows), "hypervisor"), extra=("id",))
+
+
+@workflow("hypervisor.show")
+def show_hypervisor(ctx: Context, cloud: Cloud, hypervisor: str) -> Table:
+    """Show one hypervisor and the servers on it."""
+    host = compute.find_hypervisor(cloud, hypervisor)
+    servers = sorted(compute.servers(cloud, host=host.service.host), key=lambda s: s.name)
+    load = _row(host)
+    rows = [
+        {
+            "name": clean(server.name),
+            "id": server.id,
+            "status": server.status,
+            "task": server.task_state,
+            "vcpus": server.flavor.vcpus,
+            "memory_gib": server.flavor.ram / 1024,
+            "locked": server.locked,
+        }
+        for server in servers
+    ]
+    reason = f", disabled: {load['reason']}" if load["reason"] else ""
+    title = (
+        f"{host.name} ({host.id}): {host.state}, {host.status}{reason}; "
+        f"{load['vcpus']} vCPUs and {load['memory_gib']} GiB used"
+    )
+    columns = ("name", "id", "status", "task", "vcpus", "memory_gib", "locked")
+    return Table(columns, rows, title, summary=f"{title}; {count(len(rows), 'server')}")
+
+
+def _row(host: Hypervisor) -> dict[str, Any]:
+    return {
+        "name": clean(host.name),
+        "id": host.id,
+        "state": host.state,
+        "status": host.status,
+        "servers": host.running_vms,
+        "vcpus": f"{host.vcpus_used}/{host.vcpus}",
+        "memory_gib": f"{host.memory_mb_used // 1024}/{host.memory_mb // 1024}",
+        "reason": clean(host.service.disabled_reason or ""),
+    }
+
+
+# -- scheduling --------------------------------------------------------------------------------
+
+
+def find_disabled(cloud: Cloud, host: str, reason: str) -> dict[str, Any] | None:
+    """Say whether scheduling of the host is disabled with this very reason."""
+    service = compute.find_hypervisor(cloud, host)
+    if service.status == "disabled" and service.service.disabled_reason == reason:
+        return {"said": f"{host} is disabled"}
+    return None
+
+
+def find_enabled(cloud: Cloud, host: str) -> dict[str, Any] | None:
+    """Say whether scheduling of the host is enabled."""
+    enabled = compute.find_hypervisor(cloud, host).status == "enabled"
+    return {"said": f"{host} is enabled"} if enabled else None
+
+
+def restore_scheduling(cloud: Cloud, service: str, was: dict[str, Any]) -> None:
+    """Put scheduling back as it was when the plan was drawn."""
+    if was["status"] == "enabled":
+        change.enable_service(cloud, service)
+    else:
+        change.disable_service(cloud, service, was["reason"] or "disabled")
+
+
+@step(
+    "disable scheduling of {host}: {reason}",
+    key="{host}",
+    find=find_disabled,
+    undo=restore_scheduling,
+)
+def disable_scheduling(
+    cloud: Cloud, service: str, host: str, reason: str, was: dict[str, Any]
+) -> dict[str, Any]:
+    """Take a hypervisor out of scheduling."""
+    change.disable_service(cloud, service, reason)
+    return {"said": f"{host} is disabled"}
+
+
+@step("enable scheduling of {host}", key="{host}", find=find_enabled, undo=restore_scheduling)
+def enable_scheduling(cloud: Cloud, service: str, host: str, was: dict[str, Any]) -> dict[str, Any]:
+    """Put a hypervisor back into scheduling."""
+    change.enable_service(cloud, service)
+    return {"said": f"{host} is enabled"}
+
+
+@workflow("hypervisor.disable")
+def disable(ctx: Context, cloud: Cloud, hypervisor: str, reason: str) -> Plan:
+    """Take a hypervisor out of scheduling; its servers stay and run on."""
+    (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])
+    plan = Plan(f"Disable {host.name}")
+    if host.status == "disabled" and host.service.disabled_reason == _reason(reason):
+        plan.skip(host.name, "it is disabled for this reason already")
+    else:
+        plan.add(disable_scheduling, **_scheduling(host), reason=_reason(reason))
+    return plan
+
+
+@workflow("hypervisor.enable")
+def enable(ctx: Context, cloud: Cloud, hypervisor: str) -> Plan:
+    """Put a hypervisor back into scheduling."""
+    (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])
+    plan = Plan(f"Enable {host.name}")
+    if host.state != "up":
+        plan.note(f"{host.name} is {host.state}: nothing is scheduled there until it is up.")
+    if host.status == "enabled":
+        plan.skip(host.name, "it is enabled already")
+    else:
+        plan.add(enable_scheduling, **_scheduling(host))
+    return plan
+
+
+def _scheduling(host: Hypervisor) -> dict[str, Any]:
+    was = {"status": host.status, "reason": host.service.disabled_reason}
+    return {"service": host.service.id, "host": host.name, "was": was}
+
+
+def _reason(reason: str) -> str:
+    text = clean(reason).strip()
+    if not 1 <= len(text) <= _LONGEST_REASON:
+        raise UserError(f"reason must have 1 to {_LONGEST_REASON} characters, not {len(text)}.")
+    return text
+
+
+# -- drain -------------------------------------------------------------------------------------
+
+
+@step("check that {host} is empty", key="{host}", changes=False)
+def verify_empty(
+    attempt: Attempt, cloud: Cloud, host: str, compute_host: str, excluded: list[str]
+) -> dict[str, Any]:
+    """Fail unless nothing but what the operator excluded is left on the hypervisor."""
+    left = [s for s in compute.servers(cloud, host=compute_host) if s.id not in excluded]
+    if left:
+        names = listed(f"{clean(s.name)} ({s.status})" for s in left)
+        raise StepFailed(f"{host} still holds {count(len(left), 'server')}: {names}.")
+    return {"said": f"{host} is empty" if not excluded else f"{host} holds only what was excluded"}
+
+
+@workflow("hypervisor.drain")
+def drain(
+    ctx: Context,
+    cloud: Cloud,
+    hypervisor: str,
+    reason: str,
+    migration: Migration = "auto",
+    max_parallel: int | None = None,
+    target: str | None = None,
+    exclude: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+    on_failure: OnFailure = "stop",
+    on_cancel: Literal["leave", "restore"] = "leave",
+) -> Plan:
+    """Move every server off a hypervisor and leave it disabled."""
+    known = compute.hypervisors(cloud)
+    host = compute.pick_hypervisor(cloud, hypervisor, known)
+    refuse_down(host)
+    ctx.claim(host)
+    servers = ctx.claimed(lambda: _servers_on(cloud, host))
+    plan = Plan(f"Drain {host.name}")
+    excluded = _excluded(servers, exclude)
+    movements = [movement(s, migration, ctx.config) for s in servers if s.id not in excluded]
+    others = elsewhere(cloud, host, known, movements, target)
+    plan.refuse(others.misfits)
+
+    for name in excluded.values():
+        plan.skip(name, "it was excluded")
+    if host.status == "disabled":
+        plan.skip(f"scheduling of {host.name}", f"it is disabled already: {_row(host)['reason']}")
+    else:
+        undo = "on_cancel" if on_cancel == "restore" else "never"
+        plan.add(disable_scheduling, undo=undo, **_scheduling(host), reason=_reason(reason))
+    plan.each(
+        move_server,
+        _moves(plan, movements, others.stuck, host, target),
+        at_most=max_parallel or ctx.config.limits.max_parallel,
+        on_failure=on_failure,
+    )
+    plan.add(
+        verify_empty, host=host.name, compute_host=host.service.host, excluded=sorted(excluded)
+    )
+    if plan.left:
+        plan.note(
+            f"{host.name} will not be empty: what is left fails the check at the end. "
+            "Deal with it first, or name it in exclude."
+        )
+    return plan
+
+
+def _servers_on(cloud: Cloud, host: Hypervisor) -> list[compute.Server]:
+    newest = compute.PINNED_ZONE
+    microversion = newest if cloud.supports("compute", newest) else compute.SERVERS
+    found = compute.servers(cloud, host=host.service.host, microversion=microversion)
+    return sorted(found, key=lambda server: (server.name, server.id))
+
+
+def _excluded(servers: list[compute.Server], exclude: list[str]) -> dict[str, str]:
+    """Return the servers that the operator excluded, as names by id."""
+    unknown = [e for e in exclude if not any(e in (s.id, s.name) for s in servers)]
+    if unknown:
+        raise UserError(
+            f"exclude names servers that are not on the hypervisor: {listed(unknown)}.",
+            advice="Give their names or ids as hypervisor.show lists them.",
+        )
+    return {s.id: clean(s.name) for s in servers if s.id in exclude or s.name in exclude}
+
+
+def _moves(
+    plan: Plan,
+    movements: list[Movement],
+    stuck: dict[str, str],
+    host: Hypervisor,
+    target: str | None,
+) -> list[dict[str, Any]]:
+    """Return the data of each move, and record in the plan what is left and why."""
+    moves = []
+    for judged in movements:
+        server = judged.server
+        if why := judged.why or stuck.get(server.id):
+            plan.leave(f"{clean(server.name)} ({server.id})", why)
+        elif judged.how:
+            moves.append(step_data(server, judged.how, host.service.host, target))
+    return moves

@@ -1,0 +1,212 @@
+"""Whether servers can go elsewhere: hosts, room for all of them together, server groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from accounts.cloud import Cloud
+from query_api import compute, placement
+from query_api.compute import Aggregate, Hypervisor, Server, ServerGroup
+from query_api.packing import Item, unplaced
+from workflow_api import NotFound, Refused, clean, listed
+from workflows.movement import Movement, shown_size
+
+_DEFAULT_ZONE = "nova"
+_AGGREGATE_SPEC = "aggregate_instance_extra_specs:"
+
+
+@dataclass
+class Elsewhere:
+    """Where the servers of one hypervisor can go.
+
+    ``misfits`` are reasons to refuse the whole; ``stuck`` says by server id why one must stay.
+    """
+
+    misfits: list[str] = field(default_factory=list)
+    stuck: dict[str, str] = field(default_factory=dict)
+
+
+def elsewhere(
+    cloud: Cloud,
+    source: Hypervisor,
+    known: Sequence[Hypervisor],
+    movements: Iterable[Movement],
+    target: str | None,
+) -> Elsewhere:
+    """Judge all movable servers together; every reason is found, not just the first."""
+    found = Elsewhere()
+    moving = [m.server for m in movements if m.how]
+    hosts = _targets(cloud, source, known, target, found)
+    if not moving or not hosts:
+        return found
+    groups = _Groups(cloud, moving)
+    moving = [s for s in moving if not _keep(found, s, groups.why_stuck(s))]
+    zones = compute.aggregates(cloud)
+    demands = placement.demands(cloud, source.id, moving)
+    room = placement.room(cloud, demands)
+    items = []
+    for server, demand in zip(moving, demands, strict=True):
+        fitting = {host for host in hosts if host in room.hosts[server.id]}
+        allowed = {h for h in fitting if _aggregates_allow(server, hosts[h], zones)}
+        apart = {h for h in allowed if groups.allows(server, hosts[h])}
+        if not _keep(found, server, groups.why_apart(server) if allowed and not apart else ""):
+            items.append(
+                Item(server.id, demand.resources, frozenset(apart), groups.exclusive(server))
+            )
+    _judge_room(found, items, {s.id: s for s in moving}, room.free)
+    return found
+
+
+def _targets(
+    cloud: Cloud,
+    source: Hypervisor,
+    known: Sequence[Hypervisor],
+    target: str | None,
+    found: Elsewhere,
+) -> dict[str, str]:
+    """Return the hosts that can take servers, as compute host by hypervisor id."""
+    usable = {
+        h.id: h.service.host
+        for h in known
+        if h.id != source.id and h.state == "up" and h.status == "enabled"
+    }
+    if target is not None:
+        wanted = _target(cloud, source, known, target, found)
+        return {id: host for id, host in usable.items() if wanted and id == wanted.id}
+    if not usable:
+        found.misfits.append("no other hypervisor is up and enabled")
+    return usable
+
+
+def _target(
+    cloud: Cloud, source: Hypervisor, known: Sequence[Hypervisor], target: str, found: Elsewhere
+) -> Hypervisor | None:
+    try:
+        wanted = compute.pick_hypervisor(cloud, target, known)
+    except NotFound as error:
+        found.misfits.append(str(error).rstrip("."))
+        return None
+    if wanted.id == source.id:
+        found.misfits.append(f"the target {wanted.name} is the hypervisor itself")
+    elif wanted.state != "up" or wanted.status != "enabled":
+        found.misfits.append(f"the target {wanted.name} is {wanted.state} and {wanted.status}")
+    return wanted
+
+
+def _keep(found: Elsewhere, server: Server, why: str) -> bool:
+    if why:
+        found.stuck[server.id] = why
+    return bool(why)
+
+
+def _judge_room(
+    found: Elsewhere,
+    items: Sequence[Item],
+    servers: Mapping[str, Server],
+    free: Mapping[str, placement.Resources],
+) -> None:
+    """Say which servers fit nowhere, and which fit alone but not beside the others."""
+    alone = [item for item in items if not item.places]
+    for item in alone:
+        server = servers[item.name]
+        found.misfits.append(
+            f"{clean(server.name)} ({shown_size(server)}) fits on no other hypervisor"
+        )
+    together = unplaced([item for item in items if item.places], free)
+    if together:
+        names = listed(clean(servers[name].name) for name in together)
+        found.misfits.append(
+            f"each alone would fit, but there is no room for all together: {names} would be left"
+        )
+
+
+def _aggregates_allow(server: Server, host: str, known: Sequence[Aggregate]) -> bool:
+    """Return whether the scheduler's aggregate and zone filters can let the server onto a host.
+
+    Only plain values are judged; expressions with operators are left to the scheduler.
+    """
+    mine = [aggregate for aggregate in known if host in aggregate.hosts]
+    zones = {a.metadata.get("availability_zone") for a in mine} - {None} or {_DEFAULT_ZONE}
+    if server.pinned_zone and server.pinned_zone not in zones:
+        return False
+    for key, wanted in server.flavor.extra_specs.items():
+        if not key.startswith(_AGGREGATE_SPEC) or not wanted.replace("_", "").isalnum():
+            continue
+        name = key.removeprefix(_AGGREGATE_SPEC)
+        offered = {
+            value.strip()
+            for aggregate in mine
+            if name in aggregate.metadata
+            for value in aggregate.metadata[name].split(",")
+        }
+        if wanted not in offered:
+            return False
+    return True
+
+
+class _Groups:
+    """The hard server groups of the servers to be moved, and where their other members are."""
+
+    def __init__(self, cloud: Cloud, moving: Sequence[Server]) -> None:
+        self._of: dict[str, list[ServerGroup]] = {server.id: [] for server in moving}
+        self._host = {server.id: server.host for server in moving}
+        hard = [
+            g for g in compute.server_groups(cloud) if g.policy in ("affinity", "anti-affinity")
+        ]
+        for group in hard:
+            for member in set(group.members) & set(self._of):
+                self._of[member].append(group)
+        mine = {group.id: group for groups in self._of.values() for group in groups}
+        others = {m for group in mine.values() for m in group.members} - set(self._host)
+        # A project's servers in one listing, not each member by itself.
+        for project in sorted({g.project_id for g in mine.values() if others & set(g.members)}):
+            for server in compute.servers(cloud, project_id=project):
+                if server.id in others:
+                    self._host[server.id] = server.host
+
+    def why_stuck(self, server: Server) -> str:
+        """Return why a member of an affinity group cannot leave the others, or nothing."""
+        for group in self._of[server.id]:
+            others = [m for m in group.members if m != server.id and self._host.get(m)]
+            if group.policy == "affinity" and others:
+                return (
+                    f"affinity group {clean(group.name)} keeps it on one host with "
+                    f"{len(others)} other{'s' * (len(others) > 1)}"
+                )
+        return ""
+
+    def allows(self, server: Server, host: str) -> bool:
+        """Return whether the anti-affinity groups of the server let it onto a host."""
+        return not any(self._full(group, server, host) for group in self._anti(server))
+
+    def why_apart(self, server: Server) -> str:
+        """Return the sentence for a server whose groups leave it no host."""
+        names = listed(clean(group.name) for group in self._anti(server))
+        return f"anti-affinity group {names} leaves it no other hypervisor with room"
+
+    def exclusive(self, server: Server) -> frozenset[str]:
+        """Return the groups of which no two servers may meet on a host."""
+        return frozenset(g.id for g in self._anti(server) if _at_most(g) == 1)
+
+    def _anti(self, server: Server) -> list[ServerGroup]:
+        return [g for g in self._of[server.id] if g.policy == "anti-affinity"]
+
+    def _full(self, group: ServerGroup, server: Server, host: str) -> bool:
+        there = [m for m in group.members if m != server.id and self._host.get(m) == host]
+        return len(there) >= _at_most(group)
+
+
+def _at_most(group: ServerGroup) -> int:
+    return int(group.rules.get("max_server_per_host", 1))
+
+
+def refuse_down(source: Hypervisor) -> None:
+    """Raise Refused if the hypervisor is not up: nothing can be migrated off a dead host."""
+    if source.state != "up":
+        raise Refused(
+            f"Moving servers off {source.name}",
+            [f"its compute service is {source.state}"],
+            advice="Servers of a dead hypervisor are evacuated, not migrated: "
+            "hypervisor.evacuate is the tool, once the host is proven to be off.",
+        )

@@ -1,0 +1,169 @@
+"""Runbooks about servers: list, show, migrate."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+from accounts.cloud import Cloud
+from openstack_api import compute as change
+from query_api import compute, identity, image
+from query_api.compute import Server
+from workflow_api import (
+    Attempt,
+    Context,
+    Duration,
+    Plan,
+    StepFailed,
+    Table,
+    UnknownOutcome,
+    clean,
+    count,
+    step,
+    workflow,
+)
+from workflows.movement import Migration, movement, step_data
+from workflows.moving import move_server
+from workflows.preflight import elsewhere, refuse_down
+
+# What is written on every image that a runbook takes: which run, which step, how long to keep it.
+_RUN, _STEP, _KEEP = "openstack_ops_run", "openstack_ops_step", "openstack_ops_keep_until"
+
+
+@workflow("server.list")
+def list_servers(
+    ctx: Context,
+    cloud: Cloud,
+    hypervisor: str | None = None,
+    project: str | None = None,
+    status: str | None = None,
+) -> Table:
+    """List servers of all projects, narrowed by hypervisor, project and status."""
+    host = compute.find_hypervisor(cloud, hypervisor).service.host if hypervisor else None
+    owner = identity.find_project(cloud, project).id if project else None
+    wanted = status.upper() if status else None
+    found = compute.servers(cloud, host=host, project_id=owner, status=wanted)
+    rows = [
+        {
+            "name": clean(server.name),
+            "id": server.id,
+            "status": server.status,
+            "hypervisor": server.host,
+            "addresses": server.ips,
+            "flavor": clean(server.flavor.original_name),
+            "project": server.project_id,
+            "user": server.user_id,
+            "updated": server.updated,
+        }
+        for server in sorted(found, key=lambda s: (s.name, s.id))
+        # Filters only narrow: what a service did not understand it ignores silently.
+        if owner in (None, server.project_id) and wanted in (None, server.status)
+    ]
+    columns = ("name", "id", "status", "hypervisor", "addresses")
+    extra = ("flavor", "project", "user", "updated")
+    return Table(columns, rows, summary=count(len(rows), "server"), extra=extra)
+
+
+@workflow("server.show")
+def show_server(ctx: Context, cloud: Cloud, server: str) -> Table:
+    """Show one server with its state, place, size, addresses and owner."""
+    found = compute.find_server(cloud, server)
+    flavor = found.flavor
+    facts: dict[str, Any] = {
+        "name": clean(found.name),
+        "id": found.id,
+        "status": found.status,
+        "task": found.task_state,
+        "fault": clean(found.fault.message) if found.fault else None,
+        "hypervisor": found.host,
+        "zone": found.zone,
+        "flavor": f"{clean(flavor.original_name)}: {flavor.vcpus} vCPU, {flavor.ram} MiB, "
+        f"{flavor.disk} GiB",
+        "addresses": ", ".join(found.ips),
+        "image": found.image["id"] if isinstance(found.image, dict) else "boots from a volume",
+        "volumes": ", ".join(volume["id"] for volume in found.volumes),
+        "project": found.project_id,
+        "user": found.user_id,
+        "locked": found.locked,
+        "tags": ", ".join(map(clean, found.tags)),
+        "metadata": clean(json.dumps(found.metadata)) if found.metadata else None,
+        "created": found.created,
+        "updated": found.updated,
+    }
+    rows = [{"property": name, "value": value} for name, value in facts.items()]
+    return Table(("property", "value"), rows, summary=f"{facts['name']} is {found.status}")
+
+
+# -- migrate -----------------------------------------------------------------------------------
+
+
+def find_snapshot(attempt: Attempt, cloud: Cloud, server: str) -> dict[str, Any] | None:
+    """Say whether this run's snapshot of the server is there; waits while it is being saved."""
+    marks = {_RUN: attempt.run, _STEP: attempt.key}
+    found = image.images(cloud, **marks)
+    return _saved(attempt, cloud, found[0].id) if found else None
+
+
+@step("take a snapshot of {name}, kept until {keep_until}", key="{server}", find=find_snapshot)
+def take_snapshot(
+    attempt: Attempt, cloud: Cloud, server: str, name: str, keep_until: str
+) -> dict[str, Any]:
+    """Save the server as an image that carries the run, the step and how long it is kept."""
+    marks = {_RUN: attempt.run, _STEP: attempt.key, _KEEP: keep_until}
+    label = f"{name} before migration ({attempt.run[:8]})"
+    return _saved(attempt, cloud, change.create_snapshot(cloud, server, label, marks))
+
+
+def _saved(attempt: Attempt, cloud: Cloud, image_id: str) -> dict[str, Any]:
+    """Wait until the image is whole; raises StepFailed if the cloud gave it up."""
+    waited, seconds = 0.0, cloud.config.limits.timeouts.snapshot
+    while waited < seconds:
+        now = image.image(cloud, image_id)
+        if now is not None and now.status == "active":
+            return {"image": image_id, "said": f"saved as image {image_id}"}
+        if now is None or now.status in ("killed", "deleted", "deactivated"):
+            raise StepFailed(f"The snapshot {image_id} was given up by the cloud.")
+        pause = min(10.0, 1.0 + waited / 10)
+        attempt.wait(pause)
+        waited += pause
+    raise UnknownOutcome(f"The snapshot {image_id} is not saved after {seconds}.")
+
+
+@workflow("server.migrate")
+def migrate(
+    ctx: Context,
+    cloud: Cloud,
+    server: str,
+    migration: Migration = "auto",
+    target: str | None = None,
+    snapshot: bool = False,
+    keep_snapshot: Duration = Duration.parse("7d"),  # noqa: B008 - a constant
+) -> Plan:
+    """Move one server to another hypervisor."""
+    (found,) = ctx.claimed(lambda: [_movable(cloud, server)])
+    plan = Plan(f"Migrate {clean(found.name)}")
+    judged = movement(found, migration, ctx.config)
+    if judged.how is None:
+        plan.refuse([f"{clean(found.name)} cannot be moved: {judged.why}"])
+    known = compute.hypervisors(cloud)
+    source = compute.pick_hypervisor(cloud, found.host or "", known)
+    refuse_down(source)
+    others = elsewhere(cloud, source, known, [judged], target)
+    plan.refuse([*others.misfits, *others.stuck.values()])
+    assert judged.how is not None
+    if snapshot:
+        until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(
+            seconds=keep_snapshot
+        )
+        plan.add(
+            take_snapshot, server=found.id, name=clean(found.name), keep_until=f"{until:%Y-%m-%d}"
+        )
+    plan.add(move_server, **step_data(found, judged.how, source.service.host, target))
+    return plan
+
+
+def _movable(cloud: Cloud, wanted: str) -> Server:
+    newest = compute.PINNED_ZONE
+    microversion = newest if cloud.supports("compute", newest) else compute.SERVERS
+    return compute.find_server(cloud, wanted, microversion=microversion)
