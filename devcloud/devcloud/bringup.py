@@ -10,17 +10,16 @@ from devcloud.databases import (
     make_database_files,
     make_databases,
     make_schema,
-    query,
     schemas,
 )
 from devcloud.errors import DevcloudError
 from devcloud.packages import install_system_packages, make_virtualenv, needs_rebuild
 from devcloud.ports import is_held, refusal
 from devcloud.progress import Say
+from devcloud.reports import last_reports, reporting_services
 from devcloud.services import (
     Service,
     all_services,
-    compute_service,
     compute_services,
     environment,
 )
@@ -176,22 +175,3 @@ class Bringup:
 
         self._wait(service, has_reported, "does not report to the others")
         self._say(f"{service.name} reports")
-
-
-def reporting_services(settings: Settings) -> set[str]:
-    """The services without a port that say through the database that they are alive."""
-    return {service.name for service in compute_services(settings)}
-
-
-def last_reports(settings: Settings) -> dict[str, str]:
-    """Reporting service -> a mark that changes whenever it reports."""
-    agents = len(settings.compute_hosts) + 3 * len(settings.network_hosts)
-    rows = query(
-        settings,
-        f"SELECT CONCAT('{compute_service('')}', s.host), s.report_count FROM nova.services s"
-        " JOIN nova.compute_nodes n ON n.host = s.host AND n.deleted = 0"
-        " WHERE s.deleted = 0 AND s.binary = 'nova-compute' UNION ALL"
-        " SELECT 'neutron-agents', MAX(heartbeat_timestamp) FROM neutron.agents"
-        f" HAVING COUNT(*) >= {agents}",
-    )
-    return dict(rows)

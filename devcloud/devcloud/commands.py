@@ -1,33 +1,18 @@
-"""What `devcloud/up` and `devcloud/down` do with their command lines."""
+"""What `devcloud/up`, `devcloud/down` and `devcloud/seed` do with their command lines."""
 
 import argparse
+import os
 import sys
-from collections.abc import Callable
 
 from devcloud.bringup import bring_up
 from devcloud.errors import DevcloudError
 from devcloud.lock import exclusive
 from devcloud.progress import clock
-from devcloud.settings import chosen, remembered, state_folder
+from devcloud.settings import HERE, chosen, existing, remembered, state_folder
 from devcloud.shutdown import take_down, wipe
+from devcloud.told import told
 
 STATE_HELP = "The state folder is $DEVCLOUD_STATE, or .devcloud in the repository."
-
-
-def told(main: Callable[[], int]) -> Callable[[], int]:
-    """Errors meant for the user are printed as a sentence, and make exit code 1."""
-
-    def run() -> int:
-        try:
-            return main()
-        except DevcloudError as error:
-            print(error, file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("interrupted; the same command goes on from here", file=sys.stderr)
-            return 130
-
-    return run
 
 
 @told
@@ -66,6 +51,16 @@ def down() -> int:
             wipe(settings)
             say(f"state deleted, {settings.venv} kept")
     return 0
+
+
+@told
+def seed() -> int:
+    """Go on as the seed itself, with the Python that has openstacksdk."""
+    settings = existing()
+    if not settings.python.exists():
+        raise DevcloudError(f"no virtualenv in {settings.venv}: run devcloud/up first")
+    command = [str(settings.python), "-m", "devcloud.seeding", *sys.argv[1:]]
+    os.execve(command[0], command, os.environ | {"PYTHONPATH": str(HERE)})
 
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:
