@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workflow_api.errors import (
+    CloudError,
     Interrupted,
     LeaseLost,
     RunbookError,
@@ -15,7 +16,8 @@ from workflow_api.errors import (
     UnknownOutcome,
 )
 from workflow_api.plan import PlannedStep, as_plain, resolve
-from workflow_api.tracing import Trace, traced
+from workflow_api.text import clean
+from workflow_api.tracing import Trace, current, traced
 
 if TYPE_CHECKING:
     from state.journal import Journal
@@ -30,7 +32,7 @@ class Running:
     """What all plans of one root run share: its lease, its stop, its accounts, its voice.
 
     ``account`` turns a type and a configured name into an account; ``bug`` logs an unexpected
-    exception and returns a sentence with its id.
+    exception and returns a sentence with its id; ``redact`` takes secrets out of a text.
     """
 
     journal: Journal
@@ -39,6 +41,11 @@ class Running:
     reporter: Reporter
     account: Callable[[type, str], Any]
     bug: Callable[[BaseException], str]
+    redact: Callable[[str], str] = str
+
+    def told(self, error: BaseException) -> str:
+        """Return an error as the line that is journalled and shown."""
+        return self.redact(clean(error))
 
     @property
     def fence(self) -> tuple[str, int]:
@@ -58,6 +65,13 @@ class LiveAttempt:
         """Journal facts before the change they are about. Raises LeaseLost."""
         self.notes.update(facts)
         self._running.journal.note(*self._running.fence, self.id, self.notes)
+
+    def sending(self) -> None:
+        """Say that a change goes out now by other means than an account. Raises LeaseLost."""
+        trace = current()
+        if trace is None:
+            raise RuntimeError("sending() is for the thread in which the step was called")
+        trace.sending()
 
     def say(self, text: str) -> None:
         """Show a line of progress."""
@@ -114,15 +128,27 @@ class StepRunner:
         self.running.journal.set_step(*fence, self.run, step.key, state, error)
         self.states[step.key] = state
 
+    def resolved(self, step: PlannedStep) -> dict[str, Any]:
+        """Return the step's data with what earlier steps returned; raises StepFailed."""
+        try:
+            data: dict[str, Any] = resolve(step.data, self.results)
+        except (KeyError, TypeError, IndexError) as missing:
+            raise StepFailed(
+                f"It needs {clean(missing)} of an earlier step, which is not there."
+            ) from None
+        return data
+
     def begin(self, step: PlannedStep, kind: AttemptKind) -> LiveAttempt:
         """Journal that an attempt begins and say so."""
         journal, attempt = self.running.journal, LiveAttempt(
             str(uuid.uuid4()), step, self.run, self.running
         )
         if kind == "find":
-            # What the last try noted before its change is what the look-up goes by.
-            tries = [a for a in journal.attempts(self.run, step.key) if a.kind == "apply"]
-            attempt.notes = dict(tries[-1].notes) if tries else {}
+            # What was noted before the change is what the look-up goes by. An earlier try's notes
+            # stand until a later one has noted otherwise: it may have ended before it could.
+            for earlier in journal.attempts(self.run, step.key):
+                if earlier.kind == "apply":
+                    attempt.notes.update(earlier.notes)
         journal.begin_attempt(*self.running.fence, self.run, step.key, attempt.id, kind)
         if kind == "apply":
             self.states[step.key] = "running"
@@ -157,7 +183,7 @@ class StepRunner:
             self.results[step.key] = result
 
     def _call(self, step: PlannedStep, kind: AttemptKind, what: Callable[..., Any]) -> None:
-        data = self._resolved(step)
+        data = self._resolved(step, kind)
         attempt = self.begin(step, kind)
         trace = Trace(attempt.id, self.running.lease.fence, changes=kind != "find" and step.changes)
         try:
@@ -168,10 +194,8 @@ class StepRunner:
             raise
         except RunbookError as error:
             raise self._end_badly(step, attempt, kind, error, trace) from None
-        except Exception as error:
-            # After a change was sent a bug says nothing about whether it happened.
-            meaning = UnknownOutcome if trace.sent else StepFailed
-            bug = meaning(self.running.bug(error))
+        except (Exception, SystemExit) as error:
+            bug = _meaning_of_bug(kind, step, trace)(self.running.bug(error))
             raise self._end_badly(step, attempt, kind, bug, trace) from None
         self._end_well(step, attempt, kind, result, trace)
 
@@ -195,8 +219,11 @@ class StepRunner:
         if kind == "find" and not isinstance(error, (StepFailed, Interrupted)):
             # A look-up that was not answered says nothing about the step.
             error = UnknownOutcome(f"It could not be looked up: {error}")
+        elif kind == "apply" and isinstance(error, CloudError) and _is_open(error, trace):
+            error = UnknownOutcome(str(error))
         state, becomes = _meaning_badly(kind, error)
-        self.end(step, attempt, state, becomes, error=str(error), request_ids=trace.request_ids)
+        told = self.running.told(error)
+        self.end(step, attempt, state, becomes, error=told, request_ids=trace.request_ids)
         return error
 
     def _accounts(self, step: PlannedStep) -> Mapping[str, Any]:
@@ -205,14 +232,13 @@ class StepRunner:
             for argument, kind in step.definition.accounts.items()
         }
 
-    def _resolved(self, step: PlannedStep) -> dict[str, Any]:
+    def _resolved(self, step: PlannedStep, kind: AttemptKind) -> dict[str, Any]:
         try:
-            resolved: dict[str, Any] = resolve(step.data, self.results)
-        except (KeyError, TypeError, IndexError) as missing:
-            error = f"It needs {missing} of an earlier step, which is not there."
-            self.set(step, "failed", error)
-            raise StepFailed(error) from None
-        return resolved
+            return self.resolved(step)
+        except StepFailed as error:
+            if kind == "apply":  # it cannot be begun; an undo or look-up says nothing of the step
+                self.set(step, "failed", str(error))
+            raise
 
 
 # (kind of attempt, whether a look-up found nothing) -> state of the attempt and of the step
@@ -222,6 +248,25 @@ _MEANING_WELL: Mapping[tuple[str, bool], tuple[str, StepState | None]] = {
     ("find", True): ("absent", "pending"),
     ("undo", False): ("undone", None),
 }
+
+
+def _meaning_of_bug(
+    kind: AttemptKind, step: PlannedStep, trace: Trace
+) -> type[StepFailed] | type[UnknownOutcome]:
+    """Say whether a step that broke off with a bug can have changed something.
+
+    Accounts count what is sent through them. A step without one sends by means of its own.
+    """
+    if kind == "find" or trace.sent:
+        return UnknownOutcome
+    return StepFailed if step.definition.accounts or not step.changes else UnknownOutcome
+
+
+def _is_open(error: CloudError, trace: Trace) -> bool:
+    """Whether an error after a change was sent may be about what came after it, as a poll."""
+    if not trace.sent:
+        return False
+    return error.status is None or error.status >= 500 or error.status in (408, 429)
 
 
 def _meaning_badly(kind: AttemptKind, error: RunbookError) -> tuple[str, StepState | None]:

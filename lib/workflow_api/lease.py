@@ -1,7 +1,8 @@
-"""Keeping a run's lease, and finding out in the same heartbeat whether it is to stop."""
+"""Keeping a run's lease, and finding out beside it whether the run is to stop."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,13 +14,17 @@ from workflow_api.stop import Stop
 if TYPE_CHECKING:
     from state.journal import Journal
 
-# A reason to stop and its kind, or None; asked at every heartbeat.
+log = logging.getLogger("openstack_ops")
+# A reason to stop, or None; asked at every beat.
 Watcher = Callable[[], "str | None"]
 _BEATS_PER_LEASE = 5
 
 
-def _clock() -> float:
-    # Unlike the monotonic clock this one goes on while the machine sleeps, as the lease does.
+def clock() -> float:
+    """Return the time by which a lease is kept here, in seconds.
+
+    Unlike the monotonic clock this one goes on while the machine sleeps, as the lease does.
+    """
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -34,47 +39,52 @@ class Lease:
         seconds: float,
         stop: Stop,
         *,
+        since: float | None = None,
         cancelled: Sequence[Watcher] = (),
         deadline: float | None = None,
     ) -> None:
         """Keep generation ``generation`` of run ``root`` for ``seconds`` at a time.
 
-        ``cancelled`` are asked at each beat and answer with a reason; ``deadline`` is the
-        moment of time.monotonic() at which whoever started us kills us.
+        ``since`` is the ``clock()`` from before the lease was asked for; ``cancelled`` are asked
+        at each beat and answer with a reason; ``deadline`` is the moment of time.monotonic() at
+        which the run has to begin to stop.
         """
         self.journal, self.root, self.generation = journal, root, generation
         self.seconds, self.stop = seconds, stop
         self._cancelled, self._deadline = list(cancelled), deadline
-        self._valid_until = _clock() + seconds
+        self._valid_until = (clock() if since is None else since) + seconds
+        self._beat = seconds / _BEATS_PER_LEASE
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._keeper = threading.Thread(target=self._keep, name="lease", daemon=True)
+        # Apart from the keeper: a watcher that hangs must not cost the lease, and a database
+        # that hangs must not hide the deadline.
+        self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
 
     def __enter__(self) -> Lease:
-        self._thread.start()
+        self._keeper.start()
+        self._watcher.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._thread.join()
+        self._keeper.join()
 
     def fence(self) -> None:
         """Raise LeaseLost unless the lease surely still holds; asked before each change is sent."""
-        if self.stop.kind == "lost" or _clock() >= self._valid_until:
+        if self.stop.kind == "lost" or clock() >= self._valid_until:
             self.stop.request("lost", "its lease was lost")
             raise LeaseLost(self.root)
 
     def _keep(self) -> None:
-        pause = self.seconds / _BEATS_PER_LEASE
-        while not self._ended.wait(pause):
-            self._look_at_deadline()
-            before = _clock()
+        while not self._ended.wait(self._beat):
+            before = clock()
             try:
                 asked = self.journal.renew(self.root, self.generation, self.seconds)
             except LeaseLost:
                 self.stop.request("lost", "its lease was lost")
                 return
             except Exception:  # the database may be back at the next beat
-                if _clock() >= self._valid_until:
+                if clock() >= self._valid_until:
                     self.stop.request("lost", "its lease could not be renewed in time")
                     return
                 continue
@@ -82,10 +92,22 @@ class Lease:
             self._valid_until = before + self.seconds
             if asked:
                 self.stop.request("cancel", f"{asked} cancelled it")
-            elif reason := next(filter(None, (ask() for ask in self._cancelled)), None):
-                self.stop.request("cancel", reason)
 
-    def _look_at_deadline(self) -> None:
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            self._deadline = None
-            self.stop.request("interrupt", "its timeout is near")
+    def _watch(self) -> None:
+        while not self._ended.wait(self._pause()):
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self._deadline = None
+                self.stop.request("interrupt", "its timeout is near")
+            for ask in self._cancelled:
+                try:
+                    reason = ask()
+                except Exception as error:  # whoever cannot be asked has not cancelled anything
+                    log.warning("a watcher failed: %s", type(error).__name__)
+                    continue
+                if reason:
+                    self.stop.request("cancel", reason)
+
+    def _pause(self) -> float:
+        if self._deadline is None:
+            return self._beat
+        return min(self._beat, max(0.0, self._deadline - time.monotonic()))

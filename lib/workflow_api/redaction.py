@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 HIDDEN = "********"
-_SECRET_KEY = re.compile(r"pass(word|wd|code)?$|secret|token|private_key|credential_secret", re.I)
+_SECRET_KEY = re.compile(
+    r"(^|_|-)pass(word|wd|code|phrase)?$|secret|token|private_key|credential_secret", re.I
+)
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+@")
 # Shorter values would blank ordinary words out of every message.
 _SHORTEST = 6
@@ -28,12 +32,17 @@ def secrets_in(value: Any, key: str = "") -> Iterator[str]:
             yield found.group(0).rpartition("@")[0].partition(":")[2]
 
 
+def _as_shown(secret: str) -> Iterator[str]:
+    """Yield the forms in which a text can stand in another: as it is, in a URL, a repr, JSON."""
+    yield from (secret, unquote(secret), repr(secret)[1:-1], json.dumps(secret)[1:-1])
+
+
 class Redactor:
     """Replaces the secrets of one configuration wherever they stand in a text or structure."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        found = {secret for secret in secrets_in(config) if len(secret) >= _SHORTEST}
-        self._secrets = sorted(found, key=len, reverse=True)
+        found = {form for secret in secrets_in(config) for form in _as_shown(secret)}
+        self._secrets = sorted((s for s in found if len(s) >= _SHORTEST), key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """Return ``text`` without the known secrets and without passwords in URLs."""
@@ -44,7 +53,10 @@ class Redactor:
     def data(self, value: Any, key: str = "") -> Any:
         """Return plain data with secrets replaced, by value and by the name of their key."""
         if isinstance(value, Mapping):
-            return {name: self.data(inner, str(name)) for name, inner in value.items()}
+            return {
+                self.text(name) if isinstance(name, str) else name: self.data(inner, str(name))
+                for name, inner in value.items()
+            }
         if isinstance(value, (list, tuple)):
             return [self.data(inner, key) for inner in value]
         if isinstance(value, str):

@@ -31,6 +31,13 @@ class Attempt(Protocol):
     def note(self, **facts: Any) -> None:
         """Journal facts before the change they are about; ``find`` reads them in ``notes``."""
 
+    def sending(self) -> None:
+        """Say that a change goes out now by other means than an account; raises LeaseLost.
+
+        Accounts do this by themselves. A step that changes something through anything else calls
+        it immediately before each change.
+        """
+
     def say(self, text: str) -> None:
         """Show a line of progress."""
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from types import FrameType
 from typing import Literal
 
@@ -34,15 +35,19 @@ class Stop:
         """Whether nothing more may be started."""
         return self.kind is not None
 
-    def request(self, kind: Kind, reason: str) -> None:
-        """Ask for the stop. A lost lease outranks all; asking again makes it immediate."""
+    def request(self, kind: Kind, reason: str, *, insist: bool = False) -> None:
+        """Ask for the stop. The first reason stays, but a lost lease outranks all.
+
+        With ``insist`` a stop that was asked for before leaves running steps at once.
+        """
         with self._changed:
-            again = self.kind == kind and kind == "interrupt"
+            now = time.monotonic()
+            if kind == "lost" or (insist and self.requested):
+                self._leave_at = now
+            elif self.kind is None:
+                self._leave_at = now + self.grace
             if self.kind is None or kind == "lost":
                 self.kind, self.reason = kind, reason
-                self._leave_at = time.monotonic() + self.grace
-            if again or kind == "lost":
-                self._leave_at = time.monotonic()
             self._changed.notify_all()
 
     def extend(self) -> None:
@@ -67,21 +72,28 @@ class Stop:
 
 @contextmanager
 def stopped_by_signals(stop: Stop) -> Iterator[None]:
-    """Turn SIGTERM and Ctrl-C into a request to stop; a second Ctrl-C leaves running steps."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        # A handler runs in the main thread, which may hold the condition's lock: never wait here.
-        name = signal.Signals(number).name
-        threading.Thread(
-            target=stop.request, args=("interrupt", f"{name} was received"), daemon=True
-        ).start()
-
+    """Turn SIGTERM and Ctrl-C into a request to stop; a second one leaves running steps."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python delivers signals to the main thread only: its owner decides
         return
+    received: SimpleQueue[int | None] = SimpleQueue()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        # It interrupts the main thread anywhere, also where that holds a lock: SimpleQueue.put
+        # is the one thing of the standard library that promises to be safe here.
+        received.put(number)
+
+    def heed() -> None:
+        while (number := received.get()) is not None:
+            name = signal.Signals(number).name
+            stop.request("interrupt", f"{name} was received", insist=True)
+
+    threading.Thread(target=heed, name="signals", daemon=True).start()
     before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None: it was not set from Python, so there is nothing that could be put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        received.put(None)

@@ -7,8 +7,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-# C0, DEL and C1 controls; and the bidirectional and zero-width marks that can disguise a name.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# C0, DEL and C1 controls; the bidirectional and zero-width marks that can disguise a name; and
+# lone surrogates, which JSON lets through and no terminal, file or database takes.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 _ESCAPE = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[@-Z\\\\^_])")
 
 

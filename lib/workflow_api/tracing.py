@@ -36,6 +36,13 @@ class Trace:
         """The id in OpenStack's own form (oslo.context: ``req-`` and a UUID)."""
         return f"req-{self.id}"
 
+    def sending(self) -> None:
+        """Count a change that is about to be sent. Raises LeaseLost if it must not be."""
+        if not self.changes:
+            raise RuntimeError("a look-up or a check may only read: only steps change things")
+        self.fence()
+        self.sent += 1
+
 
 _current: ContextVar[Trace | None] = ContextVar("current_trace", default=None)
 
