@@ -190,6 +190,11 @@ def servers(
     return [server for server in found if host is None or server.host == host]
 
 
+def to_judge(cloud: Cloud) -> str:
+    """Return the microversion that tells most of where a server may go."""
+    return PINNED_ZONE if cloud.supports("compute", PINNED_ZONE) else SERVERS
+
+
 def server(cloud: Cloud, server_id: str, *, microversion: str = SERVERS) -> Server:
     """Return one server by its id; raises CloudError with status 404 if there is none."""
     path = f"/servers/{server_id}"
@@ -318,7 +323,7 @@ def _names_like(cloud: Cloud, wanted: str) -> list[str]:
         "/servers",
         _Name,
         "servers",
-        params={"all_tenants": 1, "name": f"^{re.escape(wanted[:2])}"},
+        params={"all_tenants": 1, "name": f"^{re.escape(wanted[:1])}"},
         limit=_NEAR_PAGE,
     )
     return [row.name for row in next(found)]

@@ -22,11 +22,15 @@ from workflow_api import (
     step,
     workflow,
 )
+from workflow_api.plan import Undo
 from workflows.movement import Migration, Movement, movement, step_data
 from workflows.moving import move_server
 from workflows.preflight import elsewhere, refuse_down
 
 _LONGEST_REASON = 255  # Nova's column
+# What becomes of the hypervisor's scheduling when a drain is cancelled.
+OnCancel = Literal["leave", "restore"]
+_UNDO: dict[OnCancel, Undo] = {"leave": "never", "restore": "on_cancel"}
 
 
 # -- reading -----------------------------------------------------------------------------------
@@ -190,7 +194,7 @@ def drain(
     target: str | None = None,
     exclude: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
     on_failure: OnFailure = "stop",
-    on_cancel: Literal["leave", "restore"] = "leave",
+    on_cancel: OnCancel = "leave",
 ) -> Plan:
     """Move every server off a hypervisor and leave it disabled."""
     known = compute.hypervisors(cloud)
@@ -209,7 +213,7 @@ def drain(
     if host.status == "disabled":
         plan.skip(f"scheduling of {host.name}", f"it is disabled already: {_row(host)['reason']}")
     else:
-        undo = "on_cancel" if on_cancel == "restore" else "never"
+        undo = _UNDO[on_cancel]
         plan.add(disable_scheduling, undo=undo, **_scheduling(host), reason=_reason(reason))
     plan.each(
         move_server,
@@ -229,9 +233,8 @@ def drain(
 
 
 def _servers_on(cloud: Cloud, host: Hypervisor) -> list[compute.Server]:
-    newest = compute.PINNED_ZONE
-    microversion = newest if cloud.supports("compute", newest) else compute.SERVERS
-    found = compute.servers(cloud, host=host.service.host, microversion=microversion)
+    version = compute.to_judge(cloud)
+    found = compute.servers(cloud, host=host.service.host, microversion=version)
     return sorted(found, key=lambda server: (server.name, server.id))
 
 

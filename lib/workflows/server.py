@@ -9,7 +9,6 @@ from typing import Any
 from accounts.cloud import Cloud
 from openstack_api import compute as change
 from query_api import compute, identity, image
-from query_api.compute import Server
 from workflow_api import (
     Attempt,
     Context,
@@ -141,7 +140,8 @@ def migrate(
     keep_snapshot: Duration = Duration.parse("7d"),  # noqa: B008 - a constant
 ) -> Plan:
     """Move one server to another hypervisor."""
-    (found,) = ctx.claimed(lambda: [_movable(cloud, server)])
+    version = compute.to_judge(cloud)
+    (found,) = ctx.claimed(lambda: [compute.find_server(cloud, server, microversion=version)])
     plan = Plan(f"Migrate {clean(found.name)}")
     judged = movement(found, migration, ctx.config)
     if judged.how is None:
@@ -161,9 +161,3 @@ def migrate(
         )
     plan.add(move_server, **step_data(found, judged.how, source.service.host, target))
     return plan
-
-
-def _movable(cloud: Cloud, wanted: str) -> Server:
-    newest = compute.PINNED_ZONE
-    microversion = newest if cloud.supports("compute", newest) else compute.SERVERS
-    return compute.find_server(cloud, wanted, microversion=microversion)
