@@ -15,7 +15,8 @@ from workflow_api.errors import (
     UnknownOutcome,
     UserError,
 )
-from workflow_api.plan import OnFailure, Plan, Ref
+from workflow_api.plan import OnFailure, Plan, Undo
+from workflow_api.ref import Ref
 from workflow_api.result import Result
 from workflow_api.step import Attempt, step
 from workflow_api.table import Table
@@ -42,6 +43,7 @@ __all__ = [
     "RunbookError",
     "StepFailed",
     "Table",
+    "Undo",
     "UnknownOutcome",
     "UserError",
     "clean",

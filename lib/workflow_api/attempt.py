@@ -15,7 +15,8 @@ from workflow_api.errors import (
     StepFailed,
     UnknownOutcome,
 )
-from workflow_api.plan import PlannedStep, as_plain, resolve
+from workflow_api.plan import PlannedStep
+from workflow_api.ref import as_plain, resolve
 from workflow_api.text import clean
 from workflow_api.tracing import Trace, current, traced
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
 from workflow_api.duration import Duration
 from workflow_api.errors import UserError
-from workflow_api.text import near
+from workflow_api.ref import as_parameter
+from workflow_api.text import clean, listed, near
 from workflow_api.workflow import Workflow
 
 # Parameters that mean the same everywhere and are the dispatcher's business, not the runbook's.
@@ -62,10 +63,13 @@ def bind(
     known = [*workflow.accounts, *workflow.parameters]
     for name in given:
         if name not in known:
-            guess = near(name, known)
-            advice = f"Did you mean {' or '.join(guess)}?" if guess else f"It takes {known}."
+            takes = f"It takes {listed(known)}." if known else "It takes none."
+            advice = _guess(name, known) or takes
             raise UserError(f"{workflow.name} has no parameter {name!r}.", advice=advice)
-    accounts = {name: account(kind, given.get(name)) for name, kind in workflow.accounts.items()}
+    accounts = {
+        name: account(kind, _name(workflow, name, given.get(name)))
+        for name, kind in workflow.accounts.items()
+    }
     arguments: dict[str, Any] = {}
     for name, parameter in workflow.parameters.items():
         if name in given:
@@ -75,22 +79,44 @@ def bind(
         else:
             arguments[name] = parameter.default
     names = {name: value.name for name, value in accounts.items()}
-    plain = {**names, **{name: _plain(value) for name, value in arguments.items()}}
+    plain = {**names, **{name: as_parameter(value) for name, value in arguments.items()}}
     return Call(workflow, {**accounts, **arguments}, names, plain)
 
 
+def whole_number(parameters: Mapping[str, Any], name: str) -> int | None:
+    """Return one of the dispatcher's own parameters that is a count, or None if not given."""
+    value = parameters.get(name)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise UserError(f"{name} is a whole number, not {clean(value)!r}.")
+
+
+def _name(workflow: Workflow, name: str, value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value or None
+    raise UserError(f"{workflow.name}: {name} is a name in the configuration, not {value!r:.80}.")
+
+
 def _typed(workflow: Workflow, name: str, value: Any) -> Any:
+    kind = workflow.types[name]
+    allowed = [str(one) for one in get_args(kind)] if get_origin(kind) is Literal else []
+    if allowed and value not in get_args(kind):
+        raise UserError(
+            f"{workflow.name}: {name} is one of {', '.join(allowed)}, not {clean(value)!r:.80}.",
+            advice=_guess(str(value), allowed),
+        )
     try:
-        return msgspec.convert(value, workflow.types[name], dec_hook=_decode)
+        return msgspec.convert(value, kind, dec_hook=_decode)
     except (msgspec.ValidationError, ValueError) as error:
-        raise UserError(f"{workflow.name}: {name}: {error}.") from None
+        raise UserError(f"{workflow.name}: {name}: {clean(error)}.") from None
+
+
+def _guess(wanted: str, known: Iterable[str]) -> str:
+    found = near(wanted, known)
+    return f"Did you mean {' or '.join(found)}?" if found else ""
 
 
 def _decode(kind: type, value: Any) -> Any:
     if kind is Duration:
         return Duration.parse(value)
     raise NotImplementedError(kind)
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Duration) else value

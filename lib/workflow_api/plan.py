@@ -7,52 +7,26 @@ one drawn again, and any process on any machine can go on with it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, get_args
 
 from workflow_api.errors import Refused
-from workflow_api.step import Account, Data, StepDefinition, definition_of, step_named
+from workflow_api.ref import Ref, as_parameter, as_stored, references, shown
+from workflow_api.step import (
+    Account,
+    Data,
+    StepDefinition,
+    bounded_key,
+    definition_of,
+    step_named,
+)
 from workflow_api.text import clean
 
 FORMAT = 1
 Undo = Literal["never", "on_cancel", "on_failure"]
 OnFailure = Literal["stop", "continue"]
 CHILD = "plan.run"
-
-
-class Ref:
-    """A place in what an earlier step will return, as ``network["id"]``.
-
-    While planning there is no value yet: it can only be handed to a later step.
-    """
-
-    def __init__(self, key: str, path: tuple[str, ...] = ()) -> None:
-        self._key, self._path = key, path
-
-    def __getitem__(self, name: str) -> Ref:
-        return Ref(self._key, (*self._path, name))
-
-    @property
-    def shown(self) -> str:
-        """What stands in a plan's sentence in place of the value to come."""
-        return f"<{'.'.join((self._key, *self._path))}>"
-
-    def as_data(self) -> Data:
-        """Return the stored form of the reference."""
-        return {"$result": [self._key, *self._path]}
-
-    def _no_value_yet(self, *_: object) -> NoReturn:
-        raise TypeError(
-            f"{self.shown} is known only when the plan runs: "
-            "hand it to a later step instead of using it while planning"
-        )
-
-    __str__ = __format__ = __bool__ = __eq__ = __ne__ = __lt__ = __gt__ = _no_value_yet
-    __le__ = __ge__ = __len__ = __iter__ = __int__ = __float__ = __hash__ = _no_value_yet
-
-    def __repr__(self) -> str:
-        return f"Ref({self.shown})"
 
 
 @dataclass
@@ -150,21 +124,28 @@ class Plan:
         """
         if at_most < 1:
             raise ValueError("at_most is at least 1")
+        if on_failure not in get_args(OnFailure):
+            raise ValueError(f"on_failure is stop or continue, not {on_failure!r}")
         steps = [self._planned(function, dict(item), undo) for item in items]
         if steps:
             self.stages.append(Stage(steps, at_most, on_failure))
         return [Ref(planned.key) for planned in steps]
 
     def run(self, workflow: str, *, key: str = "", **parameters: Any) -> Ref:
-        """Add a run of another workflow, whose plan is drawn when this step is reached."""
-        given = {name: value for name, value in parameters.items() if value is not None}
+        """Add a run of another workflow, whose plan is drawn when this step is reached.
+
+        Accounts that are not given are this workflow's own of the same name. Its result is
+        ``{"run": <id>, "said": <summary>}``. Two runs of one workflow need a ``key`` each.
+        """
+        given = {k: as_parameter(v) for k, v in parameters.items() if v is not None}
+        said = " ".join(f"{name}={shown(value)}" for name, value in given.items())
         planned = PlannedStep(
-            key=f"{CHILD}:{key or workflow}",
+            key=bounded_key(f"{CHILD}:{key or workflow}"),
             name=CHILD,
-            sentence=clean(f"run {workflow} " + " ".join(f"{k}={v}" for k, v in given.items())),
-            data={"workflow": workflow, "parameters": given},
+            sentence=f"run {workflow} {said}".rstrip(),
+            data={"workflow": workflow, "parameters": as_stored(given)},
         )
-        self._own_key(planned)
+        self._take(planned)
         self.stages.append(Stage([planned]))
         return Ref(planned.key)
 
@@ -180,11 +161,16 @@ class Plan:
     def bind(self, accounts: Mapping[str, str]) -> None:
         """Give every step that was not told otherwise the workflow's accounts, by their names."""
         for planned in self.steps():
-            if planned.is_child:
-                continue
-            for argument in planned.definition.accounts:
-                if argument not in planned.accounts:
-                    planned.accounts[argument] = accounts[argument]
+            wanted = accounts if planned.is_child else planned.definition.accounts
+            for argument in wanted:
+                if argument in planned.accounts:
+                    continue
+                if argument not in accounts:
+                    raise TypeError(
+                        f"step {planned.name} takes the account {argument!r} and the workflow has "
+                        "none of that name: give the step one, or the workflow the argument"
+                    )
+                planned.accounts[argument] = accounts[argument]
 
     def differences(self, other: Plan) -> list[str]:
         """Return, in sentences, how ``other`` differs from this plan in keys, data or order.
@@ -211,7 +197,7 @@ class Plan:
                 {
                     "at_most": stage.at_most,
                     "on_failure": stage.on_failure,
-                    "steps": [vars(planned) for planned in stage.steps],
+                    "steps": [dict(vars(planned)) for planned in stage.steps],
                 }
                 for stage in self.stages
             ],
@@ -234,6 +220,7 @@ class Plan:
             )
             for stage in data["stages"]
         ]
+        plan._keys = {planned.key for planned in plan.steps()}
         plan.left, plan.skipped, plan.notes = data["left"], data["skipped"], data["notes"]
         return plan
 
@@ -241,24 +228,30 @@ class Plan:
         definition = definition_of(function)
         accounts = {name: data.pop(name) for name in definition.accounts if name in data}
         definition.check(data)
+        if undo not in get_args(Undo):
+            raise ValueError(f"undo is one of {', '.join(get_args(Undo))}, not {undo!r}")
         if undo != "never" and definition.undo is None:
             raise ValueError(f"{definition.name} cannot be undone: it was registered without undo")
         planned = PlannedStep(
             key=definition.key_of(data),
             name=definition.name,
             sentence=definition.describe(data),
-            data=as_plain(data),
+            data=as_stored(data),
             accounts={argument: _account_name(value) for argument, value in accounts.items()},
             version=definition.version,
             changes=definition.changes,
             undo=undo,
         )
-        self._own_key(planned)
+        self._take(planned)
         return planned
 
-    def _own_key(self, planned: PlannedStep) -> None:
+    def _take(self, planned: PlannedStep) -> None:
+        """Make the step one of this plan: its key is its own, what it refers to is before it."""
         if planned.key in self._keys:
             raise ValueError(f"two steps of the plan have the key {planned.key}: give them a key")
+        for key in references(planned.data):
+            if key not in self._keys:
+                raise ValueError(f"{planned.key} refers to {key}, which is no step of this plan")
         self._keys.add(planned.key)
 
 
@@ -272,37 +265,3 @@ def _identities(plan: Plan) -> dict[str, tuple[int, int, str, str]]:
         for number, stage in enumerate(plan.stages)
         for step in stage.steps
     }
-
-
-def as_plain(value: Any) -> Any:
-    """Return ``value`` as plain JSON data with references in their stored form.
-
-    Raises TypeError for anything that could not be stored and read back as it is.
-    """
-    if isinstance(value, Ref):
-        return value.as_data()
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): as_plain(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence):
-        return [as_plain(inner) for inner in value]
-    raise TypeError(f"a step's data is plain JSON, not {type(value).__name__}: {value!r:.80}")
-
-
-def resolve(value: Any, results: Mapping[str, Any]) -> Any:
-    """Return ``value`` with each stored reference replaced by what its step returned.
-
-    ``results`` maps step keys to results; raises KeyError for a step or name that is not there.
-    """
-    if isinstance(value, Mapping):
-        if set(value) == {"$result"}:
-            key, *path = value["$result"]
-            found = results[key]
-            for name in path:
-                found = found[name]
-            return found
-        return {key: resolve(inner, results) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [resolve(inner, results) for inner in value]
-    return value

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import re
 import string
 import typing
 from collections.abc import Callable, Mapping
@@ -11,6 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 from workflow_api.text import clean
 
+# The journal's column for a key.
+LONGEST_KEY = 255
 Data = dict[str, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -63,11 +67,17 @@ class StepDefinition:
 
     def describe(self, data: Data) -> str:
         """Return the step's sentence about ``data``, safe to print."""
-        return clean(_fill(self.sentence, data))
+        return clean(_fill(self.sentence, {**self._defaults(), **data}))
 
     def key_of(self, data: Data) -> str:
         """Return the key that identifies this step within its plan."""
-        return f"{self.name}:{_fill(self.key, data)}" if self.key else self.name
+        if not self.key:
+            return self.name
+        return bounded_key(f"{self.name}:{clean(_fill(self.key, {**self._defaults(), **data}))}")
+
+    def _defaults(self) -> Data:
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not p.empty}
 
     def check(self, data: Mapping[str, Any]) -> None:
         """Raise TypeError if ``data`` does not fit the function's arguments."""
@@ -87,6 +97,14 @@ class StepDefinition:
         return what(**{p.name: offered[p.name] for p in wanted if p.name in offered})
 
 
+def bounded_key(key: str) -> str:
+    """Return a key that the journal can hold: the end of a long one gives way to its hash."""
+    if len(key) <= LONGEST_KEY:
+        return key
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    return f"{key[: LONGEST_KEY - 17]}~{digest}"
+
+
 def _fill(template: str, data: Data) -> str:
     # Formatted values are left as they are: a reference to a later result shows its path.
     return string.Formatter().vformat(template, (), _Shown(data))
@@ -96,11 +114,23 @@ class _Shown(dict[str, Any]):
     """Data for a sentence: cleaned text, and references by the path they stand for."""
 
     def __getitem__(self, key: str) -> Any:
-        value = super().__getitem__(key)
-        shown = getattr(value, "shown", None)
-        if shown is not None:
-            return shown
-        return clean(value) if isinstance(value, str) else value
+        return _shown(super().__getitem__(key))
+
+
+class _ToCome(str):
+    """The path of a reference, which can be followed further as the value itself could."""
+
+    def __getitem__(self, name: Any) -> str:
+        return _ToCome(f"{self.removesuffix('>')}.{name}>")
+
+
+def _shown(value: Any) -> Any:
+    path = getattr(value, "shown", None)
+    if path is not None:
+        return _ToCome(path)
+    if isinstance(value, dict):
+        return _Shown(value)
+    return clean(value) if isinstance(value, str) else value
 
 
 _steps: dict[str, StepDefinition] = {}
@@ -150,6 +180,7 @@ def step(
             accounts=accounts,
             wants_attempt="attempt" in parameters,
         )
+        _check(definition, parameters)
         known = _steps.get(name)
         if known and known.function.__code__.co_filename != function.__code__.co_filename:
             raise ValueError(f"two steps are called {name}: rename one of them")
@@ -158,6 +189,22 @@ def step(
         return function
 
     return register
+
+
+def _check(definition: StepDefinition, parameters: Mapping[str, inspect.Parameter]) -> None:
+    """Raise TypeError where the parts of a step do not fit together: at import, not in a run."""
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        raise TypeError(f"step {definition.name}: name its arguments instead of taking any")
+    known = {*parameters, "attempt"}
+    for template in (definition.sentence, definition.key):
+        for _, field, _, _ in string.Formatter().parse(template):
+            name = re.split(r"[.\[]", field or "", maxsplit=1)[0]
+            if field is not None and (name not in parameters or name in definition.accounts):
+                raise TypeError(f"step {definition.name} has no data {{{field}}} for its sentence")
+    for role, helper in (("find", definition.find), ("undo", definition.undo)):
+        for parameter in inspect.signature(helper).parameters.values() if helper else ():
+            if parameter.name not in known and parameter.default is parameter.empty:
+                raise TypeError(f"{role} of step {definition.name} asks for {parameter.name!r}")
 
 
 def is_account(kind: object) -> bool:
