@@ -166,6 +166,13 @@ class Cloud:
                     f"know: {', '.join(unknown)}.",
                     advice=f"It knows {', '.join(sorted(known))}.",
                 )
+            empty = sorted(key for key, value in self.entry.auth.items() if value in (None, ""))
+            if empty:
+                raise UserError(
+                    f"Cloud {self.name!r}: auth has no value for {', '.join(empty)}.",
+                    advice="A key of the datastore that does not exist is read as nothing: see "
+                    "st2 key list --scope system.",
+                )
             return loader.load_from_options(**self.entry.auth)
         except exceptions.NoMatchingPlugin:
             raise UserError(

@@ -16,12 +16,12 @@ _MOST = 1000
 
 @workflow("run.list")
 def list_runs(
-    ctx: Context, state: State | None = None, workflow: str | None = None, limit: int = 20
+    ctx: Context, state: State | None = None, workflow_name: str | None = None, limit: int = 20
 ) -> Table:
     """List the newest runs, with who asked for them and how they ended."""
     if not 1 <= limit <= _MOST:
         raise UserError(f"limit is from 1 to {_MOST}, not {limit}.")
-    runs = ctx.open_journal().recent(limit=limit, state=state, workflow=workflow)
+    runs = ctx.open_journal().recent(limit=limit, state=state, workflow=workflow_name)
     rows = [_row(run) for run in runs]
     columns = ("run", "workflow", "state", "started", "took", "by", "summary")
     return Table(columns, rows, summary=count(len(rows), "run"))
