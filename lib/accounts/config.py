@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -32,7 +32,7 @@ class CloudEntry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     auth_type: str = "password"
     auth: dict[str, Any] = {}
     region_name: str | None = None
-    interface: str = "public"
+    interface: Literal["public", "internal", "admin"] = "public"
     cacert: str | None = None
     clouds_yaml: str | None = None
     endpoint_override: dict[str, str] = {}
@@ -45,14 +45,13 @@ class Timeouts(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     live_migration: Duration = _duration("1h")
     cold_migration: Duration = _duration("6h")
     snapshot: Duration = _duration("6h")
-    service: Duration = _duration("60s")
 
 
 class Limits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Bounds on every run."""
 
-    max_parallel: int = 4
-    max_changes: int = 200
+    max_parallel: Annotated[int, msgspec.Meta(ge=1)] = 4
+    max_changes: Annotated[int, msgspec.Meta(ge=0)] = 200
     plan_valid: Duration = _duration("1h")
     resume_within: Duration = _duration("1h")
     keep_runs: Duration = _duration("90d")
@@ -131,7 +130,10 @@ def load(config: Mapping[str, Any] | None) -> PackConfig:
 
 def _decode(kind: type, value: Any) -> Any:
     if kind is Duration:
-        return Duration.parse(value)
+        parsed = Duration.parse(value)
+        if parsed <= 0:
+            raise ValueError("it must be longer than nothing")
+        return parsed
     raise NotImplementedError(kind)
 
 

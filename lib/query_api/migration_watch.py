@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from accounts.cloud import Cloud
 from query_api import compute
-from query_api.compute import Migration
+from query_api.compute_types import Migration
 from workflow_api.errors import CloudError
 
 # How long after the last start the records are asked for how often, in seconds.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from accounts.cloud import Cloud
-from query_api.compute import Flavor, Server
+from query_api.compute_types import Flavor, Server
 from query_api.reader import one
 
 # All resource classes of a provider stand in its summary, forbidden traits can be asked for.

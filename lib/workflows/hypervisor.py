@@ -7,7 +7,7 @@ from typing import Any, Literal
 from accounts.cloud import Cloud
 from openstack_api import compute as change
 from query_api import compute
-from query_api.compute import Hypervisor
+from query_api.compute_types import Hypervisor, Server
 from workflow_api import (
     Attempt,
     Context,
@@ -232,13 +232,13 @@ def drain(
     return plan
 
 
-def _servers_on(cloud: Cloud, host: Hypervisor) -> list[compute.Server]:
+def _servers_on(cloud: Cloud, host: Hypervisor) -> list[Server]:
     version = compute.to_judge(cloud)
     found = compute.servers(cloud, host=host.service.host, microversion=version)
     return sorted(found, key=lambda server: (server.name, server.id))
 
 
-def _excluded(servers: list[compute.Server], exclude: list[str]) -> dict[str, str]:
+def _excluded(servers: list[Server], exclude: list[str]) -> dict[str, str]:
     """Return the servers that the operator excluded, as names by id."""
     unknown = [e for e in exclude if not any(e in (s.id, s.name) for s in servers)]
     if unknown:

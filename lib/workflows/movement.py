@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from accounts.config import LiveMigrationForbidden, PackConfig
-from query_api.compute import Server
+from query_api.compute_types import Server
 from workflow_api import clean
 
 Migration = Literal["auto", "live", "cold"]

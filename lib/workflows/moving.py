@@ -8,7 +8,7 @@ from typing import Any
 from accounts.cloud import Cloud, not_there
 from openstack_api import compute as change
 from query_api import compute
-from query_api.compute import Migration, Server
+from query_api.compute_types import Migration, Server
 from query_api.migration_watch import MigrationWatch, Watches
 from workflow_api import (
     Attempt,

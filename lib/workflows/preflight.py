@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from accounts.cloud import Cloud
 from query_api import compute, placement
-from query_api.compute import Aggregate, Hypervisor, Server, ServerGroup
+from query_api.compute_types import Aggregate, Hypervisor, Server, ServerGroup
 from query_api.packing import Item, unplaced
 from workflow_api import NotFound, Refused, clean, listed
 from workflows.movement import Movement, shown_size

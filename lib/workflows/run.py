@@ -29,7 +29,7 @@ def list_runs(
 
 @workflow("run.show")
 def show_run(ctx: Context, run: str) -> Table:
-    """Show one run: its steps, their attempts, and what can be done with it."""
+    """Show one run with its steps, their attempts, and what can be done with it."""
     journal = ctx.open_journal()
     found = journal.run(run)
     tries = journal.attempts(found.id)
@@ -69,13 +69,13 @@ def apply_run(ctx: Context, run: str) -> RunRequest:
 
 @workflow("run.resume")
 def resume_run(ctx: Context, run: str) -> RunRequest:
-    """Go on with an interrupted run: what is done stays done."""
+    """Go on with an interrupted run; what is done stays done."""
     return RunRequest("resume", run)
 
 
 @workflow("run.cancel")
 def cancel_run(ctx: Context, run: str) -> RunRequest:
-    """Stop a run, or give up an interrupted one."""
+    """Stop a run that is running, or give up an interrupted one."""
     return RunRequest("cancel", run)
 
 

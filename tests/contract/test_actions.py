@@ -1,0 +1,167 @@
+"""Every action YAML against the function behind it, and against what makes a good web form."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workflow_api.duration import Duration
+from workflow_api.parameters import ALWAYS, CHANGING, READING
+from workflow_api.plan import Plan
+from workflow_api.table import FORMS
+from workflow_api.workflow import RunRequest, Workflow, workflow_named
+
+ACTIONS = Path(__file__).parents[2] / "actions"
+FILES = sorted(ACTIONS.glob("*.yaml"))
+RUNNER = {"timeout", "env", "debug", "log_level", "content_version"}
+HIDDEN = {"env": {}, "debug": False, "log_level": "INFO", "content_version": ""}
+JSON_TYPE = {str: "string", int: "integer", float: "number", bool: "boolean", Duration: "string"}
+
+
+def action(path: Path) -> dict:
+    return yaml.safe_load(path.read_text())
+
+
+def answer_of(workflow: Workflow) -> type:
+    return typing.get_type_hints(workflow.function)["return"]
+
+
+def common_of(workflow: Workflow) -> frozenset[str]:
+    own = {Plan: CHANGING, RunRequest: frozenset()}.get(answer_of(workflow), READING)
+    return own | ALWAYS | {"workflow"}
+
+
+def plain_type(kind: object) -> tuple[str, list | None]:
+    """Return the JSON type and the enum of an annotation."""
+    options = [a for a in typing.get_args(kind) if a is not type(None)]
+    if typing.get_origin(kind) is typing.Literal:
+        return "string", list(options)
+    if typing.get_origin(kind) is list:
+        return "array", None
+    if options:
+        (inner,) = options
+        return plain_type(inner)
+    return JSON_TYPE[kind], None
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def path(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def test_there_are_actions() -> None:
+    assert len(FILES) >= 14
+
+
+def test_name_workflow_and_file_agree(path: Path) -> None:
+    data = action(path)
+    assert data["name"] == path.stem
+    assert data["parameters"]["workflow"]["default"] == path.stem
+    assert data["parameters"]["workflow"]["immutable"] is True
+    assert data["runner_type"] == "python-script"
+    assert (ACTIONS / data["entry_point"]).is_file()
+    assert workflow_named(path.stem).name == path.stem
+
+
+def test_description_is_the_function_s(path: Path) -> None:
+    assert action(path)["description"] == workflow_named(path.stem).summary
+
+
+def test_parameters_are_the_function_s(path: Path) -> None:
+    workflow = workflow_named(path.stem)
+    parameters = set(action(path)["parameters"])
+    expected = set(workflow.parameters) | set(workflow.accounts) | common_of(workflow) | RUNNER
+    assert parameters == expected
+
+
+def test_types_enums_defaults_and_required_agree(path: Path) -> None:
+    workflow, parameters = workflow_named(path.stem), action(path)["parameters"]
+    for name, parameter in workflow.parameters.items():
+        given = parameters[name]
+        kind, enum = plain_type(workflow.types[name])
+        assert given["type"] == kind, name
+        assert given.get("enum") == enum, name
+        if parameter.default is inspect.Parameter.empty:
+            assert given["required"] is True, name
+            assert "default" not in given, name
+        else:
+            default = parameter.default
+            default = str(default) if isinstance(default, Duration) else default
+            same = given.get("default") == default
+            if kind == "string" and isinstance(parameter.default, Duration):
+                same = Duration.parse(given["default"]) == parameter.default
+            assert same, name
+            assert "required" not in given, name
+    for name in workflow.accounts:
+        assert parameters[name]["type"] == "string"
+        assert "required" not in parameters[name], "the configuration has a default account"
+
+
+def test_defaults_are_in_their_enums(path: Path) -> None:
+    for name, given in action(path)["parameters"].items():
+        if "enum" in given and "default" in given:
+            assert given["default"] in given["enum"], name
+
+
+def test_output_offers_every_form(path: Path) -> None:
+    output = action(path)["parameters"].get("output")
+    if output:
+        assert output["enum"] == list(FORMS)
+
+
+def test_bulk_runbooks_are_dry_by_default(path: Path) -> None:
+    dry_run = action(path)["parameters"].get("dry_run")
+    if dry_run:
+        one_named_object = {"server.migrate", "hypervisor.disable", "hypervisor.enable"}
+        assert dry_run["default"] is (path.stem not in one_named_object)
+
+
+def test_form_is_in_order_and_nothing_of_the_runner_is_in_the_way(path: Path) -> None:
+    parameters = action(path)["parameters"]
+    own = {name: given for name, given in parameters.items() if name not in RUNNER}
+    assert [given["position"] for given in own.values()] == list(range(len(own)))
+    for name, default in HIDDEN.items():
+        # StackStorm lets an action override just these attributes of a runner's parameter.
+        assert parameters[name] == {"immutable": True, "default": default}
+    assert set(parameters["timeout"]) == {"description", "default"}
+    assert parameters["timeout"]["default"] > 0
+
+
+def test_descriptions_are_one_sentence(path: Path) -> None:
+    data = action(path)
+    for given in [data, *data["parameters"].values()]:
+        if given.get("immutable") and "description" not in given:
+            continue
+        text = given["description"]
+        assert text.endswith("."), text
+        assert ". " not in text, text
+        assert len(text) <= 110, text
+
+
+def test_only_identity_is_jinja(path: Path) -> None:
+    jinja = {
+        name: given["default"]
+        for name, given in action(path)["parameters"].items()
+        if "{{" in str(given.get("default", ""))
+    }
+    assert jinja == {"requested_by": "{{ action_context.user }}", "deadline": "{{ timeout }}"}
+    for name in jinja:
+        given = action(path)["parameters"][name]
+        assert given["immutable"] is True
+        assert given["type"] == "string", "StackStorm refuses Jinja in an immutable integer"
+
+
+def test_every_workflow_has_an_action() -> None:
+    modules = [p.stem for p in (ACTIONS.parent / "lib" / "workflows").glob("*.py")]
+    subjects = {path.stem.partition(".")[0] for path in FILES}
+    assert subjects <= set(modules)
+    for path in FILES:
+        workflow_named(path.stem)
+    known = sys.modules["workflow_api.workflow"]._workflows
+    registered = {name for name in known if name.partition(".")[0] in subjects}
+    assert registered == {path.stem for path in FILES}

@@ -1,0 +1,115 @@
+"""Who may import whom: downwards only."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+LIB = TOP / "lib"
+PACKAGES = sorted(p.name for p in LIB.iterdir() if p.is_dir() and p.name != "__pycache__")
+
+# The small types of workflow_api, for everybody; the rest of it runs plans and calls.
+TYPES = {"__init__", "context", "duration", "errors", "plan", "redaction", "result", "step"}
+TYPES |= {"table", "text", "tracing", "version", "workflow"}
+SMALL = {path.stem for path in (LIB / "workflow_api").glob("*.py")} & TYPES
+DISPATCH = {path.stem for path in (LIB / "workflow_api").glob("*.py")} - TYPES
+OUTSIDE = {"query_api", "openstack_api"}
+# package -> packages it may import. workflow_api is split in two: types and dispatch.
+MAY = {
+    "types": {"types"},
+    "accounts": {"accounts", "types"},
+    "state": {"state", "types"},
+    "query_api": {"query_api", "accounts", "types"},
+    "openstack_api": {"openstack_api", "accounts", "types"},
+    "workflows": {"workflows", "query_api", "openstack_api", "accounts", "state", "types"},
+    "dispatch": {"dispatch", "workflows", "state", "accounts", "types"},
+    "local_runner": {"local_runner", "dispatch", "accounts", "types"},
+}
+# Names of types only, for annotations: no import when the code runs.
+HEAVY = {
+    "openstack": {"openstack_api", "accounts"},
+    "sqlalchemy": {"state"},
+    "alembic": {"state"},
+    "rich": {"local_runner"},
+    "typer": {"local_runner"},
+    "jsonschema": {"local_runner"},
+    "st2common": set(),
+}
+
+
+def layer(module: Path) -> str:
+    package = module.relative_to(LIB).parts[0]
+    if package != "workflow_api":
+        return package
+    return "dispatch" if module.stem in DISPATCH else "types"
+
+
+def layer_of_import(name: str) -> str | None:
+    first, _, rest = name.partition(".")
+    if first not in PACKAGES:
+        return None
+    if first != "workflow_api":
+        return first
+    return "dispatch" if rest.partition(".")[0] in DISPATCH else "types"
+
+
+def imports(module: Path) -> Iterator[tuple[str, int]]:
+    """Yield what the module imports when it runs, wherever in it that stands."""
+    tree = ast.parse(module.read_text())
+    skipped = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+MODULES = sorted(LIB.rglob("*.py"))
+
+
+def test_every_package_has_its_place() -> None:
+    assert SMALL == TYPES, "a module that is gone, or was renamed"
+    assert set(PACKAGES) == set(MAY) - {"types", "dispatch"} | {"workflow_api"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(LIB)))
+def test_imports_go_downwards_only(module: Path) -> None:
+    mine = layer(module)
+    for name, line in imports(module):
+        other = layer_of_import(name)
+        assert other is None or other in MAY[mine], f"{module}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(LIB)))
+def test_heavy_libraries_are_imported_where_they_belong(module: Path) -> None:
+    package = module.relative_to(LIB).parts[0]
+    for name, line in imports(module):
+        allowed = HEAVY.get(name.partition(".")[0])
+        assert allowed is None or package in allowed, f"{module}:{line} imports {name}"
+
+
+def test_outside_systems_do_not_know_each_other() -> None:
+    for one in OUTSIDE:
+        assert not (MAY[one] & OUTSIDE) - {one}
+
+
+def test_no_file_is_long() -> None:
+    long = {
+        str(path.relative_to(TOP)): lines
+        for folder in ("lib", "actions", "devcloud", "bench", "tests")
+        for path in (TOP / folder).rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > 330
+        and path.parent.name != "unit"  # tables of cases may be long
+    }
+    assert not long
