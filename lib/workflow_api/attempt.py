@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from workflow_api.reporter import Reporter
     from workflow_api.stop import Stop
 
+NOBODY_KNOWS = "Nobody can say whether it happened, and it cannot be looked up: check by hand."
+
 
 @dataclass
 class Running:
@@ -114,9 +116,8 @@ class StepRunner:
         elif step.definition.repeatable:
             self.set(step, "pending", "")
         else:
-            error = "Nobody can say whether it happened, and it cannot be looked up: check by hand."
-            self.set(step, "unknown", error)
-            raise UnknownOutcome(error)
+            self.set(step, "unknown", NOBODY_KNOWS)
+            raise UnknownOutcome(NOBODY_KNOWS)
 
     def undo(self, step: PlannedStep) -> None:
         """Put back what the step did, from its data."""

@@ -55,6 +55,14 @@ class Claims(Protocol):
         """Take all of the subjects or none; raises Held."""
 
 
+class NoClaims:
+    """A reading runbook claims nothing."""
+
+    def claim(self, subjects: Sequence[str]) -> None:
+        """Raise TypeError."""
+        raise TypeError("a runbook that returns a Table changes nothing, so it claims nothing")
+
+
 Thing = TypeVar("Thing", bound=Claimable)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 import time
@@ -10,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from accounts.config import PackConfig, load
-from workflow_api.context import Context, Requester
+from workflow_api.context import Context, NoClaims, Requester
 from workflow_api.duration import Duration
 from workflow_api.errors import LeaseLost, RunbookError, UserError
 from workflow_api.lease import Watcher
-from workflow_api.parameters import Call, bind, common
+from workflow_api.parameters import Call, bind, common, whole_number
 from workflow_api.redaction import Redactor
-from workflow_api.reporter import LineReporter, Reporter
+from workflow_api.reporter import LineReporter, Reporter, Voice
 from workflow_api.result import Result, cap
 from workflow_api.session import Session
 from workflow_api.stop import Stop
@@ -44,29 +45,22 @@ def dispatch(
     """
     started = time.monotonic()
     redactor = Redactor(config or {})
-    session: Session | None = None
+    session = _bare_session(redactor, parameters, reporter)
     try:
-        settings = load(config)
-        deadline, grace = _deadline(parameters, settings, started)
-        session = Session(
-            config=settings,
-            requester=_requester(requester, parameters),
-            reporter=reporter or LineReporter(),
-            redactor=redactor,
-            stop=Stop(grace),
-            parameters=parameters,
-            cancelled=cancelled,
-            deadline=deadline,
-        )
+        session.config = load(config)
+        session.deadline, grace = _deadline(parameters, session.config, started)
+        session.stop = Stop(grace)
+        session.cancelled = cancelled
+        session.requester = _requester(requester, parameters)
         kind, result = _run(session, workflow_named(name), parameters)
     except RunbookError as error:
         kind, result = _told(error)
-    except Exception as error:
-        session = session or _bare_session(redactor, parameters)
+    except KeyboardInterrupt:  # while a plan is carried out, signals are heeded elsewhere
+        kind, result = "interrupted", Result(summary="Interrupted by Ctrl-C; nothing was changed.")
+    except (Exception, SystemExit) as error:
         kind, result = "failed", Result(summary=session.bug(error))
     finally:
-        if session is not None:
-            session.close()
+        session.close()
     return kind, cap(redactor.data(result.as_dict()))
 
 
@@ -76,7 +70,7 @@ def _run(session: Session, workflow: Workflow, parameters: Mapping[str, Any]) ->
         return _read(session, call, parameters)
     from workflow_api.runs import Runs
 
-    limit = common(parameters, "max_changes")
+    limit = whole_number(parameters, "max_changes")
     ticket = common(parameters, "ticket")
     action = Runs.dry_run if common(parameters, "dry_run", False) else Runs.start
     answer = action(Runs(session), call, limit, ticket)
@@ -88,7 +82,7 @@ def _read(session: Session, call: Call, parameters: Mapping[str, Any]) -> tuple[
     context = Context(
         config=session.config,
         requester=session.requester,
-        claims=_NoClaims(),
+        claims=NoClaims(),
         say=session.reporter.say,
         open_journal=lambda: session.journal,
     )
@@ -117,13 +111,20 @@ def _write(path: Path, text: str) -> None:
     """Write the whole file or nothing, readable by its owner and group only."""
     if not path.is_absolute():
         raise UserError(f"output_file must be an absolute path, not {str(path)!r}.")
+    draft = None
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, delete=False, encoding="utf-8", errors="replace"
+        ) as file:
+            draft = file.name
             file.write(text)
-        os.chmod(file.name, 0o640)
-        os.replace(file.name, path)
+        os.chmod(draft, 0o640)
+        os.replace(draft, path)
     except OSError as error:
-        raise UserError(f"output_file {path} cannot be written: {error.strerror}.") from None
+        if draft is not None:
+            Path(draft).unlink(missing_ok=True)
+        why = error.strerror or type(error).__name__
+        raise UserError(f"output_file {path} cannot be written: {why}.") from None
 
 
 def _told(error: RunbookError) -> tuple[str, Result]:
@@ -136,13 +137,6 @@ def _told(error: RunbookError) -> tuple[str, Result]:
     return kind, Result(summary=str(error), failed=failed, left=left, text=f"{error}\n")
 
 
-class _NoClaims:
-    """A reading runbook claims nothing."""
-
-    def claim(self, subjects: Sequence[str]) -> None:
-        raise TypeError("a runbook that returns a Table changes nothing, so it claims nothing")
-
-
 def _deadline(
     parameters: Mapping[str, Any], config: PackConfig, started: float
 ) -> tuple[float | None, float]:
@@ -152,18 +146,31 @@ def _deadline(
     if text in (None, "", "0"):
         return None, grace
     try:
-        timeout = float(text)
+        timeout = _seconds(text)
     except ValueError:
-        timeout = float(Duration.parse(text))
+        raise UserError(f"deadline is a number of seconds or a duration, not {text!r}.") from None
+    if timeout <= 0:
+        return None, grace
     grace = min(grace, timeout / 4)
     return started + max(0.0, timeout - grace - min(_MARGIN, timeout / 10)), grace
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return float(Duration.parse(text))
+    if not math.isfinite(seconds):
+        raise ValueError(text)
+    return seconds
 
 
 def _requester(given: Requester | None, parameters: Mapping[str, Any]) -> Requester:
     requester = given or Requester()
     changes = {
-        "user": common(parameters, "requested_by", requester.user),
-        "trigger_id": common(parameters, "trigger_id", requester.trigger_id),
+        # An action's form sends "" for what was left empty.
+        "user": common(parameters, "requested_by") or requester.user,
+        "trigger_id": common(parameters, "trigger_id") or requester.trigger_id,
     }
     return Requester(**{**vars(requester), **changes})
 
@@ -176,11 +183,14 @@ def _prune(session: Session) -> None:
         session.bug(error)
 
 
-def _bare_session(redactor: Redactor, parameters: Mapping[str, Any]) -> Session:
+def _bare_session(
+    redactor: Redactor, parameters: Mapping[str, Any], reporter: Reporter | None
+) -> Session:
+    """Return a session that can report a bug, before anything is known to be right."""
     return Session(
         config=PackConfig(),
         requester=Requester(),
-        reporter=LineReporter(),
+        reporter=Voice(reporter or LineReporter(), redactor.text),
         redactor=redactor,
         stop=Stop(0),
         parameters=parameters,

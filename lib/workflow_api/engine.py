@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from workflow_api.attempt import Running, StepRunner
+from workflow_api.attempt import NOBODY_KNOWS, Running, StepRunner
 from workflow_api.errors import Interrupted, LeaseLost, RunbookError, StepFailed, UnknownOutcome
 from workflow_api.plan import Plan, PlannedStep, Stage
 
@@ -28,7 +28,9 @@ _OPEN = ("running", "unknown")
 class Children(Protocol):
     """Where the runs are that are steps of another."""
 
-    def drawn(self, running: Running, parent: str, step: PlannedStep) -> Engine:
+    def drawn(
+        self, running: Running, parent: str, step: PlannedStep, parameters: dict[str, Any]
+    ) -> Engine:
         """Return the child's engine, drawing and storing its plan if that was not done yet."""
 
     def stored(self, running: Running, parent: str, step: PlannedStep) -> Engine | None:
@@ -54,15 +56,16 @@ class Engine:
         self.running.reporter.began(self.run, self.plan.title, len(list(self.plan.steps())))
         for stage in self.plan.stages:
             complete = self._run_stage(stage)
-            goes_on = stage.on_failure == "continue" and len(stage.steps) > 1
-            if self.running.stop.requested or not (complete or goes_on):
+            if self.running.stop.requested:
+                break
+            if not complete and stage.on_failure == "stop":
                 break
         return self._conclude()
 
     def give_up(self) -> RunState:
         """Cancel: settle by look-up what is open, then undo what the plan says to undo.
 
-        Returns ``interrupted`` if something open could not be settled.
+        Returns ``interrupted`` if something open could not be settled, or was not undone yet.
         """
         self.running.stop.extend()
         for step in self.plan.steps():
@@ -71,20 +74,33 @@ class Engine:
         self._raise_if_lost()
         if self.is_open():
             return "interrupted"
-        self.undo({"on_cancel", "on_failure"})
-        return "cancelled"
+        return "cancelled" if self.undo({"on_cancel", "on_failure"}) else "interrupted"
 
-    def undo(self, policies: Iterable[str]) -> None:
-        """Undo, last first, the steps that are done and that the plan says to undo."""
+    def undo(self, policies: Iterable[str]) -> bool:
+        """Undo, last first, the steps that are done and that the plan says to undo.
+
+        Returns whether all of it was at least tried: False if a stop came in between.
+        """
         wanted = set(policies)
         undone = {r.key for r in self.running.journal.steps(self.run) if r.undone}
+        left: list[PlannedStep] = []
+
+        def undo_one(step: PlannedStep) -> None:
+            try:
+                if step.is_child:
+                    child = self.children.stored(self.running, self.run, step)
+                    if child and not child.undo(wanted):
+                        left.append(step)
+                elif self._state(step) == "done" and step.undo in wanted and step.key not in undone:
+                    self.runner.undo(step)
+            except Interrupted:
+                left.append(step)
+                raise
+
         for step in reversed(list(self.plan.steps())):
-            if step.is_child:
-                if child := self.children.stored(self.running, self.run, step):
-                    child.undo(wanted)
-            elif self._state(step) == "done" and step.undo in wanted and step.key not in undone:
-                self._guarded(step, self.runner.undo)
+            self._guarded(step, undo_one, about="undo: ")
         self._raise_if_lost()
+        return not left
 
     def is_open(self) -> bool:
         """Whether the outcome of a step is unknown and a later look-up can still settle it."""
@@ -139,20 +155,23 @@ class Engine:
             except UnknownOutcome as unknown:
                 self.runner.look_up(step)
                 if tries == _TRIES and self._state(step) == "pending":
-                    error = f"It was sent {tries} times and has not happened: {unknown}"
+                    said = self.running.told(unknown)
+                    error = f"It was sent {tries} times and has not happened: {said}"
                     self.runner.set(step, "failed", error)
                     raise StepFailed(error) from None
 
     def _perform_child(self, step: PlannedStep) -> None:
+        parameters = self._child_parameters(step)
         attempt = self.runner.begin(step, "apply")
         try:
-            child = self.children.drawn(self.running, self.run, step)
+            child = self.children.drawn(self.running, self.run, step, parameters)
             state = child.execute()
             summary = self.children.finish(self.running, child, state)
         except LeaseLost:
             raise
         except RunbookError as error:  # its plan was refused, or could not be drawn
-            self.runner.end(step, attempt, "failed", "failed", error=str(error))
+            told = self.running.told(error)
+            self.runner.end(step, attempt, "failed", "failed", error=told)
             raise
         if state == "interrupted":
             self.runner.end(step, attempt, "interrupted", "unknown", error=summary)
@@ -163,11 +182,25 @@ class Engine:
         self.runner.end(step, attempt, "done", "done", result={"run": child.run, "said": summary})
         self.running.reporter.ended(step.key, step.sentence, "done", summary)
 
+    def _child_parameters(self, step: PlannedStep) -> dict[str, Any]:
+        try:
+            parameters: dict[str, Any] = self.runner.resolved(step)["parameters"]
+        except StepFailed as error:
+            self.runner.set(step, "failed", str(error))
+            raise
+        return parameters
+
     def _settle(self, step: PlannedStep) -> None:
         """Look up an open step before the run is given up."""
-        if not step.is_child:
+        if step.is_child:
+            self._settle_child(step)
+        elif step.changes and step.definition.find is None:
+            # Not even one that may be repeated: nobody is going to repeat it.
+            self.runner.set(step, "unknown", NOBODY_KNOWS)
+        else:
             self.runner.look_up(step)
-            return
+
+    def _settle_child(self, step: PlannedStep) -> None:
         child = self.children.stored(self.running, self.run, step)
         if child is None:
             self.runner.set(step, "pending", "")
@@ -177,7 +210,9 @@ class Engine:
         if state != "interrupted":
             self.runner.set(step, "failed", summary)
 
-    def _guarded(self, step: PlannedStep, action: Callable[[PlannedStep], None]) -> None:
+    def _guarded(
+        self, step: PlannedStep, action: Callable[[PlannedStep], None], about: str = ""
+    ) -> None:
         """Do ``action``; a failure that concerns only this step ends here, journalled and said."""
         try:
             action(step)
@@ -186,7 +221,10 @@ class Engine:
         except RunbookError as error:
             self._gave_up.add(step.key)
             state = "left" if isinstance(error, Interrupted) else self._state(step)
-            self.running.reporter.ended(step.key, step.sentence, state, str(error))
+            if about and state != "left":
+                state = "failed"
+            told = self.running.told(error)
+            self.running.reporter.ended(step.key, about + step.sentence, state, told)
 
     def _raise_if_lost(self) -> None:
         if self.running.stop.kind == "lost":
@@ -200,5 +238,4 @@ class Engine:
             return self.give_up()
         if self.running.stop.requested or self.is_open():
             return "interrupted"
-        self.undo({"on_failure"})
-        return "failed"
+        return "failed" if self.undo({"on_failure"}) else "interrupted"

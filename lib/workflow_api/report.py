@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workflow_api.duration import humanize
@@ -15,13 +16,32 @@ if TYPE_CHECKING:
     from state.journal import Journal
     from state.records import RunRecord, StepRecord
 
+NOT_UNDONE = "it was done and could not be undone: "
 
-def planned(run: str, plan: Plan, children: dict[str, Plan], holders: Iterable[str]) -> Result:
+
+@dataclass(frozen=True)
+class Child:
+    """A child run's plan as a dry run drew it, with the children that it has itself."""
+
+    plan: Plan
+    children: Mapping[str, Child]
+
+
+Children = Mapping[str, Child]
+
+
+def changes(plan: Plan, children: Children) -> int:
+    """Return how many changes a plan makes with its children, as far as they could be drawn."""
+    inner = sum(changes(child.plan, child.children) for child in children.values())
+    return plan.changes() + inner
+
+
+def planned(run: str, plan: Plan, children: Children, holders: Iterable[str]) -> Result:
     """Return what a dry run answers: the plan, and how to carry it out."""
     total = sum(1 for _ in plan.steps())
     held = list(holders)
     lines = [f"Plan: {plan.title}", ""]
-    lines += list(_lines(plan, children))
+    lines += list(_lines(plan, children)) if total else ["  nothing to do"]
     for entry in plan.left:
         lines.append(f"  left     {entry['what']}: {entry['why']}")
     for entry in plan.skipped:
@@ -29,29 +49,18 @@ def planned(run: str, plan: Plan, children: dict[str, Plan], holders: Iterable[s
     lines += ["", *plan.notes] if plan.notes else []
     lines += ["", *held] if held else []
     lines += ["", f"Nothing was changed. Carry out exactly this plan with: run.apply run={run}"]
-    changes = plan.changes() + sum(child.changes() for child in children.values())
     return Result(
         run=run,
-        summary=f"dry run: {plan.title}: {count(total, 'step')}, {count(changes, 'change')}; "
-        f"apply with run.apply run={run}",
+        summary=f"dry run: {plan.title}: {count(total, 'step')}, "
+        f"{count(changes(plan, children), 'change')}; apply with run.apply run={run}",
         skipped=list(plan.skipped),
         left=list(plan.left),
-        rows=[
-            {
-                "stage": number + 1,
-                "at_most": stage.at_most,
-                "step": step.key,
-                "what": step.sentence,
-                "changes": step.changes,
-            }
-            for number, stage in enumerate(plan.stages)
-            for step in stage.steps
-        ],
+        rows=list(_rows(plan, children)),
         text="\n".join(lines) + "\n",
     )
 
 
-def _lines(plan: Plan, children: dict[str, Plan], indent: str = "  ") -> Iterable[str]:
+def _lines(plan: Plan, children: Children, indent: str = "  ") -> Iterable[str]:
     for number, stage in enumerate(plan.stages, 1):
         if len(stage.steps) > 1:
             yield (
@@ -62,30 +71,63 @@ def _lines(plan: Plan, children: dict[str, Plan], indent: str = "  ") -> Iterabl
             continue
         step = stage.steps[0]
         yield f"{indent}{number}. {step.sentence}"
+        if not step.is_child:
+            continue
         if child := children.get(step.key):
             yield f"{indent}   (as it would be now; it is drawn again when it is reached)"
-            yield from _lines(child, {}, indent + "   ")
+            yield from _lines(child.plan, child.children, indent + "   ")
+            yield from (f"{indent}   left: {e['what']}: {e['why']}" for e in child.plan.left)
+        else:
+            yield f"{indent}   (it is drawn when it is reached: an earlier step has to end first)"
+
+
+def _rows(plan: Plan, children: Children, run: str | None = None) -> Iterable[dict[str, Any]]:
+    """Yield a row a step; a child's rows follow the step that runs it, and name it."""
+    for number, stage in enumerate(plan.stages, 1):
+        for step in stage.steps:
+            yield {
+                "stage": number,
+                "at_most": stage.at_most,
+                "step": step.key,
+                "what": step.sentence,
+                "changes": step.changes,
+                "child_of": run,
+            }
+            if child := children.get(step.key):
+                yield from _rows(child.plan, child.children, step.key)
 
 
 def finished(journal: Journal, run: RunRecord, plan: Plan, state: str, reason: str) -> Result:
     """Return what a run answers that ended in ``state``."""
     steps = journal.steps(run.id)
+    undoing = {a.key: a.error for a in journal.attempts(run.id) if a.kind == "undo"}
     changing = {step.key for step in plan.steps() if step.changes}
     result = Result(run=run.id, skipped=list(plan.skipped), left=list(plan.left))
     for step in steps:
         row = _row(step)
         result.rows.append(row)
-        if step.state == "done" and step.key in changing and not step.undone:
+        what, why = step.sentence, step.error
+        if step.state == "done" and step.undone:
+            result.left.append({"what": what, "why": "it was undone"})
+        elif step.state == "done" and step.key in changing:
             result.changed.append(row)
+            if step.key in undoing:
+                why = f"{NOT_UNDONE}{undoing[step.key] or 'nobody knows why'}"
+                result.failed.append({**row, "why": why})
         elif step.state in ("failed", "unknown", "running"):
-            result.failed.append({**row, "why": step.error or "nobody knows whether it happened"})
-        elif step.state == "done" and step.undone:
-            result.left.append({"what": step.sentence, "why": "it was undone"})
+            result.failed.append({**row, "why": why or "nobody knows whether it happened"})
         elif step.state in ("pending", "skipped"):
-            result.left.append({"what": step.sentence, "why": step.error or "it was not started"})
+            result.left.append({"what": what, "why": why or "it was not started"})
     result.summary = _summary(run, plan, steps, state, reason)
+    if was_left_done(result):
+        result.summary += ". Not everything could be undone: see what failed"
     result.text = _text(result)
     return result
+
+
+def was_left_done(result: Result) -> bool:
+    """Whether something was to be undone and could not be."""
+    return any(entry["why"].startswith(NOT_UNDONE) for entry in result.failed)
 
 
 def _row(step: StepRecord) -> dict[str, Any]:
@@ -105,8 +147,13 @@ def _row(step: StepRecord) -> dict[str, Any]:
 def _summary(run: RunRecord, plan: Plan, steps: list[StepRecord], state: str, reason: str) -> str:
     done = sum(step.state == "done" for step in steps)
     bad = [step for step in steps if step.state in ("failed", "unknown", "running")]
-    took = f" in {humanize(run.now - run.started_at)}" if run.started_at else ""
+    since = run.started_at or run.created_at
+    took = f" in {humanize(max(0.0, run.now - since))}"
+    if not steps:
+        return f"{plan.title}: {state}: nothing to do"
     parts = [f"{plan.title}: {state}: {done} of {count(len(steps), 'step')} done{took}"]
+    if undone := sum(step.undone for step in steps):
+        parts.append(f"{undone} of them undone again")
     if bad:
         parts.append(f"{count(len(bad), 'step')} failed")
     if plan.left:

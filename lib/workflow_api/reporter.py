@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from workflow_api.duration import humanize
@@ -23,7 +25,41 @@ class Reporter(Protocol):
         """A step starts, or its outcome is being looked up."""
 
     def ended(self, key: str, sentence: str, state: str, detail: str) -> None:
-        """A step ended: ``done``, ``failed``, ``skipped``, ``unknown`` or ``undone``."""
+        """A step ended: done, failed, skipped, unknown, absent (looked up), undone or left."""
+
+
+class Voice:
+    """Hands everything on to a reporter as clean lines without secrets.
+
+    What cannot be shown must not stop a run: if the reporter fails, as when nobody reads its
+    pipe any more, the run goes on in silence.
+    """
+
+    def __init__(self, reporter: Reporter, redact: Callable[[str], str]) -> None:
+        self._reporter, self._redact = reporter, redact
+
+    def say(self, text: str) -> None:
+        """Hand a remark on."""
+        with suppress(Exception):
+            self._reporter.say(self._line(text))
+
+    def began(self, run: str, title: str, total: int) -> None:
+        """Hand on that a run begins."""
+        with suppress(Exception):
+            self._reporter.began(run, self._line(title), total)
+
+    def started(self, key: str, sentence: str) -> None:
+        """Hand on that a step starts."""
+        with suppress(Exception):
+            self._reporter.started(key, self._line(sentence))
+
+    def ended(self, key: str, sentence: str, state: str, detail: str) -> None:
+        """Hand on how a step ended."""
+        with suppress(Exception):
+            self._reporter.ended(key, self._line(sentence), state, self._line(detail))
+
+    def _line(self, text: str) -> str:
+        return self._redact(clean(text))
 
 
 class LineReporter:
@@ -56,6 +92,8 @@ class LineReporter:
         self._print(f"{state:<6} {sentence}{after} ({humanize(took)}) {where}")
 
     def _print(self, line: str) -> None:
-        # One write a line, so that lines of several threads never mix.
-        sys.stdout.write(line + "\n")
+        # One write a line, so that lines of several threads never mix. A terminal that is not
+        # UTF-8 gets what it can show.
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 SCHEMA = 1
@@ -30,13 +32,36 @@ class Result:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON data with the schema's version first."""
-        return {"schema": SCHEMA, **asdict(self)}
+        return {"schema": SCHEMA, **{name: plain(value) for name, value in vars(self).items()}}
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as JSON data that any reader takes, whatever a runbook put into it.
+
+    What JSON has no form for becomes text; numbers that not every reader can hold do too.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if abs(value) < 2**63 else str(int(value))
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, Mapping):
+        return {_text(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(inner) for inner in value]
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    # A lone surrogate, which JSON lets in, could neither be sent nor stored.
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def cap(result: dict[str, Any], limit: int = MAX_BYTES) -> dict[str, Any]:
     """Return ``result`` cut to ``limit`` bytes of JSON, saying in its summary what was cut.
 
-    The text goes first (it repeats the rows), then rows from the end of the longest list.
+    The text goes first (it repeats the rows), then rows from the end of the largest list.
     """
     if _size(result) <= limit:
         return result
@@ -46,7 +71,7 @@ def cap(result: dict[str, Any], limit: int = MAX_BYTES) -> dict[str, Any]:
         capped["text"] = capped["text"].encode()[:room].decode(errors="ignore") + "\n[cut]\n"
     cut = 0
     while _size(capped) > limit:
-        name = max(("rows", "changed", "skipped", "failed", "left"), key=lambda n: len(capped[n]))
+        name = max(("rows", "changed", "skipped", "failed", "left"), key=lambda n: _size(capped[n]))
         if not capped[name]:
             break
         keep = len(capped[name]) * 3 // 4
@@ -57,5 +82,5 @@ def cap(result: dict[str, Any], limit: int = MAX_BYTES) -> dict[str, Any]:
     return capped
 
 
-def _size(result: dict[str, Any]) -> int:
-    return len(json.dumps(result, ensure_ascii=False).encode())
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode())

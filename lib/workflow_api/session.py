@@ -6,7 +6,7 @@ import logging
 import threading
 import traceback
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,8 @@ class Session:
         """Return the account of type ``kind`` that the configuration calls ``name``."""
         make: Callable[[PackConfig, str | None], Any] = kind.from_config  # type: ignore[attr-defined]
         with self._lock:
+            if name is not None and (kind, name) in self._accounts:
+                return self._accounts[kind, name]
             made = make(self.config, name)
             return self._accounts.setdefault((kind, made.name), made)
 
@@ -66,16 +68,34 @@ class Session:
         """
         number = uuid.uuid4().hex[:12]
         text = self.redactor.text("".join(traceback.format_exception(error)))
-        for name, value in self.parameters.items():
-            if isinstance(value, str) and len(value) >= _SHORTEST:
-                text = text.replace(value, f"<{name}>")
+        for name, value in self._values():
+            text = text.replace(value, f"<{name}>")
         log.error("bug %s\n%s", number, text)
         return (
             f"Internal error {number} ({type(error).__name__}): this is a bug in the pack. "
             "The log has the traceback under this number."
         )
 
+    def _values(self) -> list[tuple[str, str]]:
+        """Return every text in the parameters under its parameter's name, the longest first."""
+        found = [(name, text) for name, value in self.parameters.items() for text in _texts(value)]
+        return sorted(found, key=lambda pair: len(pair[1]), reverse=True)
+
     def close(self) -> None:
         """Close what was opened."""
         if self._journal is not None:
             self._journal.store.close()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if len(value) >= _SHORTEST:
+            # Also as it stands in a traceback's repr of it.
+            yield from {value, repr(value)[1:-1]}
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _texts(name)
+            yield from _texts(inner)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for inner in value:
+            yield from _texts(inner)

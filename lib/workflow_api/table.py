@@ -6,12 +6,20 @@ import csv
 import html
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from workflow_api.result import plain
 from workflow_api.text import clean, shorten, width
 
 Row = Mapping[str, Any]
+# Even where they do not fit, columns are not narrowed further than this.
+_NARROWEST = 3
+# What Markdown takes for more than text, and what would end a cell.
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
+# What a spreadsheet takes for the start of a formula; the last four are their wide forms.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class Table:
@@ -35,7 +43,8 @@ class Table:
         extra: Sequence[str] = (),
     ) -> None:
         self.columns = list(columns)
-        kept = [*self.columns, *extra]
+        self.extra = list(extra)
+        kept = [*self.columns, *self.extra]
         self.rows = [{column: row.get(column) for column in kept} for row in rows]
         self.title, self.summary, self.good = title, summary, good
 
@@ -62,6 +71,10 @@ def _cell(value: Any) -> str:
     return clean(value)
 
 
+def _titles(table: Table) -> list[str]:
+    return table.title.splitlines()
+
+
 def _heading(column: str) -> str:
     return column.replace("_", " ").upper()
 
@@ -69,9 +82,12 @@ def _heading(column: str) -> str:
 def _widths(cells: Sequence[Sequence[str]], bound: int) -> list[int]:
     """Return column widths; if they exceed ``bound`` the widest columns are narrowed first."""
     widths = [max(width(row[i]) for row in cells) for i in range(len(cells[0]))]
-    while bound and sum(widths) + 2 * (len(widths) - 1) > bound and max(widths) > 8:
-        widths[widths.index(max(widths))] -= 1
-    return widths
+    room = bound - 2 * (len(widths) - 1)
+    if not bound or sum(widths) <= room:
+        return widths
+    fits = (w for w in range(room, _NARROWEST, -1) if sum(min(s, w) for s in widths) <= room)
+    widest = next(fits, _NARROWEST)
+    return [min(size, widest) for size in widths]
 
 
 def _text(table: Table, bound: int) -> str:
@@ -91,13 +107,13 @@ def _text(table: Table, bound: int) -> str:
             shown.append(pad + text if right else text + pad)
         return "  ".join(shown).rstrip()
 
-    lines = [table.title] if table.title else []
+    lines = [shorten(clean(line), bound) if bound else clean(line) for line in _titles(table)]
     return "\n".join(lines + [line(row) for row in cells]) + "\n"
 
 
 def _markdown(table: Table, bound: int) -> str:
     def line(values: Iterable[str]) -> str:
-        escaped = (html.escape(value, quote=False).replace("|", "\\|") for value in values)
+        escaped = (_MARKDOWN.sub(r"\\\1", html.escape(v, quote=False)) for v in values)
         return "| " + " | ".join(escaped) + " |"
 
     lines = [line(map(_heading, table.columns)), "|" + " --- |" * len(table.columns)]
@@ -122,19 +138,19 @@ def _csv_cell(value: Any) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     text = _cell(value)
-    return "'" + text if text[:1] in ("=", "+", "-", "@") else text
+    return "'" + text if text.lstrip().startswith(_FORMULA) else text
 
 
 def _csv(table: Table, bound: int) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.rows[0] if table.rows else table.columns)
+    writer.writerow([*table.columns, *table.extra])
     writer.writerows([_csv_cell(value) for value in row.values()] for row in table.rows)
     return out.getvalue()
 
 
 def _json(table: Table, bound: int) -> str:
-    return json.dumps(table.rows, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(plain(table.rows), indent=2, ensure_ascii=False) + "\n"
 
 
 FORMS: dict[str, Callable[[Table, int], str]] = {
