@@ -1,0 +1,63 @@
+# What a developer types. `make` alone lists the targets.
+# The interpreter that the virtualenv is made from: 3.10, 3.11 or 3.12.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+export DEVCLOUD_STATE ?= $(CURDIR)/.devcloud
+# The runbook command takes its configuration from here; devcloud/up writes it.
+export OPENSTACK_OPS_CONFIG ?= $(DEVCLOUD_STATE)/openstack_ops.yaml
+PYTEST := $(BIN)/coverage run --parallel-mode -m pytest
+
+.PHONY: help venv lint test test-fast test-cloud test-crash coverage devcloud demo bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+venv: $(READY)  ## make the virtualenv
+
+$(READY): requirements.txt requirements-local.txt requirements-dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
+	  || { echo 'Python 3.10, 3.11 or 3.12 is needed: make PYTHON=python3.11 $(MAKECMDGOALS)'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+lint: venv  ## black, ruff, mypy
+	$(BIN)/black --check --quiet lib actions tests devcloud bench || $(BIN)/black --check lib actions tests devcloud bench
+	$(BIN)/ruff check lib actions tests devcloud bench
+	$(BIN)/mypy lib
+
+test: lint  ## everything, on a devcloud that is brought up for it
+	$(BIN)/coverage erase
+	$(MAKE) test-fast
+	$(MAKE) test-cloud
+	$(MAKE) coverage
+
+test-fast: venv  ## unit and contract tests: no network, under a minute
+	$(PYTEST) -q tests/unit tests/contract
+
+test-cloud: devcloud  ## the tests against a real OpenStack
+	$(PYTEST) -q -m 'cloud and not crash' tests
+
+test-crash: devcloud  ## the long form of the kill tests
+	$(BIN)/python -m pytest -q -s -m crash tests
+
+coverage: venv  ## what the tests of this folder have covered, by branches
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+devcloud: venv  ## bring up a real OpenStack on loopback, with an estate in it
+	devcloud/up
+	devcloud/seed
+
+demo: devcloud  ## from nothing to a drained hypervisor
+	devcloud/demo
+
+bench: devcloud  ## measure against the limit and the rivals
+	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/drain.py
+
+clean:  ## remove what this Makefile made, and stop devcloud
+	devcloud/down --wipe
+	rm -rf $(VENV) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
