@@ -1,0 +1,1 @@
+"""The ``./runbook`` command: the pack's own action YAMLs, run without StackStorm."""

@@ -1,0 +1,124 @@
+"""Finding and reading the pack's configuration where there is no StackStorm to hand it over."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workflow_api.errors import UserError
+from workflow_api.redaction import secrets_in
+from workflow_api.text import clean, listed
+
+VARIABLE = "OPENSTACK_OPS_CONFIG"
+PLACES = ("~/.config/openstack_ops/config.yaml", "/opt/stackstorm/configs/openstack_ops.yaml")
+EXAMPLE = "openstack_ops.yaml.example"
+STATE = "~/.local/state/openstack_ops"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A configuration and where it is from; ``warnings`` are for the operator."""
+
+    path: Path
+    values: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+
+def state_folder() -> Path:
+    """Return the folder of this user's state store and log."""
+    return Path(STATE).expanduser().absolute()
+
+
+def find(given: Path | None) -> Path:
+    """Return the configuration file to use: the given one, the environment's, or a usual place.
+
+    Raises UserError that names the places.
+    """
+    named = given or (Path(value) if (value := os.environ.get(VARIABLE)) else None)
+    if named is not None:
+        path = named.expanduser().absolute()
+        if not path.is_file():
+            source = "--config" if given else f"${VARIABLE}"
+            raise UserError(f"{source} names {path}, which is not a file.")
+        return path
+    for place in PLACES:
+        if (path := Path(place).expanduser()).is_file():
+            return path
+    raise UserError(
+        f"No configuration was found: not in --config, not in ${VARIABLE}, not at "
+        f"{' and not at '.join(PLACES)}.",
+        advice=f"Copy {EXAMPLE} to {PLACES[0]}, make it readable by you only, and fill it in.",
+    )
+
+
+def read(path: Path) -> Settings:
+    """Read a configuration as StackStorm would hand it over, with a state store of this user.
+
+    Raises UserError; never shows a value.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            values = _mapping(path, file.read())
+            mode = os.fstat(file.fileno()).st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UserError(f"The configuration {path} cannot be read: {reason}.") from None
+    if expressions := list(_expressions(values)):
+        raise UserError(
+            f"The configuration {path} leaves {listed(expressions)} to StackStorm's datastore, "
+            "which is not there without StackStorm.",
+            advice=f"Put the value itself into a file of your own and name it with --config or "
+            f"${VARIABLE}.",
+        )
+    warnings = []
+    if mode & stat.S_IROTH and any(secrets_in(values)):
+        warnings.append(f"{path} holds secrets and everybody can read it: chmod 600 {path}")
+    if not values.get("state_url"):
+        folder = state_folder()
+        private(folder)
+        values["state_url"] = f"sqlite:///{folder / 'state.db'}"
+    return Settings(path, values, warnings)
+
+
+def private(folder: Path) -> None:
+    """Make a folder for this user only, if it is not there; what needs it says if it cannot."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return
+
+
+def _mapping(path: Path, text: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        # The error's own text would show the line, and the line can hold a password.
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        problem = clean(getattr(error, "problem", None) or "it is not YAML")
+        raise UserError(f"The configuration {path}{where} is not valid YAML: {problem}.") from None
+    if not isinstance(values, dict):
+        raise UserError(
+            f"The configuration {path} is not a mapping of keys.",
+            advice=f"Compare it with {EXAMPLE}.",
+        )
+    return values
+
+
+def _expressions(value: Any, where: str = "") -> Iterator[str]:
+    """Yield the paths of values that are StackStorm expressions."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _expressions(inner, f"{where}.{clean(key)}" if where else clean(key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _expressions(inner, f"{where}[{number}]")
+    elif isinstance(value, str) and "{{" in value:
+        yield where

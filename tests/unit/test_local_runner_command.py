@@ -1,0 +1,410 @@
+"""The ``./runbook`` command: what it prints, how it ends, what Ctrl-C does.
+
+Run as a program, this file is ``./runbook`` with toy actions: its first argument is their folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from local_runner.app import main
+from workflow_api import Attempt, Context, Plan, StepFailed, Table, step, workflow
+
+ROOT = Path(__file__).resolve().parents[2]
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+HOSTILE = "[bold]x[/bold] \x1b[31mred\x07"
+
+
+@step("move {toy} off {shelf}", key="{toy}")
+def move(attempt: Attempt, toy: str, shelf: str, seconds: float) -> dict:
+    """Take a toy off its shelf; the broken one cannot be moved."""
+    attempt.wait(seconds)
+    if toy == "broken":
+        raise StepFailed(HOSTILE)
+    return {"said": "to the [red]box"}
+
+
+@workflow("toy.list")
+def list_toys(ctx: Context, shelf: str, wide: bool = False) -> Table:
+    """List the toys of a shelf."""
+    if shelf == "bug":
+        raise ZeroDivisionError("toys/0")
+    row = {"name": HOSTILE, "shelf": shelf, "about": "word " * 40 if wide else ""}
+    return Table(("name", "shelf", "about"), [row], summary="1 toy", good=shelf != "bad")
+
+
+@workflow("toy.move")
+def move_toys(ctx: Context, shelf: str, toys: list[str], seconds: float = 0.0) -> Plan:
+    """Move toys off a shelf."""
+    plan = Plan(f"Clear {shelf}")
+    moves = [{"toy": toy, "shelf": shelf, "seconds": seconds} for toy in toys]
+    plan.each(move, moves, at_most=2)
+    return plan
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[2:], actions=Path(sys.argv[1])))
+
+
+def action_yaml(name: str, **parameters: object) -> str:
+    fixed = {
+        "workflow": {"type": "string", "immutable": True, "default": name},
+        "deadline": {"type": "string", "immutable": True, "default": "{{ timeout }}"},
+        "env": {"immutable": True, "default": {}},
+    }
+    about = {"name": name, "description": f"What {name} does.", "runner_type": "python-script"}
+    return json.dumps({**about, "parameters": {**parameters, **fixed}})
+
+
+@pytest.fixture
+def actions(tmp_path, monkeypatch):
+    """Return a folder of toy actions, in a home with a configuration."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("OPENSTACK_OPS_CONFIG", str(tmp_path / "config.yaml"))
+    (tmp_path / "config.yaml").write_text("clouds: [{name: devcloud}, {name: prod}]\n")
+    folder = tmp_path / "actions"
+    folder.mkdir()
+    shelf = {"type": "string", "required": True, "position": 0, "description": "The shelf."}
+    output = {"type": "string", "enum": ["text", "csv"], "default": "text"}
+    (folder / "toy.list.yaml").write_text(
+        action_yaml("toy.list", shelf=shelf, wide={"type": "boolean"}, output=output)
+    )
+    (folder / "toy.move.yaml").write_text(
+        action_yaml(
+            "toy.move",
+            shelf=shelf,
+            toys={"type": "array", "items": {"type": "string"}, "default": ["a", "b", "c"]},
+            seconds={"type": "number", "default": 0, "minimum": 0},
+            cloud={"type": "string"},
+            dry_run={"type": "boolean", "default": True},
+        )
+    )
+    return folder
+
+
+@pytest.fixture
+def runbook(actions, capsys):
+    """Return a function that runs the command here and returns its code, stdout and stderr."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = main(words, actions=actions)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_list_names_the_actions(runbook):
+    code, out, _ = runbook("list")
+    assert code == 0
+    assert out == "toy.list  What toy.list does.\ntoy.move  What toy.move does.\n"
+    assert runbook("list", "toy")[1] == out
+    code, _, err = runbook("list", "toi")
+    assert code == 2
+    assert "Did you mean toy?" in err
+    assert [one["name"] for one in json.loads(runbook("list", "--json")[1])] == [
+        "toy.list",
+        "toy.move",
+    ]
+
+
+def test_show_explains_the_parameters_and_so_does_help(runbook):
+    code, out, _ = runbook("show", "toy.move")
+    assert code == 0
+    assert "shelf*" in out
+    assert "./runbook run toy.move shelf=..." in out
+    assert "workflow" not in out
+    assert "env" not in out
+    for flag in ("-h", "--help"):
+        assert runbook("run", "toy.move", flag) == (0, out, "")
+    shown = json.loads(runbook("show", "toy.move", "--json")[1])
+    assert list(shown["parameters"]) == ["shelf", "cloud", "dry_run", "seconds", "toys"]
+
+
+def test_a_table_is_done_and_its_summary_comes_last(runbook):
+    code, out, err = runbook("run", "toy.list", "shelf=a")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "1 toy"
+    assert "[bold]x[/bold] red" in out
+    assert "\x1b" not in out
+    assert "\x07" not in out
+
+
+def test_a_table_of_something_bad_fails(runbook):
+    assert runbook("run", "toy.list", "shelf=bad")[0] == 1
+
+
+def test_data_for_programs_stands_alone_on_stdout(runbook):
+    code, out, err = runbook("run", "toy.list", "shelf=a", "output=csv")
+    assert code == 0
+    assert out.splitlines()[0] == "name,shelf,about"
+    assert len(out.splitlines()) == 2
+    assert err == "1 toy\n"
+
+
+def test_a_dry_run_shows_the_plan(runbook):
+    code, out, _ = runbook("run", "toy.move", "shelf=a")
+    assert code == 0
+    assert "move b off a" in out
+    assert out.splitlines()[-1].startswith("dry run: Clear a: 3 steps")
+
+
+def test_a_run_shows_its_steps_as_lines_in_a_pipe(runbook):
+    code, out, _ = runbook("run", "toy.move", "shelf=a", "dry_run=false")
+    assert code == 0
+    assert "done   move a off a: to the [red]box" in out
+    assert "succeeded: 3 of 3 steps done" in out.splitlines()[-1]
+
+
+def test_a_run_that_fails_is_1(runbook):
+    code, out, _ = runbook("run", "toy.move", "shelf=a", "dry_run=0", "toys=broken")
+    assert code == 1
+    assert "failed   move broken off a: [bold]x[/bold] red" in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "toy.mvoe"], "Did you mean toy.move?"),
+        (["run"], "Which action?"),
+        (["show"], "Which action?"),
+        (["run", "toy.move"], "required and not given: shelf"),
+        (["run", "toy.move", "shelf=a", "dry_rum=1"], "did you mean dry_run?"),
+        (["toy.move"], "./runbook run toy.move"),
+        (["lst"], "No such command"),
+        (["run", "toy.move", "--jso"], "--json"),
+        (["run", "toy.move", "shelf=a", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
+    ],
+)
+def test_bad_input_is_2_and_says_what_to_do(runbook, words, said):
+    code, out, err = runbook(*words)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_several_reasons_are_a_list(runbook):
+    _, _, err = runbook("run", "toy.move", "seconds=-1", "toys={")
+    assert err.splitlines()[0].startswith("  - required and not given: shelf")
+    assert err.splitlines()[-1] == "toy.move is refused. See: ./runbook show toy.move"
+
+
+def test_json_is_the_whole_of_stdout(runbook):
+    code, out, err = runbook("run", "toy.move", "shelf=a", "dry_run=0", "--json")
+    assert code == 0
+    assert json.loads(out)["schema"] == 1
+    assert len(json.loads(out)["changed"]) == 3
+    assert "done   move a off a" in err
+    code, out, _ = runbook("run", "toy.move", "--json")
+    assert code == 2
+    assert json.loads(out)["failed"][0]["why"] == "required and not given: shelf"
+    code, out, _ = runbook("run", "toy.nothing", "--json")
+    assert code == 2
+    assert "toy.nothing" in json.loads(out)["summary"]
+
+
+def test_a_bug_is_told_with_the_place_of_its_traceback(runbook):
+    code, out, _ = runbook("run", "toy.list", "shelf=bug")
+    log = Path.home() / ".local/state/openstack_ops/log"
+    assert code == 1
+    assert "Traceback" not in out
+    assert out.splitlines()[-1] == f"The log is {log}."
+    assert "ZeroDivisionError" in log.read_text()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_a_bug_of_the_command_itself_is_told_too(actions, capsys, monkeypatch):
+    monkeypatch.setattr("local_runner.actions.Catalogue.all", lambda self: 1 / 0)
+    assert main(["list"], actions=actions) == 1
+    err = capsys.readouterr().err
+    assert "Internal error" in err
+    assert "Traceback" not in err
+
+
+def complete(actions, *words, shell="bash"):
+    """Return what a shell would offer for the last of ``words``."""
+    asked = {"_RUNBOOK_COMPLETE": f"complete_{shell}"}
+    if shell == "bash":
+        asked |= {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
+    else:
+        asked |= {
+            "_TYPER_COMPLETE_ARGS": " ".join(words),
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        }
+    done = subprocess.run(
+        command(actions), env={**environment(), **asked}, capture_output=True, text=True, check=True
+    )
+    return [line.partition("\t")[0] for line in done.stdout.split("\n") if line]
+
+
+def command(actions, *words):
+    return [sys.executable, __file__, str(actions), *words]
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(ROOT / "lib"), "TERM": "xterm"}
+
+
+def test_completion(actions):
+    assert complete(actions, "runbook", "run", "toy.") == ["toy.list", "toy.move"]
+    assert complete(actions, "runbook", "list", "") == ["toy"]
+    run = ("runbook", "run", "toy.move")
+    assert complete(actions, *run, "s") == ["shelf=", "seconds="]
+    assert complete(actions, *run, "dry") == ["dry_run=true", "dry_run=false"]
+    assert complete(actions, *run, "clo") == ["cloud=devcloud", "cloud=prod"]
+    # Bash breaks words at `=`.
+    assert complete(actions, *run, "cloud", "=") == ["devcloud", "prod"]
+    assert complete(actions, *run, "cloud", "=", "p") == ["prod"]
+    assert "cloud=" not in complete(actions, *run, "cloud", "=", "prod", "")
+    assert complete(actions, *run, "sh") == ["shelf=", "shelf=..."]
+    assert complete(actions, *run, "workflow", "=") == []
+    assert complete(actions, *run, "cloud=p", shell="fish") == ["cloud=prod"]
+    assert complete(actions, *run, "sh", shell="fish") == ["shelf="]
+
+
+class Terminal:
+    """The command on a terminal of 80 columns."""
+
+    def __init__(self, *words, **variables):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(words[0], words, {**environment(), "COLUMNS": "80", **variables})
+        self.seen = ""
+
+    def until(self, text, seconds=60):
+        """Read until ``text`` was shown (``None``: until the end)."""
+        end = time.monotonic() + seconds
+        while text is None or text not in self.seen:
+            assert time.monotonic() < end, f"{text!r} was not shown: {self.seen[-2000:]}"
+            try:
+                got = os.read(self.fd, 65536)
+            except OSError:  # the other side is closed
+                got = b""
+            if not got:
+                assert text is None, f"{text!r} was not shown: {self.seen[-2000:]}"
+                return
+            self.seen += got.decode(errors="replace")
+
+    def press(self, keys):
+        os.write(self.fd, keys)
+
+    def end(self):
+        """Return the exit code."""
+        self.until(None)
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def test_progress_on_a_terminal(actions):
+    words = ("run", "toy.move", "shelf=a", "dry_run=0", "toys=a,broken", "seconds=0.4")
+    terminal = Terminal(*command(actions, *words))
+    code, plain = terminal.end(), ESCAPES.sub("", terminal.seen)
+    assert code == 1
+    assert "0 of 2 steps" in plain
+    assert re.search(r"done   move a off a: to the \[red\]box \(0\.\ds\)", plain)
+    assert re.search(r"failed move broken off a: \[bold\]x\[/bold\] red \(0\.\ds\)", plain)
+    assert "STATE" not in plain  # the steps have just been seen
+    assert "\x1b[31mred" not in terminal.seen
+    assert "\x1b[1;31mClear a: failed" in terminal.seen
+
+
+def test_a_table_is_as_wide_as_the_terminal_and_colours_can_be_off(actions):
+    words = command(actions, "run", "toy.list", "shelf=a", "wide=true")
+    terminal = Terminal(*words, NO_COLOR="1")
+    assert terminal.end() == 0
+    assert max(len(line) for line in ESCAPES.sub("", terminal.seen).splitlines()) <= 80
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", terminal.seen)
+
+
+def test_ctrl_c_lets_running_steps_finish(actions):
+    words = ("run", "toy.move", "shelf=a", "dry_run=0", "seconds=2")
+    terminal = Terminal(*command(actions, *words))
+    terminal.until("move a off a")
+    terminal.press(b"\x03")
+    terminal.until("Ctrl-C again leaves them")
+    assert terminal.end() == 3
+    plain = ESCAPES.sub("", terminal.seen)
+    assert "done   move a off a" in plain
+    assert "left     move c off a: it was not started" in plain
+    assert "run.resume run=" in plain
+    assert "Traceback" not in plain
+
+
+def test_a_second_ctrl_c_leaves_running_steps(actions):
+    words = ("run", "toy.move", "shelf=a", "dry_run=0", "seconds=600")
+    terminal = Terminal(*command(actions, *words))
+    terminal.until("move a off a")
+    terminal.press(b"\x03")
+    terminal.until("Ctrl-C again leaves them")
+    terminal.press(b"\x03")
+    assert terminal.end() == 3
+    assert "Running steps are left" in terminal.seen
+    assert "Traceback" not in terminal.seen
+
+
+def test_a_lost_connection_is_a_stop_and_not_a_death(actions):
+    words = ("run", "toy.move", "shelf=a", "dry_run=0", "seconds=1")
+    run = subprocess.Popen(
+        command(actions, *words), env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None
+    while "start" not in run.stdout.readline():
+        pass
+    run.send_signal(signal.SIGHUP)
+    said = run.stdout.read()
+    assert run.wait(60) == 3
+    assert "Stopping: running steps are being finished.\n" in said
+
+
+def test_a_reader_that_goes_away_does_not_stop_a_run(actions):
+    words = ("run", "toy.move", "shelf=a", "dry_run=0", "seconds=0.2")
+    run = subprocess.Popen(
+        command(actions, *words),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdout is not None
+    assert run.stderr is not None
+    run.stdout.readline()
+    run.stdout.close()
+    said = run.stderr.read()
+    assert run.wait(60) == 0
+    assert "Traceback" not in said
+
+
+def test_the_script_works_from_anywhere_and_through_a_link(tmp_path):
+    link = tmp_path / "runbook"
+    link.symlink_to(ROOT / "runbook")
+    done = subprocess.run(
+        [sys.executable, link, "--help"], cwd="/", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "without StackStorm" in done.stdout
+
+
+def test_the_script_says_what_is_missing(tmp_path):
+    copy = tmp_path / "runbook"
+    copy.write_text((ROOT / "runbook").read_text())
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", copy, "list"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "`make venv`" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
