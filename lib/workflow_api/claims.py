@@ -11,6 +11,7 @@ from workflow_api.errors import Held
 
 if TYPE_CHECKING:
     from state.journal import Journal
+    from state.records import RunRecord
 
 
 @dataclass
@@ -29,11 +30,27 @@ class ReportedClaims:
     """Claims of a dry run: nothing is taken, holders are remembered for the report."""
 
     journal: Journal
-    holders: list[str] = field(default_factory=list)
+    _held: dict[str, list[str]] = field(default_factory=dict)
+    _runs: dict[str, RunRecord] = field(default_factory=dict)
 
     def claim(self, subjects: Sequence[str]) -> None:
         """Remember who holds any of the subjects."""
         for subject, run in self.journal.holders(subjects).items():
-            note = f"Note: {Held(subject, run.id, run.workflow, unfinished=not run.alive)}"
-            if note not in self.holders:
-                self.holders.append(note)
+            self._runs[run.id] = run
+            held = self._held.setdefault(run.id, [])
+            if subject not in held:
+                held.append(subject)
+
+    @property
+    def holders(self) -> list[str]:
+        """A sentence for each run that holds something."""
+        return [
+            f"Note: {Held(_some(held), run, self._runs[run].workflow, unfinished=not alive)}"
+            for run, held in self._held.items()
+            for alive in [self._runs[run].alive]
+        ]
+
+
+def _some(subjects: Sequence[str]) -> str:
+    more = len(subjects) - 1
+    return f"{subjects[0]} (and {more} more)" if more else subjects[0]

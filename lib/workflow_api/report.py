@@ -154,8 +154,10 @@ def _summary(run: RunRecord, plan: Plan, steps: list[StepRecord], state: str, re
     parts = [f"{plan.title}: {state}: {done} of {count(len(steps), 'step')} done{took}"]
     if undone := sum(step.undone for step in steps):
         parts.append(f"{undone} of them undone again")
-    if bad:
-        parts.append(f"{count(len(bad), 'step')} failed")
+    if failed := sum(step.state == "failed" for step in steps):
+        parts.append(f"{failed} failed")
+    if failed < len(bad):
+        parts.append(f"{len(bad) - failed} with an unknown outcome")
     if plan.left:
         parts.append(f"{len(plan.left)} left as they were")
     text = ", ".join(parts)

@@ -67,14 +67,19 @@ class Session:
         The log gets the traceback without secrets and without the values of parameters.
         """
         number = uuid.uuid4().hex[:12]
-        text = self.redactor.text("".join(traceback.format_exception(error)))
-        for name, value in self._values():
-            text = text.replace(value, f"<{name}>")
-        log.error("bug %s\n%s", number, text)
+        parts = map(self._without_values, traceback.format_exception(error))
+        log.error("bug %s\n%s", number, self.redactor.text("".join(parts)))
         return (
             f"Internal error {number} ({type(error).__name__}): this is a bug in the pack. "
             "The log has the traceback under this number."
         )
+
+    def _without_values(self, part: str) -> str:
+        if part.startswith('  File "'):  # a line of code, which names no values
+            return part
+        for name, value in self._values():
+            part = part.replace(value, f"<{name}>")
+        return part
 
     def _values(self) -> list[tuple[str, str]]:
         """Return every text in the parameters under its parameter's name, the longest first."""

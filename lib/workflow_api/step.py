@@ -90,7 +90,7 @@ class StepDefinition:
         self, what: Callable[..., Any], attempt: Attempt, accounts: Mapping[str, Any], data: Data
     ) -> Any:
         """Call the step's function, ``find`` or ``undo`` with those arguments that it names."""
-        offered = {**data, **accounts, "attempt": attempt}
+        offered = {**self._defaults(), **data, **accounts, "attempt": attempt}
         wanted = inspect.signature(what).parameters.values()
         if any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted):
             return what(**offered)
