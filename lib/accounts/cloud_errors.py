@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from accounts.cloud import Cloud
 
 _LONGEST = 500
+_SYSTEM_ERROR = re.compile(r"\[Errno -?\d+\] ([A-Za-z ]+)")
+_ADDRESS = re.compile(r"https?://[^/\s]+")
 _BY_STATUS = {
     401: "Its token was refused: see whether the credentials were changed or have expired.",
     403: "The account has no right to do this: see cloud.check for what the pack needs.",
@@ -105,4 +108,8 @@ def _message(body: Any) -> str:
 
 
 def _reason(error: BaseException) -> str:
+    # The cause stands innermost in what requests and urllib3 say, behind their own class names.
+    if found := _SYSTEM_ERROR.search(str(error)):
+        where = _ADDRESS.search(str(error))
+        return f"{where[0] if where else 'it'}: {found[1].lower()}"
     return clean(str(error))[:_LONGEST].rstrip(". ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,10 @@ from tenacity import (
 
 from workflow_api import tracing
 
-_TRIES = 5
+# Without a handler its warnings would go to stderr raw; what they mean is said in our errors.
+logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
+
+_TRIES = 4
 _LONGEST_WAIT = 60.0
 # A service that answers so has not acted on a read, or a proxy in front of it answered instead.
 _TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
@@ -31,7 +35,7 @@ _LOST = (
     exceptions.ConnectTimeout,
     exceptions.UnknownConnectionError,
 )
-_backoff = wait_exponential_jitter(initial=0.25, max=10, jitter=0.5)
+_backoff = wait_exponential_jitter(initial=0.2, max=10, jitter=0.2)
 
 
 class TracedSession(Session):  # type: ignore[misc]
@@ -79,6 +83,8 @@ def _retrying(harmless: bool) -> Retrying:
     statuses = _TRY_AGAIN if harmless else _TOO_MANY
 
     def is_worth(error: BaseException) -> bool:
+        if getattr(error, "was_retried", False):
+            return False  # a login inside this request has been repeated enough
         status = getattr(error, "http_status", None)
         return status in statuses or (harmless and isinstance(error, _LOST))
 
@@ -87,9 +93,17 @@ def _retrying(harmless: bool) -> Retrying:
         | retry_if_result(lambda answer: answer.status_code in statuses),
         wait=_pause,
         stop=stop_after_attempt(_TRIES) | stop_after_delay(2 * _LONGEST_WAIT),
-        # The last answer or error goes to the caller as it is.
-        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
+        retry_error_callback=_last,
     )
+
+
+def _last(state: RetryCallState) -> Any:
+    """Return the last answer, or raise the last error, marked so that nobody repeats it again."""
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    if error is not None:
+        error.was_retried = True  # type: ignore[attr-defined]
+    return state.outcome.result()
 
 
 def _pause(state: RetryCallState) -> float:

@@ -1,0 +1,1 @@
+"""A stand-in for what an action imports of StackStorm, which is not on PyPI."""
