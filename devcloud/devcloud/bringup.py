@@ -1,6 +1,7 @@
 """Bringing a devcloud up: everything that is not yet so is made so, side by side where it can."""
 
 import threading
+from collections.abc import Callable
 from functools import partial
 
 from devcloud import waiting
@@ -67,7 +68,7 @@ def refuse_held_ports(settings: Settings, services: list[Service]) -> None:
 
 
 def _refuse_to_replace_running_packages(settings: Settings, dead: list[Service]) -> None:
-    from_virtualenv = {service.name for service in all_services(settings) if not service.is_base}
+    from_virtualenv = {service.name for service in all_services(settings) if service.in_venv}
     if from_virtualenv - {service.name for service in dead} and needs_rebuild(settings):
         raise DevcloudError(
             "the packages of this devcloud are out of date, and it is running: devcloud/down first"
@@ -142,7 +143,7 @@ class Bringup:
         check = waiting.answers if service.is_http else waiting.accepts
         self._wait(service, partial(check, port), "does not answer")
 
-    def _wait(self, service: Service, is_so, otherwise: str) -> None:
+    def _wait(self, service: Service, is_so: Callable[[], bool], otherwise: str) -> None:
         """Wait, as long as the service is alive and nothing else has failed."""
 
         def is_so_or_hopeless() -> bool:

@@ -3,12 +3,12 @@
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from devcloud import waiting
 from devcloud.errors import DevcloudError
 from devcloud.services import environment
 from devcloud.settings import Settings
+from devcloud.work import run_to_end
 
 DATABASES = (
     "keystone",
@@ -124,19 +124,8 @@ def query(settings: Settings, statements: str, password: str | None = None) -> l
 
 
 def _run_logged(settings: Settings, name: str, command: Sequence[str]) -> None:
-    """Run a command to its end, with its output in a log of its own."""
-    path: Path = settings.log / f"{name}.log"
-    with path.open("wb") as log:
-        ended = subprocess.run(
-            command,
-            env=environment(settings) | _first_admin(settings),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    if ended.returncode:
-        last = "\n".join(path.read_text(errors="replace").splitlines()[-20:])
-        raise DevcloudError(f"{name} failed; the end of {path}:\n{last}")
+    environ = environment(settings) | _first_admin(settings)
+    run_to_end(command, settings.log / f"{name}.log", environ)
 
 
 def _first_admin(settings: Settings) -> dict[str, str]:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from devcloud.errors import DevcloudError
 from devcloud.progress import Say
 from devcloud.services import RABBITMQ_SERVER, SYSTEM_FOLDERS
 from devcloud.settings import HERE, Settings
+from devcloud.work import run_to_end
 
 REQUIREMENTS = HERE / "requirements.txt"
 INSIDE = HERE / "inside"
@@ -57,8 +58,8 @@ def install_system_packages(settings: Settings, say: Say) -> None:
     # at runlevel 1 the packages' own services are not started
     environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     log = settings.log / "apt.log"
-    _run(["apt-get", "update"], log, environ)
-    _run(command, log, environ)
+    run_to_end(["apt-get", "update"], log, environ)
+    run_to_end(command, log, environ)
 
 
 def make_virtualenv(settings: Settings, say: Say) -> None:
@@ -84,14 +85,14 @@ def _build_virtualenv(settings: Settings, say: Say) -> None:
     say(f"installing {count} Python packages with {python} (minutes, the first time)")
     log = settings.log / "pip.log"
     shutil.rmtree(settings.venv, ignore_errors=True)
-    _run([python, "-m", "venv", settings.venv], log)
+    run_to_end([python, "-m", "venv", settings.venv], log)
     pip = [settings.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _run([*pip, *BUILD_TOOLS], log)
+    run_to_end([*pip, *BUILD_TOOLS], log)
     with ThreadPoolExecutor() as pool:
         uwsgi = pool.submit(_build_uwsgi, settings)
         # the list is complete, so pip has nothing to resolve
-        _run([*pip, "--no-deps", "--requirement", _without_uwsgi(settings)], log)
-        _run([*pip, "--no-deps", uwsgi.result()], log)
+        run_to_end([*pip, "--no-deps", "--requirement", _without_uwsgi(settings)], log)
+        run_to_end([*pip, "--no-deps", uwsgi.result()], log)
     _finished_marker(settings).write_text(_digest(REQUIREMENTS))
 
 
@@ -101,7 +102,7 @@ def _build_uwsgi(settings: Settings) -> Path:
     (pinned,) = (line for line in REQUIREMENTS.read_text().splitlines() if _is_uwsgi(line))
     options = ["--no-deps", "--no-build-isolation", "--no-cache-dir", "--no-binary", "uwsgi"]
     command = [settings.python, "-m", "pip", "wheel", *options, "--wheel-dir", wheels, pinned]
-    _run(command, settings.log / "uwsgi.log")
+    run_to_end(command, settings.log / "uwsgi.log")
     (wheel,) = wheels.glob("*.whl")
     return wheel
 
@@ -125,12 +126,13 @@ def _install_inside(settings: Settings) -> None:
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(INSIDE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--force-reinstall"]
-    _run([settings.python, "-m", "pip", "install", *options, copy], settings.log / "pip.log")
+    run_to_end([settings.python, "-m", "pip", "install", *options, copy], settings.log / "pip.log")
     _inside_marker(settings).write_text(_digest(*_inside_files()))
 
 
 def _is_finished(settings: Settings) -> bool:
-    return _reads(_finished_marker(settings), _digest(REQUIREMENTS)) and _works(settings.python)
+    # a link to an interpreter that has been removed since does not exist
+    return _reads(_finished_marker(settings), _digest(REQUIREMENTS)) and settings.python.exists()
 
 
 def _has_inside(settings: Settings) -> bool:
@@ -151,11 +153,6 @@ def _inside_files() -> list[Path]:
 
 def _reads(path: Path, text: str) -> bool:
     return path.exists() and path.read_text() == text
-
-
-def _works(python: Path) -> bool:
-    """Whether the interpreter behind the virtualenv is still there."""
-    return python.exists()
 
 
 def _digest(*files: Path) -> str:
@@ -181,14 +178,3 @@ def _candidates() -> Iterator[str]:
         yield from map(str, sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
         yield f"/usr/bin/python{version}"
     yield sys.executable
-
-
-def _run(command: Sequence[str | Path], log: Path, environ: dict[str, str] | None = None) -> None:
-    with log.open("ab") as output:
-        ended = subprocess.run(
-            command, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
-    if ended.returncode:
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-        words = " ".join(map(str, command[:4]))
-        raise DevcloudError(f"{words} ... failed; the end of {log}:\n{last}")

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from devcloud.work import tail
+
 ZOMBIE = "Z"
 
 
@@ -151,12 +153,7 @@ class Process:
 
     def last_words(self, lines: int = 20) -> str:
         """The end of its log."""
-        try:
-            with self.log_file.open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - 64 * 1024))
-                return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
-        except FileNotFoundError:
-            return "(it has no log)"
+        return tail(self.log_file, lines)
 
 
 def _signal(pid: int, number: int) -> None:

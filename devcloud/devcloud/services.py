@@ -28,7 +28,7 @@ class Service:
     is_http: bool = False
     after: tuple[str, ...] = ()
     grace: float = 5
-    is_base: bool = False
+    in_venv: bool = True
     more_ports: tuple[str, ...] = ()
 
     @property
@@ -55,7 +55,7 @@ def base_services(settings: Settings) -> list[Service]:
             port="mariadb",
             after=("database files",),
             grace=30,
-            is_base=True,
+            in_venv=False,
         ),
         Service(
             "memcached",
@@ -64,13 +64,13 @@ def base_services(settings: Settings) -> list[Service]:
                 *("-u", user, "-m", "64", "-c", "4096"),
             ),
             port="memcached",
-            is_base=True,
+            in_venv=False,
         ),
         Service(
             "epmd",
             ("epmd", "-address", "127.0.0.1", "-port", port["epmd"]),
             port="epmd",
-            is_base=True,
+            in_venv=False,
         ),
         Service(
             "rabbitmq",
@@ -79,7 +79,7 @@ def base_services(settings: Settings) -> list[Service]:
             more_ports=("rabbitmq_dist",),
             after=("epmd",),
             grace=30,
-            is_base=True,
+            in_venv=False,
         ),
     ]
 

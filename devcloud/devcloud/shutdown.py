@@ -3,23 +3,35 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
-from devcloud.services import Service, all_services
+from devcloud.processes import Process
+from devcloud.services import all_services
 from devcloud.settings import Settings
 
 KEPT_BY_WIPE = {"venv", "command.lock"}
+STOPS_LATE = {"mariadb": 1, "memcached": 1, "rabbitmq": 1, "epmd": 2}
 
 
 def take_down(settings: Settings) -> int:
-    """Stop all that runs, by recorded pid only; answers how many services that were."""
-    services = all_services(settings)
-    running = [service for service in services if service.process(settings).members()]
-    for level in (
-        [service for service in running if not service.is_base],
-        [service for service in running if service.is_base and service.name != "epmd"],
-        [service for service in running if service.name == "epmd"],
-    ):
-        _stop_all(settings, level)
+    """Stop all that was recorded; answers how many services that were."""
+    grace = {service.name: service.grace for service in all_services(settings)}
+    running = [
+        process
+        for path in settings.run.glob("*.json")
+        if (process := Process(path.stem, settings.run, settings.log)).members()
+    ]
+
+    def stop(process: Process) -> None:
+        process.stop(grace.get(process.name, 0))
+
+    for level in sorted({_level(process) for process in running}):
+        with ThreadPoolExecutor(len(running)) as pool:
+            list(pool.map(stop, [process for process in running if _level(process) == level]))
     return len(running)
+
+
+def _level(process: Process) -> int:
+    """What others stand on stops after them."""
+    return STOPS_LATE.get(process.name, 0)
 
 
 def wipe(settings: Settings) -> None:
@@ -33,8 +45,3 @@ def wipe(settings: Settings) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-
-
-def _stop_all(settings: Settings, services: list[Service]) -> None:
-    with ThreadPoolExecutor(max_workers=max(1, len(services))) as pool:
-        list(pool.map(lambda service: service.process(settings).stop(service.grace), services))

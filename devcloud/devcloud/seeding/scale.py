@@ -1,10 +1,11 @@
 """Many tiny servers, for benchmarks."""
 
 import time
+from collections.abc import Callable
 
 from devcloud.errors import DevcloudError
 from devcloud.seeding.foundations import seed_images
-from devcloud.seeding.site import Collection, Site, answer
+from devcloud.seeding.site import Collection, Site, answer, list_servers
 
 PREFIX = "scale-"
 A_REQUEST = 50
@@ -57,7 +58,7 @@ def _delete(site: Site, rows: list[dict], left: int) -> None:
     site.did(f"{len(rows)} servers deleted, {left} left")
 
 
-def _wait_for(site: Site, is_so, what: str) -> None:
+def _wait_for(site: Site, is_so: Callable[[list[dict]], bool], what: str) -> None:
     end = time.monotonic() + LIMIT
     while not is_so(_servers(site)):
         if time.monotonic() > end:
@@ -71,11 +72,4 @@ def _is_settled(row: dict) -> bool:
 
 def _servers(site: Site) -> list[dict]:
     """The servers of this kind; at an old microversion, which costs Nova half as much."""
-    rows: list[dict] = []
-    path = f"/servers/detail?all_tenants=1&limit=1000&name=^{PREFIX}"
-    while True:
-        marker = f"&marker={rows[-1]['id']}" if rows else ""
-        page = answer(site.admin.compute.get(path + marker, microversion="2.1"))["servers"]
-        rows += page
-        if len(page) < 1000:
-            return rows
+    return list_servers(site, microversion="2.1", name=f"^{PREFIX}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from devcloud.errors import DevcloudError
 from devcloud.seeding.foundations import grant, revoke
-from devcloud.seeding.site import Collection, Site, answer
+from devcloud.seeding.site import Collection, Site, answer, list_servers
 
 LIMIT = 180
 PAUSE = 0.5
@@ -37,10 +37,10 @@ class Servers:
         self.there: dict[str, dict] = {}
 
     def look(self) -> None:
-        """List them all in one request."""
-        names = {wanted["name"] for wanted in self.wanted}
-        rows = answer(self._site.admin.compute.get("/servers/detail?all_tenants=1"))["servers"]
-        self.there = {row["name"]: row for row in rows if row["name"] in names}
+        """List them by project, so that thousands for a benchmark are not read as well."""
+        projects = {self._site.ids["project", wanted["project"]] for wanted in self.wanted}
+        pages = self._site.each(lambda id_: list_servers(self._site, project_id=id_), projects)
+        self.there = {row["name"]: row for rows in pages for row in rows}
 
     def boot_missing(self) -> None:
         """Boot what is not there; what failed to boot is removed first, and booted again."""
