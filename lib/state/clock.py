@@ -22,13 +22,7 @@ def _sqlite(element: Any, compiler: Any, **kw: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
-@compiles(db_now, "mysql")
 @compiles(db_now, "mariadb")
-def _mysql(element: Any, compiler: Any, **kw: Any) -> str:
-    # Each session's time_zone is +00:00 (see store.py), so no hour is ambiguous.
+def _mariadb(element: Any, compiler: Any, **kw: Any) -> str:
+    # Each session's time_zone is +00:00 (see engines.py), so no hour is ambiguous.
     return "CAST(UNIX_TIMESTAMP(SYSDATE(6)) AS DOUBLE)"
-
-
-@compiles(db_now, "postgresql")
-def _postgresql(element: Any, compiler: Any, **kw: Any) -> str:
-    return "EXTRACT(EPOCH FROM clock_timestamp())"

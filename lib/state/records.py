@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
+
+from sqlalchemy import Row, Select, and_, case, or_, select
+
+from state.clock import db_now
+from state.schema import runs
 
 RunState = Literal["planned", "running", "succeeded", "failed", "interrupted", "cancelled"]
 StepState = Literal["pending", "running", "done", "failed", "skipped", "unknown"]
@@ -58,7 +63,11 @@ class AttemptRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run. ``lease_left`` is in seconds by the database's clock, negative when it expired."""
+    """One run. ``lease_left`` is in seconds by the database's clock, negative when it expired.
+
+    ``plan`` is the one that is carried out, or, of a run in state ``planned``, the one that was
+    shown; while a run is planning it has none. A child run's lease is that of its root.
+    """
 
     id: str
     root: str
@@ -127,4 +136,30 @@ class NewRun:
     root: str | None = None
     parent: str | None = None
     parent_step: str | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+
+
+_TOP = runs.alias("top")
+_OF_THE_TOP = ("generation", "holder", "lease_until", "cancel_requested_by")
+_SELECTED = [
+    *(c for c in runs.c if c.name not in (*_OF_THE_TOP, "drawn", "plan")),
+    *(_TOP.c[name] for name in _OF_THE_TOP),
+    case((or_(runs.c.drawn, runs.c.state == "planned"), runs.c.plan)).label("plan"),
+    db_now().label("now"),
+]
+_NAMES = tuple(RunRecord.__dataclass_fields__)
+
+
+def select_runs() -> Select[Any]:
+    """Return a query for runs, to be narrowed and read with ``read_run``."""
+    return select(*_SELECTED).join(_TOP, _TOP.c.id == runs.c.root)
+
+
+def is_alive() -> Any:
+    """Return the condition that a process holds a root run."""
+    return and_(runs.c.state == "running", runs.c.lease_until > db_now())
+
+
+def read_run(row: Row[Any]) -> RunRecord:
+    """Return a row of ``select_runs`` as a record."""
+    values = row._mapping
+    return RunRecord(**{name: values[name] for name in _NAMES})

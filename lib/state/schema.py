@@ -1,9 +1,15 @@
-"""The tables. Times are seconds since 1970 by the database's clock."""
+"""The tables. Times are seconds since 1970 by the database's clock.
+
+The wide columns come last: SQLite reads a row from its start, and a plan can fill many pages.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -29,9 +35,24 @@ metadata = MetaData(
     }
 )
 
+# Subjects and keys are compared byte by byte, as SQLite does: by MariaDB's default `Web-1` and
+# `web-1 ` would be one subject.
+_OPTIONS: dict[str, Any] = {
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+}
+
 _UUID = String(36)
 _STATE = String(16)
-_LONG = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
+_LONG = Text().with_variant(LONGTEXT(), "mariadb")
+_JSON = JSON(none_as_null=True)
+_SERIAL = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _run() -> ForeignKey:
+    return ForeignKey("runs.id", ondelete="CASCADE")
+
 
 runs = Table(
     "runs",
@@ -39,66 +60,73 @@ runs = Table(
     Column("id", _UUID, primary_key=True),
     # A child run works under the claims and the lease of its root; a root is its own.
     Column("root", _UUID, nullable=False, index=True),
-    Column("parent", _UUID),
-    Column("parent_step", String(255)),
-    Column("workflow", String(128), nullable=False),
-    Column("parameters", JSON, nullable=False),
-    # What tells one request from another: workflow and parameters, hashed.
-    Column("request", String(64), nullable=False, index=True),
+    Column("parent", _UUID, index=True),
     Column("state", _STATE, nullable=False, index=True),
+    # Whether its plan was drawn under its claims; until then it can have changed nothing.
+    Column("drawn", Boolean, nullable=False),
+    # Who acts for this run: the lease is renewed by its holder, the generation is raised by
+    # whoever takes it over, and nothing is committed for an older generation.
+    Column("generation", Integer, nullable=False),
+    Column("lease_until", Double),
+    Column("holder", String(255)),
+    Column("cancel_requested_by", String(255)),
+    Column("created_at", Double, nullable=False, index=True),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("workflow", String(128), nullable=False),
+    # What tells one request from another: workflow and parameters, hashed.
+    Column("request", String(64), nullable=False),
     Column("pack_version", String(32), nullable=False),
-    Column("plan", JSON),
-    Column("summary", _LONG),
-    Column("error", _LONG),
     Column("requested_by", String(255), nullable=False),
     Column("origin", String(255), nullable=False),
     Column("ticket", String(255)),
     Column("execution_id", String(64)),
     Column("trigger_id", String(64), unique=True),
     Column("max_changes", Integer),
-    Column("created_at", Double, nullable=False),
-    Column("started_at", Double),
-    Column("ended_at", Double),
-    Column("cancel_requested_by", String(255)),
-    # Who acts for this run: the lease is renewed by its holder, the generation is raised by
-    # whoever takes it over, and nothing is committed for an older generation.
-    Column("generation", Integer, nullable=False, default=0),
-    Column("holder", String(255)),
-    Column("lease_until", Double),
+    Column("parent_step", String(255)),
+    Column("parameters", _JSON, nullable=False),
+    Column("summary", _LONG),
+    Column("error", _LONG),
+    Column("plan", _JSON),
+    **_OPTIONS,
 )
 
 steps = Table(
     "steps",
     metadata,
-    Column("run", _UUID, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("run", _UUID, _run(), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("position", Integer, nullable=False),
-    Column("sentence", _LONG, nullable=False),
     Column("state", _STATE, nullable=False),
-    Column("attempts", Integer, nullable=False, default=0),
-    Column("result", JSON),
-    Column("error", _LONG),
+    Column("attempts", Integer, nullable=False),
     Column("started_at", Double),
     Column("ended_at", Double),
-    Column("undone", Boolean, nullable=False, default=False),
+    Column("undone", Boolean, nullable=False),
+    Column("sentence", _LONG, nullable=False),
+    Column("error", _LONG),
+    Column("result", _JSON),
+    **_OPTIONS,
 )
 
 attempts = Table(
     "attempts",
     metadata,
-    Column("id", _UUID, primary_key=True),
-    Column("run", _UUID, nullable=False),
+    # The order in which they were begun, whatever clocks say.
+    Column("serial", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", _UUID, nullable=False, unique=True),
+    Column("run", _UUID, _run(), nullable=False),
     Column("key", String(255), nullable=False),
     Column("kind", _STATE, nullable=False),
     Column("number", Integer, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("state", _STATE, nullable=False),
-    Column("notes", JSON, nullable=False),
-    Column("request_ids", JSON, nullable=False),
-    Column("error", _LONG),
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),
+    Column("error", _LONG),
+    Column("request_ids", _JSON, nullable=False),
+    Column("notes", _JSON, nullable=False),
     Index("ix_attempts_step", "run", "key"),
+    **_OPTIONS,
 )
 
 claims = Table(
@@ -106,6 +134,7 @@ claims = Table(
     metadata,
     # One run at a time: the primary key is what makes a claim exclusive.
     Column("subject", String(255), primary_key=True),
-    Column("run", _UUID, nullable=False, index=True),
+    Column("run", _UUID, _run(), nullable=False, index=True),
     Column("claimed_at", Double, nullable=False),
+    **_OPTIONS,
 )

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
+from state import engines, files
+from state.retries import is_conflict, not_answered, reason
 from state.schema import HEAD
 from workflow_api.errors import UserError
 
-# Read and write for the owner and the group: actions and sensors can be different users.
-_SHARED = 0o660
-_LOCK_SECONDS = 60
-# MariaDB: lock wait timeout, deadlock, record changed since last read (11.6 and later).
-_TRY_AGAIN = {1205, 1213, 1020}
+_PATIENCE = 60.0
+_NO_SUCH_TABLE = 1146
 
 
 class Store:
@@ -30,18 +24,31 @@ class Store:
 
     def __init__(self, url: str) -> None:
         """Open the store at an SQLAlchemy ``url``; raises UserError that says what to do."""
-        self.url = _parsed(url)
+        self.url = engines.parsed(url)
         self.path = Path(self.url.database or "") if self.is_sqlite else None
         if self.path is not None:
-            _prepare_file(self.path)
-        self.engine = _engine(self.url)
+            files.prepare(self.path)
+            self._lock = files.FileLock(files.lock_of(self.path))
+            self.engine = engines.sqlite_engine(self.url, self.path, self._lock)
+        else:
+            self.engine = engines.mariadb_engine(self.url)
         try:
             self._bring_up_to_date()
-        except OperationalError as error:
+        except DBAPIError as error:
+            self.close()
             raise UserError(
-                f"The state store {self.shown} cannot be opened: {_reason(error)}.",
+                f"The state store {self.shown} cannot be opened: {reason(error)}.",
                 advice="Check state_url in the pack's configuration; cloud.check tests it.",
             ) from None
+        except InvalidRequestError:
+            self.close()
+            raise UserError(
+                f"The server of the state store {self.shown} is not MariaDB.",
+                advice="Give state_url a MariaDB server or an SQLite file.",
+            ) from None
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def is_sqlite(self) -> bool:
@@ -56,15 +63,23 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Run one read-write transaction: committed as a whole or not at all."""
-        with self.engine.begin() as connection:
-            yield connection
+        complete = False
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+                complete = True
+        except DBAPIError as error:
+            if complete and not is_conflict(error):
+                # Its commit was sent and not answered, so it must not be repeated.
+                doubt = " The last entry may or may not have been written."
+                raise not_answered(error, doubt=doubt) from error
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Run one read-only transaction, which never waits for a writer."""
         with self.engine.connect() as connection:
-            connection = connection.execution_options(reading=True)
-            yield connection
+            yield connection.execution_options(reading=True)
 
     def close(self) -> None:
         """Close every connection."""
@@ -84,153 +99,40 @@ class Store:
             if found != HEAD:
                 from state.upgrade import upgrade
 
-                with self.engine.begin() as connection:
+                with self.transaction() as connection:
                     upgrade(connection)
 
     def _revision(self) -> str | None:
+        """Return the schema's version, None if there is none."""
         try:
             with self.reading() as connection:
                 found = connection.execute(text("SELECT version_num FROM alembic_version"))
                 return found.scalar()
-        except (OperationalError, ProgrammingError) as error:
-            if "alembic_version" in str(error.orig):
+        except DBAPIError as error:
+            missing = error.orig is not None and (
+                "no such table" in str(error.orig) or error.orig.args[0] == _NO_SUCH_TABLE
+            )
+            if missing:
                 return None
             raise
 
     @contextmanager
     def _exclusively(self) -> Iterator[None]:
         """Hold the lock under which the schema is made or upgraded, across processes."""
-        if self.path is not None:
-            lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, _SHARED)
-            try:
-                _share(lock)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        if self.is_sqlite:
+            with self._lock.held():
                 yield
-            finally:
-                os.close(lock)
             return
         with self.engine.connect() as connection:
-            name = {"name": f"openstack_ops.{self.url.database}"[:64], "wait": _LOCK_SECONDS}
-            if connection.execute(text("SELECT GET_LOCK(:name, :wait)"), name).scalar() != 1:
-                raise UserError(
-                    f"The schema of {self.shown} has been locked for {_LOCK_SECONDS} s.",
-                    advice="Another process is upgrading it; try again when it has finished.",
-                )
+            name = {"name": f"openstack_ops.{self.url.database}"[:64]}
+            until = time.monotonic() + _PATIENCE
+            while connection.execute(text("SELECT GET_LOCK(:name, 5)"), name).scalar() != 1:
+                if time.monotonic() > until:
+                    raise UserError(
+                        f"The schema of {self.shown} has been locked for {_PATIENCE:.0f} s.",
+                        advice="Another process is upgrading it; try again when it has finished.",
+                    )
             try:
                 yield
             finally:
                 connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
-
-
-def retried(function: Any) -> Any:
-    """Repeat a whole transaction that the database gave up because of another one."""
-    return retry(
-        retry=retry_if_exception(_is_conflict),
-        wait=wait_random_exponential(multiplier=0.05, max=2),
-        stop=stop_after_delay(30),
-        reraise=True,
-    )(function)
-
-
-def _is_conflict(error: BaseException) -> bool:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    if isinstance(cause, sqlite3.OperationalError):
-        return "locked" in str(cause)
-    return isinstance(error, DBAPIError) and bool(cause.args) and cause.args[0] in _TRY_AGAIN
-
-
-def _parsed(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise UserError(
-            "state_url is not a database URL.",
-            advice="Write it like sqlite:////var/lib/openstack_ops/state.db "
-            "or mariadb+pymysql://user:password@host/openstack_ops.",
-        ) from None
-    if parsed.get_backend_name() not in ("sqlite", "mysql", "mariadb"):
-        raise UserError(
-            f"state_url: {parsed.get_backend_name()} is not supported.",
-            advice="Use SQLite or MariaDB.",
-        )
-    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_absolute():
-        raise UserError(
-            "state_url: the path of a SQLite file must be absolute (four slashes).",
-            advice="Write it like sqlite:////var/lib/openstack_ops/state.db.",
-        )
-    return parsed
-
-
-def _prepare_file(path: Path) -> None:
-    """Make the database file readable and writable by its group before SQLite opens it.
-
-    SQLite gives the journal files beside it the same mode.
-    """
-    if not path.parent.is_dir():
-        raise UserError(
-            f"The folder of the state store, {path.parent}, does not exist.",
-            advice="Make it for the group that actions and sensors share, as: "
-            f"install -d -m 2770 -g st2packs {path.parent}",
-        )
-    try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, _SHARED)
-    except PermissionError:
-        raise UserError(
-            f"The state store {path} cannot be written by this user.",
-            advice=f"Give its group access: chmod 2770 {path.parent}; chmod 660 {path}*",
-        ) from None
-    try:
-        _share(file)
-    finally:
-        os.close(file)
-
-
-def _share(file: int) -> None:
-    status = os.fstat(file)
-    # Only the owner may change the mode; the owner is who made the file and did so here.
-    if status.st_uid == os.geteuid() and status.st_mode & 0o777 != _SHARED:
-        os.fchmod(file, _SHARED)
-
-
-def _engine(url: URL) -> Engine:
-    if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
-        event.listen(engine, "connect", _sqlite_connected)
-        event.listen(engine, "begin", _sqlite_begin)
-        return engine
-    engine = create_engine(
-        url, pool_pre_ping=True, pool_recycle=1800, isolation_level="READ COMMITTED"
-    )
-    event.listen(engine, "connect", _mysql_connected)
-    return engine
-
-
-def _sqlite_connected(connection: Any, record: Any) -> None:
-    # Transactions are begun here (below), not by the driver, which would begin them late.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 30000")
-    _write_ahead(cursor)
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-@retried
-def _write_ahead(cursor: Any) -> None:
-    cursor.execute("PRAGMA journal_mode = WAL")
-
-
-def _sqlite_begin(connection: Connection) -> None:
-    # IMMEDIATE takes the write lock first: what is read in the transaction stays true in it.
-    reading = connection.get_execution_options().get("reading")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _mysql_connected(connection: Any, record: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SET time_zone = '+00:00'")
-
-
-def _reason(error: DBAPIError) -> str:
-    return str(error.orig).strip().rstrip(".")

@@ -1,0 +1,105 @@
+"""Leases: who acts for a run, and the fence that keeps everybody else's writes out.
+
+Everything a run writes goes through :meth:`Leases.fenced`, which commits only while the run's
+lease holds by the database's clock. So a process that was suspended and comes back, or one whose
+run another process has taken over, can neither start a step nor record one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, func, or_, select, update
+
+from state.clock import db_now
+from state.records import read_run, select_runs
+from state.retries import retried
+from state.schema import runs
+from state.store import Store
+from workflow_api.errors import Held, LeaseLost, NotFound, UserError
+
+EXPIRED = or_(runs.c.lease_until.is_(None), runs.c.lease_until <= db_now())
+
+
+class Leases:
+    """The part of the journal that says who may act for a run."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @contextmanager
+    def fenced(self, root: str, generation: int) -> Iterator[Connection]:
+        """Run one transaction that is committed only while this generation's lease holds."""
+        with self.store.transaction() as tx:
+            held = select(runs.c.id).where(
+                runs.c.id == root,
+                runs.c.generation == generation,
+                runs.c.state == "running",
+                runs.c.lease_until > db_now(),
+            )
+            # The row stays locked until the commit, so that nobody takes the run over in between,
+            # whatever the clock says by then. (SQLite has one writer anyway.)
+            if tx.execute(held.with_for_update()).first() is None:
+                raise LeaseLost(root)
+            yield tx
+
+    @retried
+    def take(self, run_id: str, holder: str, seconds: float, *, states: Sequence[str]) -> int:
+        """Become the one who acts for a run, and return the new generation.
+
+        Only a run in one of ``states`` can be taken, and one that is running only once its lease
+        has expired. Raises Held if somebody else has it, UserError if it is in another state.
+        """
+        with self.store.transaction() as tx:
+            taken = tx.execute(
+                update(runs)
+                .where(
+                    runs.c.id == run_id,
+                    # A child run has no lease of its own.
+                    runs.c.parent.is_(None),
+                    runs.c.state.in_(states),
+                    or_(runs.c.state != "running", EXPIRED),
+                )
+                .values(
+                    state="running",
+                    generation=runs.c.generation + 1,
+                    holder=holder,
+                    lease_until=db_now() + seconds,
+                    started_at=func.coalesce(runs.c.started_at, db_now()),
+                    ended_at=None,
+                    cancel_requested_by=None,
+                )
+            )
+            found = tx.execute(select_runs().where(runs.c.id == run_id)).first()
+        if found is None:
+            raise NotFound("run", run_id, where="the journal")
+        run = read_run(found)
+        if taken.rowcount == 1:
+            return run.generation
+        if run.parent is not None:
+            raise UserError(f"Run {run.id} is a step of {run.parent}: go on with that one.")
+        if run.alive:
+            raise Held("It", run.id, run.workflow, unfinished=False)
+        raise UserError(f"Run {run.id} is {run.state}, so there is nothing to go on with.")
+
+    @retried
+    def renew(self, run_id: str, generation: int, seconds: float) -> str | None:
+        """Extend the lease; return who asked for a cancel, if anybody. Raises LeaseLost."""
+        with self.fenced(run_id, generation) as tx:
+            tx.execute(
+                update(runs).where(runs.c.id == run_id).values(lease_until=db_now() + seconds)
+            )
+            asked = select(runs.c.cancel_requested_by).where(runs.c.id == run_id)
+            found: str | None = tx.execute(asked).scalar()
+            return found
+
+    @retried
+    def request_cancel(self, run_id: str, by: str) -> None:
+        """Ask whoever holds the run to stop it; seen at the holder's next heartbeat."""
+        with self.store.transaction() as tx:
+            tx.execute(
+                update(runs)
+                .where(runs.c.id == run_id, runs.c.state == "running")
+                .values(cancel_requested_by=by)
+            )

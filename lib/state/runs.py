@@ -1,0 +1,207 @@
+"""Runs: begun, found, ended, and deleted when they are old."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from state.clock import db_now
+from state.leases import EXPIRED, Leases
+from state.records import (
+    FINISHED,
+    OPEN,
+    NewRun,
+    RunRecord,
+    RunState,
+    is_alive,
+    read_run,
+    select_runs,
+)
+from state.retries import retried
+from state.schema import attempts, claims, runs, steps
+from workflow_api.errors import Ambiguous, Held, NotFound
+
+# Shorter beginnings of ids are no names of runs.
+_SHORTEST = 4
+_PRUNED_AT_ONCE = 200
+
+
+class Runs(Leases):
+    """The part of the journal that holds the runs themselves."""
+
+    @retried
+    def create(
+        self,
+        new: NewRun,
+        state: RunState,
+        plan: Mapping[str, Any] | None = None,
+        *,
+        generation: int | None = None,
+    ) -> None:
+        """Write a run that nobody holds yet; raises Held if its trigger has started one before.
+
+        A child run is written under the lease of its root, of which ``generation`` is the holder's:
+        raises LeaseLost.
+        """
+        row = insert(runs).values(
+            **{**vars(new), "root": new.root or new.id},
+            state=state,
+            plan=plan,
+            drawn=False,
+            created_at=db_now(),
+            generation=0,
+        )
+        try:
+            if generation is not None and new.root is not None:
+                with self.fenced(new.root, generation) as tx:
+                    tx.execute(row)
+            else:
+                with self.store.transaction() as tx:
+                    tx.execute(row)
+        except IntegrityError:
+            if new.trigger_id is None:
+                raise
+            first = self.by_trigger(new.trigger_id)
+            raise Held(
+                f"trigger {new.trigger_id}", first.id, first.workflow, unfinished=False
+            ) from None
+
+    @retried
+    def run(self, run_id: str) -> RunRecord:
+        """Return a run by its id, or by the start of it if only one has it.
+
+        Raises NotFound, or Ambiguous if several ids begin so.
+        """
+        with self.store.reading() as tx:
+            found = tx.execute(select_runs().where(runs.c.id == run_id)).all()
+            if not found and len(run_id) >= _SHORTEST:
+                begins = runs.c.id.startswith(run_id, autoescape=True)
+                found = tx.execute(select_runs().where(begins).limit(10)).all()
+        if not found:
+            raise NotFound("run", run_id, where="the journal")
+        if len(found) > 1:
+            raise Ambiguous("run", run_id, [row.id for row in found], where="the journal")
+        return read_run(found[0])
+
+    @retried
+    def by_trigger(self, trigger_id: str) -> RunRecord:
+        """Return the run that a trigger instance started; raises NotFound."""
+        with self.store.reading() as tx:
+            found = tx.execute(select_runs().where(runs.c.trigger_id == trigger_id)).first()
+        if found is None:
+            raise NotFound("run", trigger_id, where="the journal")
+        return read_run(found)
+
+    @retried
+    def recent(
+        self, *, limit: int, state: str | None = None, workflow: str | None = None
+    ) -> list[RunRecord]:
+        """Return the newest runs first, children left out; ``state`` is the one that is shown."""
+        query = select_runs().where(runs.c.parent.is_(None))
+        if workflow:
+            query = query.where(runs.c.workflow == workflow)
+        if state == "running":
+            query = query.where(is_alive())
+        elif state == "interrupted":
+            dead = and_(runs.c.state == "running", EXPIRED)
+            query = query.where(or_(runs.c.state == "interrupted", dead))
+        elif state:
+            query = query.where(runs.c.state == state)
+        query = query.order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
+        with self.store.reading() as tx:
+            return [read_run(row) for row in tx.execute(query)]
+
+    @retried
+    def children(self, run_id: str) -> list[RunRecord]:
+        """Return the runs that are steps of this one."""
+        query = select_runs().where(runs.c.parent == run_id)
+        with self.store.reading() as tx:
+            rows = tx.execute(query.order_by(runs.c.created_at, runs.c.id))
+            return [read_run(row) for row in rows]
+
+    @retried
+    def finish(
+        self,
+        root: str,
+        generation: int,
+        run_id: str,
+        state: RunState,
+        *,
+        summary: str,
+        error: str | None = None,
+    ) -> None:
+        """End a run. A root lets its claims go, unless it was interrupted: then it keeps them."""
+        with self.fenced(root, generation) as tx:
+            tx.execute(
+                update(runs)
+                .where(runs.c.id == run_id)
+                .values(
+                    state=state, summary=summary, error=error, ended_at=db_now(), lease_until=None
+                )
+            )
+            if run_id == root and state != "interrupted":
+                tx.execute(delete(claims).where(claims.c.run == root))
+
+    @retried
+    def reopen(self, root: str, generation: int, run_id: str) -> None:
+        """Set a child run running again under its root's lease."""
+        with self.fenced(root, generation) as tx:
+            tx.execute(
+                update(runs)
+                .where(runs.c.id == run_id, runs.c.id != root)
+                .values(
+                    state="running",
+                    ended_at=None,
+                    started_at=func.coalesce(runs.c.started_at, db_now()),
+                )
+            )
+
+    def prune(self, older_than: float) -> int:
+        """Delete finished and never-applied runs older than that many seconds; return how many.
+
+        Children go with their root. A run that has, or whose child has, a step whose outcome is
+        unknown is never deleted, nor is one that can still be gone on with.
+        """
+        total = 0
+        while pruned := self._prune_some(older_than):
+            total += pruned
+        return total
+
+    @retried
+    def _prune_some(self, older_than: float) -> int:
+        old = select(runs.c.id).where(_is_over(), _age() > older_than, ~_has_unknown())
+        with self.store.reading() as tx:
+            if not (ids := list(tx.execute(old.limit(_PRUNED_AT_ONCE)).scalars())):
+                return 0
+        with self.store.transaction() as tx:
+            # Locked and looked at again: somebody may be applying a planned one by now.
+            sure = old.where(runs.c.id.in_(ids)).order_by(runs.c.id).with_for_update()
+            roots = list(tx.execute(sure).scalars())
+            family = list(tx.execute(select(runs.c.id).where(runs.c.root.in_(roots))).scalars())
+            for column in (claims.c.run, attempts.c.run, steps.c.run, runs.c.id):
+                tx.execute(delete(column.table).where(column.in_(family)))
+        return len(roots)
+
+
+def _is_over() -> Any:
+    """A root that nothing more will be done about."""
+    # Killed while it was planning and never asked for again: it has changed nothing.
+    stillborn = and_(runs.c.state.in_(("running", "interrupted")), ~runs.c.drawn, EXPIRED)
+    return and_(
+        runs.c.parent.is_(None),
+        or_(runs.c.state.in_(FINISHED), runs.c.state == "planned", stillborn),
+    )
+
+
+def _age() -> Any:
+    return db_now() - func.coalesce(runs.c.ended_at, runs.c.lease_until, runs.c.created_at)
+
+
+def _has_unknown() -> Any:
+    member = runs.alias("member")
+    return exists().where(
+        member.c.root == runs.c.id, steps.c.run == member.c.id, steps.c.state.in_(OPEN)
+    )
