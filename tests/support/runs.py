@@ -1,0 +1,194 @@
+"""Dispatching toy runbooks in a test: a state store, a configuration, and who asks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from state.journal import Journal
+from state.records import RunRecord
+from state.store import Store
+from support.toys import WORLD, Fault, World
+from workflow_api import Requester
+from workflow_api.dispatch import dispatch
+
+PERSON = Requester(user="ann", origin="test")
+_one_at_a_time = threading.Lock()
+LIMITS = {"lease": "30s", "grace": "10s"}
+
+
+def folder() -> Path:
+    """Return a new folder in memory if the machine has one: a test need not wait for a disk."""
+    shared = Path("/dev/shm")
+    return Path(mkdtemp(prefix="openstack-ops-", dir=shared if shared.is_dir() else None))
+
+
+@cache
+def _template() -> Path:
+    # Making the schema takes longer than most tests.
+    path = folder() / "state.db"
+    Store(f"sqlite:///{path}").close()
+    return path
+
+
+def new_state(path: Path) -> str:
+    """Make an empty state store and return its URL."""
+    with _one_at_a_time:  # alembic keeps what it migrates in globals
+        template = _template()
+    shutil.copy(template, path)
+    return f"sqlite:///{path}"
+
+
+@dataclass
+class Silent:
+    """A reporter that keeps what it was told."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def began(self, run: str, title: str, total: int) -> None:
+        self.lines.append(f"run {run}")
+
+    def started(self, key: str, sentence: str) -> None:
+        self.lines.append(f"start {sentence}")
+
+    def ended(self, key: str, sentence: str, state: str, detail: str) -> None:
+        self.lines.append(f"{state} {sentence}: {detail}")
+
+
+@contextmanager
+def toy_house(**faults: list[Fault]) -> Iterator[tuple[House, World]]:
+    """Give an empty state store and a world in which that goes wrong."""
+    place = folder()
+    try:
+        world = World.make(place / "world.json", **faults)
+        yield House(new_state(place / "state.db")), world
+    finally:
+        shutil.rmtree(place)
+
+
+@dataclass
+class House:
+    """A state store and the configuration that names it."""
+
+    state_url: str
+    limits: dict[str, Any] = field(default_factory=lambda: dict(LIMITS))
+    reporter: Silent = field(default_factory=Silent)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {"state_url": self.state_url, "limits": self.limits}
+
+    def ask(
+        self, name: str, requester: Requester = PERSON, **parameters: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """Dispatch a workflow."""
+        reporter = self.reporter
+        return dispatch(name, parameters, self.config, requester=requester, reporter=reporter)
+
+    def work(self, *stages: dict[str, Any], **more: Any) -> tuple[str, dict[str, Any]]:
+        """Start ``toy.work`` with these stages."""
+        return self.ask("toy.work", stages=list(stages), **more)
+
+    @contextmanager
+    def journal(self) -> Iterator[Journal]:
+        """Look into the journal."""
+        store = Store(self.state_url)
+        try:
+            yield Journal(store)
+        finally:
+            store.close()
+
+    def run(self, run_id: str) -> RunRecord:
+        """Return a run as it is journalled."""
+        with self.journal() as journal:
+            return journal.run(run_id)
+
+    def states(self, run_id: str) -> dict[str, str]:
+        """Return the state of each step, by what stands after the function's name in its key."""
+        with self.journal() as journal:
+            found = journal.steps(run_id)
+        return {s.key.partition(":")[2]: "undone" if s.undone else s.state for s in found}
+
+    def claims(self, run_id: str) -> list[str]:
+        """Return what a run holds."""
+        with self.journal() as journal:
+            return journal.claims_of(run_id)
+
+
+class Victim:
+    """A process that runs a toy runbook on this house and world (see victim.py)."""
+
+    def __init__(
+        self, house: House, world: Path, name: str, stop_at: str | int = 0, **parameters: Any
+    ) -> None:
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                str(Path(__file__).with_name("victim.py")),
+                str(stop_at),
+                json.dumps(house.config),
+                name,
+                json.dumps(parameters),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, WORLD: str(world)},
+        )
+
+    def __enter__(self) -> Victim:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def read(self) -> str:
+        """Return the next line that it prints."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().rstrip("\n")
+
+    def wait_for(self, beginning: str) -> None:
+        """Wait until it stands at the moment that was chosen."""
+        line = self.read()
+        assert line.startswith(f"at {beginning}"), line
+
+    def go_on(self) -> None:
+        """Let it go on from the moment where it waits."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for its end and return how it says it ended."""
+        answer: dict[str, Any] = json.loads(self.read())
+        self.process.wait()
+        return answer
+
+    def kill_when_stopped(self) -> dict[str, Any] | None:
+        """Kill it where it stops; return its answer if it came to its end before that."""
+        line = self.read()
+        if not line.startswith("at "):
+            return dict(json.loads(line))
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+        return None
