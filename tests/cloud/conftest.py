@@ -1,0 +1,112 @@
+"""A real cloud for the tests: devcloud, what it says of itself, and operators who work on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from openstack.connection import Connection
+
+from devcloud.settings import Settings, remembered
+from support.cloud_operator import REPOSITORY, Operator
+from support.cloud_proxied import Proxied, behind, endpoints
+from support.cloud_site import Site, connect
+from support.proxy import CloudProxy
+
+#: The estate is on the first three hosts; the proofs have these to themselves.
+_ESTATE, _OURS = 3, 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs a cloud."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.cloud)
+
+
+@pytest.fixture(scope="session")
+def devcloud() -> Settings:
+    """A seeded devcloud with two hosts more than its estate needs; brought up if it is not."""
+    known = remembered()
+    computes = max(_ESTATE + _OURS, known.computes if known else 0)
+    environ = {**os.environ, "DEVCLOUD_COMPUTES": str(computes)}
+    for command in ("up", "seed"):
+        path = REPOSITORY / "devcloud" / command
+        answer = subprocess.run([path], env=environ, capture_output=True, text=True, check=False)
+        if answer.returncode:
+            pytest.exit(f"devcloud/{command}: {answer.stdout[-2000:]}{answer.stderr[-2000:]}", 3)
+    settings = remembered()
+    assert settings
+    return settings
+
+
+@pytest.fixture(scope="session")
+def sdk(devcloud: Settings) -> Connection:
+    """An administrator's openstacksdk."""
+    return connect(devcloud.clouds_yaml)
+
+
+@pytest.fixture
+def site(devcloud: Settings, sdk: Connection) -> Iterator[Site]:
+    """The cloud as its administrator sees it; put back as it was after the test."""
+    site = Site(sdk, devcloud.compute_hosts[_ESTATE:])
+    try:
+        yield site
+    finally:
+        site.restore()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that other users may look into, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="proof-"))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+@pytest.fixture
+def cloud_config(devcloud: Settings, folder: Path) -> dict[str, Any]:
+    """The pack's configuration for devcloud, with a state store of this test's own."""
+    config: dict[str, Any] = yaml.safe_load((devcloud.state / "openstack_ops.yaml").read_text())
+    state = folder / "state"
+    state.mkdir(mode=0o700)
+    config["state_url"] = f"sqlite:///{state}/state.db"
+    config["limits"] = {"lease": "10s", "grace": "10s"}
+    return config
+
+
+@pytest.fixture
+def operator(cloud_config: dict[str, Any], folder: Path) -> Iterator[Operator]:
+    """An operator with the whole configuration; what still runs after the test is killed."""
+    operator = Operator(folder / "operator", cloud_config)
+    try:
+        yield operator
+    finally:
+        operator.leave()
+
+
+@pytest.fixture
+def proxied(sdk: Connection, cloud_config: dict[str, Any], folder: Path) -> Iterator[Proxied]:
+    """A cloud of which every request is recorded and can be met by a fault."""
+    with CloudProxy(endpoints(sdk)) as proxy:
+        operator = Operator(folder / "proxied", behind(proxy, cloud_config))
+        try:
+            yield Proxied(proxy, operator)
+        finally:
+            operator.leave()
+
+
+@pytest.fixture
+def hasty(cloud_config: dict[str, Any]) -> None:
+    """Make leases of this test short, so that what a killed process leaves is soon free."""
+    cloud_config["limits"] |= {"lease": "3s", "grace": "5s"}

@@ -1,0 +1,95 @@
+"""A dry run changes nothing and a real run only what its plan says: for every action there is."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from state.journal import Journal
+from state.store import Store
+from support.cloud_operator import REPOSITORY
+from support.cloud_proxied import Proxied
+from support.cloud_site import Site
+from workflow_api.plan import Plan
+from workflow_api.workflow import workflow_named
+
+Example = Callable[[Site], dict[str, Any]]
+
+
+def _migrate(site: Site) -> dict[str, Any]:
+    (guest,) = site.boot()
+    return {"server": guest.id, "snapshot": True}
+
+
+def _disable(site: Site) -> dict[str, Any]:
+    return {"hypervisor": site.source, "reason": "proof"}
+
+
+def _enable(site: Site) -> dict[str, Any]:
+    site.disable(site.source)
+    return {"hypervisor": site.source}
+
+
+def _drain(site: Site) -> dict[str, Any]:
+    _running, stopped = site.boot(2)
+    site.act(stopped, "os-stop", "SHUTOFF")
+    return {"hypervisor": site.source, "reason": "proof"}
+
+
+#: Of every action that changes something: how to call it so that there is something to change.
+EXAMPLES: dict[str, Example] = {
+    "hypervisor.disable": _disable,
+    "hypervisor.drain": _drain,
+    "hypervisor.enable": _enable,
+    "server.migrate": _migrate,
+}
+
+
+def _changing_actions() -> list[str]:
+    described = [yaml.safe_load(path.read_text()) for path in _yamls()]
+    names = [action["parameters"]["workflow"]["default"] for action in described]
+    return [name for name in names if workflow_named(name).changes]
+
+
+def _yamls() -> list[Path]:
+    return sorted((REPOSITORY / "actions").glob("*.yaml"))
+
+
+def test_every_changing_action_has_an_example() -> None:
+    assert _changing_actions() == sorted(EXAMPLES)
+
+
+@pytest.mark.parametrize("action", _changing_actions())
+def test_dry_run_changes_nothing_and_run_only_what_is_planned(
+    action: str, site: Site, proxied: Proxied
+) -> None:
+    proxy, operator = proxied.proxy, proxied.operator
+    parameters = EXAMPLES[action](site)
+    journal = Journal(Store(operator.config["state_url"]))
+
+    shown = operator.dry_run(action, **parameters)
+
+    assert proxy.requests
+    assert proxy.changes() == []
+    planned = journal.run(shown.run)
+    assert planned.state == "planned"
+    assert planned.plan is not None
+    assert Plan.from_data(planned.plan).changes() > 0
+
+    proxy.clear()
+    ended = operator.done(action, **parameters)
+
+    carried_out = journal.run(ended.run).plan
+    assert carried_out is not None
+    plan = Plan.from_data(carried_out)
+    step_of = {f"req-{attempt.id}": attempt.key for attempt in journal.attempts(ended.run)}
+    changing = {step.key for step in plan.steps() if step.changes}
+    changed = [step_of.get(change.global_request_id or "") for change in proxy.changes()]
+    assert set(changed) == changing, "changes belong to changing steps, and none of them has none"
+    assert {uuid.UUID(request.removeprefix("req-")).version for request in step_of} == {4}
+    assert Plan.from_data(planned.plan).differences(plan) == []
