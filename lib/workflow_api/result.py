@@ -11,6 +11,8 @@ from typing import Any
 SCHEMA = 1
 # StackStorm's web UI and API grow slow on large results and MongoDB refuses 16 MB.
 MAX_BYTES = 1_000_000
+# Room for saying what was cut.
+_NOTE = 200
 
 
 @dataclass
@@ -65,20 +67,22 @@ def cap(result: dict[str, Any], limit: int = MAX_BYTES) -> dict[str, Any]:
     """
     if _size(result) <= limit:
         return result
-    capped = dict(result)
-    room = limit // 4
+    capped, room, cut = dict(result), limit // 4, 0
     if len(capped["text"].encode()) > room:
         capped["text"] = capped["text"].encode()[:room].decode(errors="ignore") + "\n[cut]\n"
-    cut = 0
-    while _size(capped) > limit:
-        name = max(("rows", "changed", "skipped", "failed", "left"), key=lambda n: _size(capped[n]))
+    capped["summary"] = capped["summary"][:1000]
+    sizes = {name: _size(capped[name]) for name in ("rows", "changed", "skipped", "failed", "left")}
+    others = _size({**capped, **dict.fromkeys(sizes)}) + _NOTE
+    while others + sum(sizes.values()) > limit:
+        name = max(sizes, key=lambda n: sizes[n])
         if not capped[name]:
             break
         keep = len(capped[name]) * 3 // 4
         cut += len(capped[name]) - keep
         capped[name] = capped[name][:keep]
+        sizes[name] = _size(capped[name])
     note = f"cut to {limit // 1000} kB: {cut} entries left out; give output_file for the whole"
-    capped["summary"] = f"{capped['summary'][:1000]} ({note})"
+    capped["summary"] += f" ({note})"
     return capped
 
 

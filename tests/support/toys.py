@@ -34,8 +34,8 @@ _EMPTY: dict[str, Any] = {"things": {}, "log": [], "faults": {}, "asked": 0}
 
 #: What the world does at the next change of a thing, and what its caller sees of that.
 Fault = Literal[
-    "refused",  # nothing happens, and the caller is told so
-    "failed",  # nothing happens, as the step itself finds out
+    "refused",  # nothing happens, ever, and the caller is told so
+    "failed",  # nothing happens, ever, as the step itself finds out
     "dropped",  # nothing happens, and no answer comes
     "lost",  # it happens, and no answer comes
     "busy",  # it happens, and the first poll after it is answered by 503
@@ -45,6 +45,9 @@ Fault = Literal[
     "bug_find",  # a look-up breaks, once
     "undo_fails",  # taking it back is refused
 ]
+
+# Trying again does not help.
+_LASTING = ("refused", "failed")
 
 
 class World:
@@ -113,7 +116,7 @@ class World:
         with self._locked() as state:
             waiting: list[Fault] = state["faults"].get(name, [])
             if waiting and waiting[0] in kinds:
-                return waiting.pop(0)
+                return waiting[0] if waiting[0] in _LASTING else waiting.pop(0)
         return None
 
 
