@@ -34,17 +34,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def devcloud() -> Settings:
     """A seeded devcloud with two hosts more than its estate needs; brought up if it is not."""
-    known = remembered()
-    computes = max(_ESTATE + _OURS, known.computes if known else 0)
-    environ = {**os.environ, "DEVCLOUD_COMPUTES": str(computes)}
-    for command in ("up", "seed"):
-        path = REPOSITORY / "devcloud" / command
-        answer = subprocess.run([path], env=environ, capture_output=True, text=True, check=False)
-        if answer.returncode:
-            pytest.exit(f"devcloud/{command}: {answer.stdout[-2000:]}{answer.stderr[-2000:]}", 3)
+    known, wanted = remembered(), _ESTATE + _OURS
+    if known is None or known.computes < wanted or _devcloud("status").returncode:
+        _bring("up", DEVCLOUD_COMPUTES=str(max(wanted, known.computes if known else 0)))
+    _bring("seed")
     settings = remembered()
     assert settings
     return settings
+
+
+def _bring(command: str, **environ: str) -> None:
+    """Run a devcloud command that has to succeed: without it no test here can."""
+    answer = _devcloud(command, **environ)
+    if answer.returncode:
+        pytest.exit(f"devcloud/{command}: {answer.stdout[-2000:]}{answer.stderr[-2000:]}", 3)
+
+
+def _devcloud(command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    path = REPOSITORY / "devcloud" / command
+    return subprocess.run(
+        [path], env={**os.environ, **environ}, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="session")
