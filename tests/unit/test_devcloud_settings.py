@@ -5,8 +5,6 @@ import os
 import socket
 import stat
 import subprocess
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -79,14 +77,22 @@ def test_up_refuses_a_held_port_before_it_touches_anything(tmp_path, listener):
 
 
 def test_a_second_command_waits_for_the_first_and_says_so(tmp_path, listener):
+    environ = {"DEVCLOUD_STATE": str(tmp_path), "DEVCLOUD_PORT_GLANCE": str(listener)}
     with (tmp_path / "command.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write("devcloud/up (pid 1)")
         lock.flush()
-        threading.Thread(target=lambda: (time.sleep(0.5), lock.close())).start()
-        ended = run("up", tmp_path, DEVCLOUD_PORT_GLANCE=str(listener))
-    assert "waiting for devcloud/up (pid 1) to end" in ended.stdout
-    assert "is held by" in ended.stderr
+        second = subprocess.Popen(
+            [HERE / "up"],
+            env=os.environ | environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert second.stdout.readline() == "waiting for devcloud/up (pid 1) to end\n"
+        assert second.poll() is None
+    _, complaint = second.communicate(timeout=60)
+    assert "is held by" in complaint
 
 
 @pytest.mark.parametrize("command", ["status", "seed", "fault show"])

@@ -7,9 +7,11 @@ work one thing shows in the API, and is done here: a floating IP is ACTIVE while
 
 import os
 import sys
+import threading
 import time
 
 HEARTBEAT = 10
+EAGER = 60
 PAUSE = 2
 
 BRIDGES = {
@@ -42,6 +44,7 @@ def main():
     from neutron.agent import rpc
     from neutron.agent.l3 import agent as l3
     from neutron.common import config
+    from neutron.conf import service as service_options
     from neutron.conf.agent import common as agent_options
     from neutron_lib import context
     from neutron_lib.agent import topics
@@ -49,6 +52,7 @@ def main():
 
     config.register_common_config_options()
     agent_options.register_agent_state_opts_helper(cfg.CONF)
+    service_options.register_service_opts(service_options.RPC_EXTRA_OPTS, cfg.CONF)
     config.init(sys.argv[1:])
     config.setup_logging()
     admin = context.get_admin_context_without_session()
@@ -58,37 +62,41 @@ def main():
     addresses = [
         FloatingIps(admin, host, l3.L3PluginApi(topics.L3PLUGIN, host)) for host in networks
     ]
+    # side by side, because a question to a server that is not up yet takes its time to fail
+    threads = [threading.Thread(target=_forever, args=[work]) for work in (heart, *addresses)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()  # an interpreter that has nothing left to do lets nobody make threads
+
+
+def _forever(work):
     while True:
-        dead = _dead_hosts()
-        for work in (heart, *addresses):
-            try:
-                work.turn(dead)
-            except Exception as error:  # a broker or server that is away comes back
-                print(f"{type(work).__name__}: {str(error).splitlines()[0]}", flush=True)
+        try:
+            work.turn(_dead_hosts())
+        except Exception as error:  # a broker or server that is away comes back
+            print(f"{type(work).__name__}: {str(error).splitlines()[0]}", flush=True)
         time.sleep(PAUSE)
 
 
 class Heart:
-    """Reports the state of every agent that is not dead."""
+    """Reports the state of every agent that is not dead.
+
+    At first at every turn: what is sent before the server listens is lost, and nobody shall wait.
+    """
 
     def __init__(self, context, reports, agents):
         self._context, self._reports, self._agents = context, reports, agents
-        self._greeted = set()
-        self._last = 0.0
+        self._started = self._last = time.monotonic()
 
     def turn(self, dead):
-        if time.monotonic() - self._last < HEARTBEAT and self._greeted:
+        now = time.monotonic()
+        if now - self._started > EAGER and now - self._last < HEARTBEAT:
             return
         for agent in self._agents:
             if agent["host"] not in dead:
-                self._beat(agent)
-        self._last = time.monotonic()
-
-    def _beat(self, agent):
-        name = agent["binary"], agent["host"]
-        first = name not in self._greeted
-        self._reports.report_state(self._context, dict(agent, start_flag=first), use_call=first)
-        self._greeted.add(name)
+                self._reports.report_state(self._context, dict(agent))
+        self._last = now
 
 
 class FloatingIps:
@@ -120,6 +128,7 @@ def _agents(computes, networks):
             "topic": topic,
             "configurations": configuration,
             "availability_zone": "nova",
+            "start_flag": False,
         }
         for hosts, agents in ((computes, ON_COMPUTE_HOSTS), (networks, ON_NETWORK_HOSTS))
         for host in hosts
