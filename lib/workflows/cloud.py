@@ -45,14 +45,18 @@ class Check:
 def check(ctx: Context, cloud: Cloud) -> Table:
     """Check the login, services, clock and rights of a cloud, and the state store."""
     checks = [*_login(cloud), *_store(ctx)]
-    bad = sum(check.ok is False for check in checks)
-    told = f"{count(bad, 'thing')} to put right" if bad else "all is well"
+    bad = [check for check in checks if check.ok is False]
+    told = f"{count(len(bad), 'thing')} to put right" if bad else "nothing to put right"
+    wrong = [f"{check.name}: {check.detail}. {check.advice}".strip() for check in bad]
     return Table(
-        ("check", "result", "detail", "advice"),
+        ("check", "result", "detail"),
         [check.row() for check in checks],
         f"Cloud {cloud.name}",
-        summary=f"cloud {cloud.name}: {told}, of {count(len(checks), 'check')}",
+        summary="\n  ".join(
+            [f"{count(len(checks), 'check')} of cloud {cloud.name}: {told}", *wrong]
+        ),
         good=not bad,
+        extra=("advice",),
     )
 
 

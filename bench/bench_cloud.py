@@ -1,0 +1,125 @@
+"""devcloud with small servers on it and a recording proxy before every endpoint."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openstack
+import yaml
+
+from support.proxy import CloudProxy
+
+TOP = Path(__file__).resolve().parents[1]
+STATE = Path(os.environ.get("DEVCLOUD_STATE", TOP / ".devcloud"))
+_NAME = "bench-drain"
+
+
+@dataclass
+class Bench:
+    """The cloud to measure on: ``config`` is a pack configuration that goes through ``proxy``."""
+
+    proxy: CloudProxy
+    config: Path
+    auth: dict[str, Any]
+    direct: Any
+
+    def connect(self) -> Any:
+        """Return a fresh SDK connection through the proxy: its login counts."""
+        return openstack.connect(**self.auth, load_yaml_config=False, load_envvars=False)
+
+    def gather(self, host: str) -> None:
+        """Bring all bench servers back to ``host`` and enable its scheduling."""
+        compute = self.direct.compute
+        for service in compute.services(host=host, binary="nova-compute"):
+            compute.update_service(service, status="enabled")
+        away = [s for s in self._servers() if s.compute_host != host]
+        for server in away:
+            compute.live_migrate_server(server, host=host, block_migration="auto")
+        until = time.monotonic() + 120
+        while any(s.compute_host != host or s.task_state for s in self._servers()):
+            if time.monotonic() > until:
+                raise SystemExit("the servers did not come back within 120 s")
+            time.sleep(1)
+
+    def _servers(self) -> list[Any]:
+        return list(self.direct.compute.servers(all_projects=True, name=f"^{_NAME}-"))
+
+
+@contextmanager
+def bench_cloud(servers: int) -> Iterator[Bench]:
+    """Boot ``servers`` small servers on cmp-1, which must be empty, and delete them afterwards."""
+    config = yaml.safe_load((STATE / "openstack_ops.yaml").read_text())
+    (entry,) = config["clouds"]
+    auth = {"auth": entry["auth"], "region_name": entry["region_name"]}
+    direct = openstack.connect(**auth, load_yaml_config=False, load_envvars=False)
+    with CloudProxy(_endpoints(direct, entry)) as proxy, tempfile.TemporaryDirectory() as folder:
+        behind = {**entry["auth"], "auth_url": proxy.url("identity") + "/v3"}
+        path = Path(folder) / "config.yaml"
+        mine = {**entry, "auth": behind}
+        path.write_text(
+            yaml.safe_dump(
+                {**config, "clouds": [mine], "state_url": f"sqlite:///{folder}/state.db"}
+            )
+        )
+        path.chmod(0o600)
+        bench = Bench(proxy, path, {**auth, "auth": behind}, direct)
+        _refuse_if_used(direct)
+        try:
+            _boot(direct, servers)
+            yield bench
+        finally:
+            for server in bench._servers():
+                direct.compute.delete_server(server, force=True)
+            for service in direct.compute.services(host="cmp-1", binary="nova-compute"):
+                direct.compute.update_service(service, status="enabled")
+
+
+def _endpoints(direct: Any, entry: dict[str, Any]) -> dict[str, str]:
+    """Return the origin of every endpoint in the catalogue, by service type."""
+    found = {}
+    for service in direct.session.auth.get_access(direct.session).service_catalog.catalog:
+        for endpoint in service["endpoints"]:
+            scheme, _, rest = endpoint["url"].partition("://")
+            found[service["type"]] = f"{scheme}://{rest.partition('/')[0]}"
+    origins: dict[str, str] = {}
+    for service, origin in found.items():
+        if origin not in origins.values():
+            origins[service] = origin
+    return origins
+
+
+def _refuse_if_used(direct: Any) -> None:
+    there = [s.name for s in direct.compute.servers(all_projects=True, compute_host="cmp-1")]
+    if there:
+        raise SystemExit(
+            f"cmp-1 holds {', '.join(there[:5])}: drain it first "
+            "(./runbook run hypervisor.drain hypervisor=cmp-1 reason=bench dry_run=false)"
+        )
+
+
+def _boot(direct: Any, servers: int) -> None:
+    image = next(iter(direct.image.images(status="active")))
+    flavor = direct.compute.find_flavor(_NAME) or direct.compute.create_flavor(
+        name=_NAME, ram=64, vcpus=1, disk=1
+    )
+    for service in direct.compute.services(host="cmp-1", binary="nova-compute"):
+        direct.compute.update_service(service, status="enabled")
+    made = [
+        direct.compute.create_server(
+            name=f"{_NAME}-{number}",
+            image_id=image.id,
+            flavor_id=flavor.id,
+            networks="none",
+            availability_zone="nova:cmp-1",
+        )
+        for number in range(servers)
+    ]
+    for server in made:
+        direct.compute.wait_for_server(server, wait=120)

@@ -1,0 +1,116 @@
+"""README and docs tell the truth of today: every action, key, file and target is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from workflow_api.version import VERSION
+
+TOP = Path(__file__).parents[2]
+README = (TOP / "README.md").read_text()
+PACK = yaml.safe_load((TOP / "pack.yaml").read_text())
+ACTIONS = {path.stem for path in (TOP / "actions").glob("*.yaml")}
+DOCS = [TOP / "README.md", TOP / "CHANGES.md", *sorted((TOP / "docs").glob("*.md"))]
+
+
+def keys(properties: dict[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for name, given in properties.items():
+        if given["type"] == "array" and given["items"]["type"] == "object":
+            found.append(f"{prefix}{name}[]")
+            found += keys(given["items"]["properties"], f"{prefix}{name}[].")
+        elif given.get("properties"):
+            inner = keys(given["properties"], f"{prefix}{name}.")
+            found += inner if prefix + name != "clouds[].auth" else [prefix + name, *inner]
+        else:
+            found.append(prefix + name)
+    return found
+
+
+def rows(heading: str) -> list[str]:
+    """Return the first cells of the table under a heading of the README."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+
+
+def test_every_configuration_key_has_a_row() -> None:
+    schema = yaml.safe_load((TOP / "config.schema.yaml").read_text())
+    assert rows("Configuration") == keys(schema)
+
+
+def test_every_action_has_a_row() -> None:
+    named = [row for row in rows("Actions") if "." in row and " " not in row]
+    assert sorted(named) == sorted(ACTIONS)
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_make_targets_exist(page: Path) -> None:
+    makefile = (TOP / "Makefile").read_text()
+    for target in re.findall(r"`make ([a-z-]+)", page.read_text()):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_actions_that_are_named_exist(page: Path) -> None:
+    subjects = "|".join({name.partition(".")[0] for name in ACTIONS})
+    for name in re.findall(rf"`(?:openstack_ops\.)?((?:{subjects})\.[a-z_]+)`", page.read_text()):
+        # Things with the same form: files, and the runbook that a drain names as the right tool.
+        assert name in ACTIONS | {"hypervisor.evacuate"} or name.endswith(".py"), name
+
+
+def test_versions_agree() -> None:
+    assert PACK["version"] == VERSION
+    assert f"## {VERSION}\n" in (TOP / "CHANGES.md").read_text()
+
+
+def test_pack_is_as_the_exchange_wants_it() -> None:
+    assert PACK["ref"] == PACK["name"] == "openstack_ops"
+    assert re.fullmatch(r"[a-z0-9_]+", PACK["ref"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+", PACK["version"])
+    assert re.fullmatch(r"[^@\s]+@[^@\s]+\.[a-z]+", PACK["email"])
+    assert PACK["author"]
+    assert PACK["keywords"]
+    assert PACK["python_versions"] == ["3"]
+    assert PACK["stackstorm_version"] == ">=3.9.0"
+    assert "Apache License" in (TOP / "LICENSE").read_text()
+
+
+def test_icon_is_64_by_64() -> None:
+    icon = (TOP / "icon.png").read_bytes()
+    assert icon[:8] == b"\x89PNG\r\n\x1a\n"
+    # The size stands in the header chunk (PNG specification, 11.2.2).
+    assert (int.from_bytes(icon[16:20], "big"), int.from_bytes(icon[20:24], "big")) == (64, 64)
+
+
+def test_every_yaml_parses() -> None:
+    files = [p for p in TOP.glob("*.yaml*") if p.is_file()]
+    files += [
+        p
+        for d in ("actions", "sensors", "rules", "aliases", "policies")
+        for p in TOP.glob(f"{d}/*.yaml")
+    ]
+    assert len(files) > 10
+    for path in files:
+        assert yaml.safe_load(path.read_text()), path
+
+
+def test_pack_requirements_hold_nothing_that_breaks_stackstorm() -> None:
+    wanted = (TOP / "requirements.txt").read_text()
+    names = {
+        re.split(r"[<>=!\[ ]", line)[0].lower()
+        for line in wanted.splitlines()
+        if line[:1] not in ("", "#")
+    }
+    assert not names & {"jsonschema", "rich", "typer", "pytest"}
+    assert {"keystoneauth1", "msgspec", "openstacksdk", "sqlalchemy", "alembic"} <= names
