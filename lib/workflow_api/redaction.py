@@ -34,7 +34,9 @@ def secrets_in(value: Any, key: str = "") -> Iterator[str]:
 
 def _as_shown(secret: str) -> Iterator[str]:
     """Yield the forms in which a text can stand in another: as it is, in a URL, a repr, JSON."""
-    yield from (secret, unquote(secret), repr(secret)[1:-1], json.dumps(secret)[1:-1])
+    yield from (secret, unquote(secret), json.dumps(secret)[1:-1])
+    # Which quote a repr escapes depends on what else is in the text.
+    yield from (repr(secret)[1:-1], repr(secret + '"')[1:-2], repr(secret + "'")[1:-2])
 
 
 class Redactor:

@@ -72,7 +72,7 @@ def _cell(value: Any) -> str:
 
 
 def _titles(table: Table) -> list[str]:
-    return table.title.splitlines()
+    return table.title.split("\n") if table.title else []
 
 
 def _heading(column: str) -> str:
