@@ -16,7 +16,7 @@ def test_claims_and_leases() -> None:
         run_state_machine_as_test(
             machine(store),
             settings=settings(
-                max_examples=30,
+                max_examples=15,
                 stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
