@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 FINISHING = "Stopping: running steps are being finished"
 AGAIN = "Ctrl-C again leaves them"
+_SETTLED = 0.3
 LEAVING = "Running steps are left where a later look-up finds them"
 
 
@@ -45,13 +47,16 @@ def announced(say: Callable[[str], None]) -> Iterator[None]:
 
 def _listen(reader: socket.socket, quiet: object, say: Callable[[str], None]) -> None:
     pressed = 0
-    while number := reader.recv(1):
+    while numbers := reader.recv(64):
         if signal.getsignal(signal.SIGINT) is quiet:
             continue  # no run is under way: Ctrl-C just ends the command
-        if number[0] == signal.SIGINT:
+        # A signal that comes before Python has handled the last one is lost in it. So the
+        # engine gets the time to handle this one before anybody is asked for the next.
+        time.sleep(_SETTLED)
+        if signal.SIGINT in numbers:
             pressed += 1
             say(f"{FINISHING}, {AGAIN}." if pressed == 1 else f"{LEAVING}.")
-        elif number[0] == signal.SIGTERM:
+        elif signal.SIGTERM in numbers:
             say(f"{FINISHING}.")
 
 

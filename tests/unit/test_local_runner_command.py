@@ -1,28 +1,21 @@
-"""The ``./runbook`` command: what it prints, how it ends, what Ctrl-C does.
-
-Run as a program, this file is ``./runbook`` with toy actions: its first argument is their folder.
-"""
+"""The ``./runbook`` command: what it prints and how it ends."""
 
 from __future__ import annotations
 
 import json
-import os
-import pty
-import re
-import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from local_runner.actions import Catalogue
 from local_runner.app import main
+from local_runner.arguments import parameters_for
 from workflow_api import Attempt, Context, Plan, StepFailed, Table, step, workflow
 
 ROOT = Path(__file__).resolve().parents[2]
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 HOSTILE = "[bold]x[/bold] \x1b[31mred\x07"
 
 
@@ -51,10 +44,6 @@ def move_toys(ctx: Context, shelf: str, toys: list[str], seconds: float = 0.0) -
     moves = [{"toy": toy, "shelf": shelf, "seconds": seconds} for toy in toys]
     plan.each(move, moves, at_most=2)
     return plan
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[2:], actions=Path(sys.argv[1])))
 
 
 def action_yaml(name: str, **parameters: object) -> str:
@@ -236,157 +225,17 @@ def test_a_bug_of_the_command_itself_is_told_too(actions, capsys, monkeypatch):
     assert "Traceback" not in err
 
 
-def complete(actions, *words, shell="bash"):
-    """Return what a shell would offer for the last of ``words``."""
-    asked = {"_RUNBOOK_COMPLETE": f"complete_{shell}"}
-    if shell == "bash":
-        asked |= {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
-    else:
-        asked |= {
-            "_TYPER_COMPLETE_ARGS": " ".join(words),
-            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-        }
-    done = subprocess.run(
-        command(actions), env={**environment(), **asked}, capture_output=True, text=True, check=True
-    )
-    return [line.partition("\t")[0] for line in done.stdout.split("\n") if line]
-
-
-def command(actions, *words):
-    return [sys.executable, __file__, str(actions), *words]
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": str(ROOT / "lib"), "TERM": "xterm"}
-
-
-def test_completion(actions):
-    assert complete(actions, "runbook", "run", "toy.") == ["toy.list", "toy.move"]
-    assert complete(actions, "runbook", "list", "") == ["toy"]
-    run = ("runbook", "run", "toy.move")
-    assert complete(actions, *run, "s") == ["shelf=", "seconds="]
-    assert complete(actions, *run, "dry") == ["dry_run=true", "dry_run=false"]
-    assert complete(actions, *run, "clo") == ["cloud=devcloud", "cloud=prod"]
-    # Bash breaks words at `=`.
-    assert complete(actions, *run, "cloud", "=") == ["devcloud", "prod"]
-    assert complete(actions, *run, "cloud", "=", "p") == ["prod"]
-    assert "cloud=" not in complete(actions, *run, "cloud", "=", "prod", "")
-    assert complete(actions, *run, "sh") == ["shelf=", "shelf=..."]
-    assert complete(actions, *run, "workflow", "=") == []
-    assert complete(actions, *run, "cloud=p", shell="fish") == ["cloud=prod"]
-    assert complete(actions, *run, "sh", shell="fish") == ["shelf="]
-
-
-class Terminal:
-    """The command on a terminal of 80 columns."""
-
-    def __init__(self, *words, **variables):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execve(words[0], words, {**environment(), "COLUMNS": "80", **variables})
-        self.seen = ""
-
-    def until(self, text, seconds=60):
-        """Read until ``text`` was shown (``None``: until the end)."""
-        end = time.monotonic() + seconds
-        while text is None or text not in self.seen:
-            assert time.monotonic() < end, f"{text!r} was not shown: {self.seen[-2000:]}"
-            try:
-                got = os.read(self.fd, 65536)
-            except OSError:  # the other side is closed
-                got = b""
-            if not got:
-                assert text is None, f"{text!r} was not shown: {self.seen[-2000:]}"
-                return
-            self.seen += got.decode(errors="replace")
-
-    def press(self, keys):
-        os.write(self.fd, keys)
-
-    def end(self):
-        """Return the exit code."""
-        self.until(None)
-        os.close(self.fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-
-def test_progress_on_a_terminal(actions):
-    words = ("run", "toy.move", "shelf=a", "dry_run=0", "toys=a,broken", "seconds=0.4")
-    terminal = Terminal(*command(actions, *words))
-    code, plain = terminal.end(), ESCAPES.sub("", terminal.seen)
-    assert code == 1
-    assert "0 of 2 steps" in plain
-    assert re.search(r"done   move a off a: to the \[red\]box \(0\.\ds\)", plain)
-    assert re.search(r"failed move broken off a: \[bold\]x\[/bold\] red \(0\.\ds\)", plain)
-    assert "STATE" not in plain  # the steps have just been seen
-    assert "\x1b[31mred" not in terminal.seen
-    assert "\x1b[1;31mClear a: failed" in terminal.seen
-
-
-def test_a_table_is_as_wide_as_the_terminal_and_colours_can_be_off(actions):
-    words = command(actions, "run", "toy.list", "shelf=a", "wide=true")
-    terminal = Terminal(*words, NO_COLOR="1")
-    assert terminal.end() == 0
-    assert max(len(line) for line in ESCAPES.sub("", terminal.seen).splitlines()) <= 80
-    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", terminal.seen)
-
-
-def test_ctrl_c_lets_running_steps_finish(actions):
-    words = ("run", "toy.move", "shelf=a", "dry_run=0", "seconds=2")
-    terminal = Terminal(*command(actions, *words))
-    terminal.until("move a off a")
-    terminal.press(b"\x03")
-    terminal.until("Ctrl-C again leaves them")
-    assert terminal.end() == 3
-    plain = ESCAPES.sub("", terminal.seen)
-    assert "done   move a off a" in plain
-    assert "left     move c off a: it was not started" in plain
-    assert "run.resume run=" in plain
-    assert "Traceback" not in plain
-
-
-def test_a_second_ctrl_c_leaves_running_steps(actions):
-    words = ("run", "toy.move", "shelf=a", "dry_run=0", "seconds=600")
-    terminal = Terminal(*command(actions, *words))
-    terminal.until("move a off a")
-    terminal.press(b"\x03")
-    terminal.until("Ctrl-C again leaves them")
-    terminal.press(b"\x03")
-    assert terminal.end() == 3
-    assert "Running steps are left" in terminal.seen
-    assert "Traceback" not in terminal.seen
-
-
-def test_a_lost_connection_is_a_stop_and_not_a_death(actions):
-    words = ("run", "toy.move", "shelf=a", "dry_run=0", "seconds=1")
-    run = subprocess.Popen(
-        command(actions, *words), env=environment(), stdout=subprocess.PIPE, text=True
-    )
-    assert run.stdout is not None
-    while "start" not in run.stdout.readline():
-        pass
-    run.send_signal(signal.SIGHUP)
-    said = run.stdout.read()
-    assert run.wait(60) == 3
-    assert "Stopping: running steps are being finished.\n" in said
-
-
-def test_a_reader_that_goes_away_does_not_stop_a_run(actions):
-    words = ("run", "toy.move", "shelf=a", "dry_run=0", "seconds=0.2")
-    run = subprocess.Popen(
-        command(actions, *words),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert run.stdout is not None
-    assert run.stderr is not None
-    run.stdout.readline()
-    run.stdout.close()
-    said = run.stderr.read()
-    assert run.wait(60) == 0
-    assert "Traceback" not in said
+def test_every_action_of_the_pack_can_be_called():
+    catalogue = Catalogue()
+    actions = catalogue.all()
+    assert actions
+    assert catalogue.problems == []
+    for action in actions:
+        words = [
+            f"{p.name}={p.choices[0] if p.choices else 1}" for p in action.givable if p.required
+        ]
+        assert action.workflow not in parameters_for(action, words, "ann").values()
+        assert action.workflow == action.name
 
 
 def test_the_script_works_from_anywhere_and_through_a_link(tmp_path):
