@@ -15,6 +15,7 @@ from workflow_api import (
     Plan,
     StepFailed,
     Table,
+    Undo,
     UserError,
     clean,
     count,
@@ -22,7 +23,6 @@ from workflow_api import (
     step,
     workflow,
 )
-from workflow_api.plan import Undo
 from workflows.movement import Migration, Movement, movement, step_data
 from workflows.moving import move_server
 from workflows.preflight import elsewhere, refuse_down
