@@ -99,16 +99,26 @@ def _name(workflow: Workflow, name: str, value: Any) -> str | None:
 
 def _typed(workflow: Workflow, name: str, value: Any) -> Any:
     kind = workflow.types[name]
-    allowed = [str(one) for one in get_args(kind)] if get_origin(kind) is Literal else []
-    if allowed and value not in get_args(kind):
+    allowed = _choices(kind)
+    if allowed and value not in allowed:
+        words = [str(one) for one in allowed]
         raise UserError(
-            f"{workflow.name}: {name} is one of {', '.join(allowed)}, not {clean(value)!r:.80}.",
-            advice=_guess(str(value), allowed),
+            f"{workflow.name}: {name} is one of {', '.join(words)}, not {clean(value)!r:.80}.",
+            advice=_guess(str(value), words),
         )
     try:
         return msgspec.convert(value, kind, dec_hook=_decode)
     except (msgspec.ValidationError, ValueError) as error:
         raise UserError(f"{workflow.name}: {name}: {clean(error)}.") from None
+
+
+def _choices(kind: Any) -> list[Any]:
+    """Return the values of a Literal, which may be optional; nothing for any other type."""
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    given = [one for one in get_args(kind) if one is not type(None)]
+    optional = len(given) == 1 and type(None) in get_args(kind)
+    return _choices(given[0]) if optional else []
 
 
 def _guess(wanted: str, known: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ import pytest
 from support import toys
 from support.runs import House, toy_house
 from support.toys import WORLD, Fault, World
-from workflow_api import Context, Plan, workflow
+from workflow_api import Context, Interrupted, Plan, step, workflow
 
 
 def paint(*names: str, **more: Any) -> dict[str, Any]:
@@ -169,6 +169,34 @@ def test_at_most_so_many_at_once(monkeypatch: pytest.MonkeyPatch, house: House) 
     kind, _ = house.work(paint(*"abcdefgh", at_most=3))
     assert kind == "done"
     assert most[0] == 3
+
+
+def test_an_undo_that_was_left_is_gone_on_with(house: House) -> None:
+    stops = [Interrupted("The process was told to stop.")]
+
+    def put_back(yard: toys.Yard, name: str) -> None:
+        if stops:
+            raise stops.pop()
+        yard.world.change("put back", name, None)
+
+    @step("take {name}", key="{name}", undo=put_back)
+    def take(yard: toys.Yard, name: str) -> None:
+        yard.world.change("take", name, "taken")
+
+    @workflow("toy.taking")
+    def taking(ctx: Context, yard: toys.Yard) -> Plan:
+        plan = Plan("Take")
+        plan.add(take, undo="on_failure", name="a")
+        plan.add(toys.check, name="nothing")
+        return plan
+
+    kind, result = house.ask("toy.taking")
+    assert kind == "interrupted"
+    assert house.states(result["run"]) == {"a": "done", "nothing": "failed"}
+    kind, _ = house.ask("run.resume", run=result["run"])
+    assert kind == "failed"
+    assert house.states(result["run"]) == {"a": "undone", "nothing": "failed"}
+    assert World(os.environ[WORLD]).effects == {"take a": 1, "put back a": 1}
 
 
 def test_a_failed_undo_is_told_as_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

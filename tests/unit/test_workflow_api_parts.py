@@ -181,6 +181,7 @@ def parameters(
     color: Literal["green", "red"] = "green",
     wait: Duration = Duration(60),  # noqa: B008 - a float
     many: int = 1,
+    size: Literal[1, 2] | None = None,
     some: list[str] = [],  # noqa: B006 - never changed
 ) -> Plan:
     """Take one of each."""
@@ -201,7 +202,8 @@ def test_parameters_are_typed_and_stored_as_they_are_given() -> None:
     assert call.arguments["wait"] == 5405
     assert call.arguments["yard"].name == "far"
     assert call.plain == {
-        "yard": "far", "name": "a", "color": "green", "wait": "1h30m5s", "many": 1, "some": []
+        "yard": "far", "name": "a", "color": "green", "wait": "1h30m5s", "many": 1, "size": None,
+        "some": [],
     }  # fmt: skip
     assert bound(**call.plain).request == call.request
     assert bound(name="b").request != bound(name="a").request
@@ -212,9 +214,10 @@ def test_parameters_are_typed_and_stored_as_they_are_given() -> None:
     [
         ({}, "toy.parameters needs name."),
         ({"name": "a", "colour": "red"}, "no parameter 'colour'. Did you mean color?"),
-        ({"name": "a", "zzz": 1}, "It takes yard, name, color, wait, many, some."),
+        ({"name": "a", "zzz": 1}, "It takes yard, name, color, wait, many, size, some."),
         ({"name": 3}, "name: Expected `str`, got `int`."),
         ({"name": "a", "color": "gren"}, "one of green, red, not 'gren'. Did you mean green?"),
+        ({"name": "a", "size": 3}, "size is one of 1, 2, not '3'."),
         ({"name": "a", "wait": "90"}, "wait: '90' is not a duration"),
         ({"name": "a", "many": "3"}, "many: Expected `int`, got `str`."),
         ({"name": "a", "some": [1]}, "some: Expected `str`, got `int` - at `$[0]`."),
