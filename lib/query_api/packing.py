@@ -12,15 +12,14 @@ _MOST_TRIES = 20_000
 
 @dataclass(frozen=True)
 class Item:
-    """Something to place: its name, what it takes up, where it may go, and who it avoids.
+    """Something to place: its name, what it takes up, and where it may go.
 
-    Two items that share an ``apart`` group cannot go to the same place.
+    What only so many items may share is a resource too, of which each takes one.
     """
 
     name: str
     takes: Amounts
     places: frozenset[str]
-    apart: frozenset[str] = frozenset()
 
 
 def unplaced(items: Sequence[Item], free: Mapping[str, Amounts]) -> list[str]:
@@ -83,7 +82,6 @@ class _Search:
 
     def _reset(self) -> None:
         self.room = {place: dict(amounts) for place, amounts in self.free.items()}
-        self.groups: dict[tuple[str, str], int] = {}
 
     def _choices(self, item: Item) -> list[str]:
         """Return where the item fits now, the best place last: the one with least to spare."""
@@ -92,7 +90,6 @@ class _Search:
             for place in item.places
             if place in self.room
             and all(self.room[place].get(name, 0) >= n for name, n in item.takes.items())
-            and not any(self.groups.get((group, place)) for group in item.apart)
         ]
         return sorted(fitting, key=lambda place: (-self._spare(item, place), place))
 
@@ -105,8 +102,6 @@ class _Search:
     def _take(self, item: Item, place: str, sign: int) -> None:
         for name, amount in item.takes.items():
             self.room[place][name] = self.room[place].get(name, 0) - sign * amount
-        for group in item.apart:
-            self.groups[group, place] = self.groups.get((group, place), 0) + sign
 
 
 def _totals(free: Mapping[str, Amounts]) -> dict[str, int]:

@@ -14,6 +14,9 @@ from workflows.movement import Movement, shown_size
 
 _DEFAULT_ZONE = "nova"
 _AGGREGATE_SPEC = "aggregate_instance_extra_specs:"
+_ZONED_OUT = (
+    "its availability zone or its flavor's aggregates leave it no other hypervisor with room"
+)
 
 
 @dataclass
@@ -50,11 +53,13 @@ def elsewhere(
         fitting = {host for host in hosts if host in room.hosts[server.id]}
         allowed = {h for h in fitting if _aggregates_allow(server, hosts[h], zones)}
         apart = {h for h in allowed if groups.allows(server, hosts[h])}
-        if not _keep(found, server, groups.why_apart(server) if allowed and not apart else ""):
-            items.append(
-                Item(server.id, demand.resources, frozenset(apart), groups.exclusive(server))
-            )
-    _judge_room(found, items, {s.id: s for s in moving}, room.free)
+        if fitting and not allowed:
+            found.misfits.append(f"{_sized(server)}: {_ZONED_OUT}")
+        elif not _keep(found, server, groups.why_apart(server) if allowed and not apart else ""):
+            takes = {**demand.resources, **groups.takes(server)}
+            items.append(Item(server.id, takes, frozenset(apart)))
+    free = {id: {**room.free.get(id, {}), **groups.free(host)} for id, host in hosts.items()}
+    _judge_room(found, items, {s.id: s for s in moving}, free)
     return found
 
 
@@ -109,16 +114,17 @@ def _judge_room(
     """Say which servers fit nowhere, and which fit alone but not beside the others."""
     alone = [item for item in items if not item.places]
     for item in alone:
-        server = servers[item.name]
-        found.misfits.append(
-            f"{clean(server.name)} ({shown_size(server)}) fits on no other hypervisor"
-        )
+        found.misfits.append(f"{_sized(servers[item.name])} fits on no other hypervisor")
     together = unplaced([item for item in items if item.places], free)
     if together:
-        names = listed(clean(servers[name].name) for name in together)
+        names = listed(sorted(clean(servers[name].name) for name in together))
         found.misfits.append(
             f"each alone would fit, but there is no room for all together: {names} would be left"
         )
+
+
+def _sized(server: Server) -> str:
+    return f"{clean(server.name)} ({shown_size(server)})"
 
 
 def _aggregates_allow(server: Server, host: str, known: Sequence[Aggregate]) -> bool:
@@ -178,27 +184,28 @@ class _Groups:
 
     def allows(self, server: Server, host: str) -> bool:
         """Return whether the anti-affinity groups of the server let it onto a host."""
-        return not any(self._full(group, server, host) for group in self._anti(server))
+        return all(self._places(group, host) > 0 for group in self._anti(server))
 
     def why_apart(self, server: Server) -> str:
         """Return the sentence for a server whose groups leave it no host."""
         names = listed(clean(group.name) for group in self._anti(server))
         return f"anti-affinity group {names} leaves it no other hypervisor with room"
 
-    def exclusive(self, server: Server) -> frozenset[str]:
-        """Return the groups of which no two servers may meet on a host."""
-        return frozenset(g.id for g in self._anti(server) if _at_most(g) == 1)
+    def takes(self, server: Server) -> dict[str, int]:
+        """Return the server's membership in anti-affinity groups as resources that it takes."""
+        return {group.id: 1 for group in self._anti(server)}
+
+    def free(self, host: str) -> dict[str, int]:
+        """Return how many more members of each anti-affinity group a host may take."""
+        groups = [group for of in self._of.values() for group in of]
+        return {group.id: self._places(group, host) for group in groups}
 
     def _anti(self, server: Server) -> list[ServerGroup]:
         return [g for g in self._of[server.id] if g.policy == "anti-affinity"]
 
-    def _full(self, group: ServerGroup, server: Server, host: str) -> bool:
-        there = [m for m in group.members if m != server.id and self._host.get(m) == host]
-        return len(there) >= _at_most(group)
-
-
-def _at_most(group: ServerGroup) -> int:
-    return int(group.rules.get("max_server_per_host", 1))
+    def _places(self, group: ServerGroup, host: str) -> int:
+        there = sum(self._host.get(member) == host for member in group.members)
+        return int(group.rules.get("max_server_per_host", 1)) - there
 
 
 def refuse_down(source: Hypervisor) -> None:
