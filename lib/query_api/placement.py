@@ -103,12 +103,19 @@ def room(cloud: Cloud, wanted: Iterable[Demand]) -> Room:
             for request in found.allocation_requests
             for provider in request.allocations
         )
-        for provider, summary in summaries.items():
-            free[provider] = {
-                name: amount.capacity - amount.used for name, amount in summary.resources.items()
-            }
+        free.update(_free(summaries.values()))
         hosts.update({demand.server: fitting for demand in alike})
     return Room(hosts, free)
+
+
+def _free(summaries: Iterable[_Summary]) -> dict[str, Resources]:
+    """Return what is free on each host, its nested providers' (GPUs, NUMA nodes) with it."""
+    free: dict[str, Resources] = {}
+    for summary in summaries:
+        host = free.setdefault(summary.root_provider_uuid, {})
+        for name, amount in summary.resources.items():
+            host[name] = host.get(name, 0) + amount.capacity - amount.used
+    return free
 
 
 def by_flavor(server: Server) -> Resources:
