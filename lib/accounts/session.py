@@ -16,7 +16,8 @@ from tenacity import (
     retry_if_result,
     stop_after_attempt,
     stop_after_delay,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from workflow_api import tracing
@@ -35,7 +36,7 @@ _LOST = (
     exceptions.ConnectTimeout,
     exceptions.UnknownConnectionError,
 )
-_backoff = wait_exponential_jitter(initial=0.2, max=10, jitter=0.2)
+_backoff = wait_exponential(multiplier=0.2, max=10) + wait_random(0, 0.2)
 
 
 class TracedSession(Session):  # type: ignore[misc]
