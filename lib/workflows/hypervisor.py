@@ -211,7 +211,8 @@ def drain(
     for name in excluded.values():
         plan.skip(name, "it was excluded")
     if host.status == "disabled":
-        plan.skip(f"scheduling of {host.name}", f"it is disabled already: {_row(host)['reason']}")
+        because = f": {host.service.disabled_reason}" if host.service.disabled_reason else ""
+        plan.skip(f"scheduling of {host.name}", f"it is disabled already{because}")
     else:
         undo = _UNDO[on_cancel]
         plan.add(disable_scheduling, undo=undo, **_scheduling(host), reason=_reason(reason))
