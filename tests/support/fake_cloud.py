@@ -1,0 +1,168 @@
+"""A small OpenStack in memory, spoken to over real HTTP on loopback.
+
+It is built from plain data and answers as the real services do where this pack asks them:
+``FakeCloud(hypervisors=[...], servers=[...])``. What a test does to its data is what the next
+request sees. It counts requests, and misbehaves as it is told to (``fail``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from accounts.cloud import Cloud
+from accounts.config import load
+from support.fake_cloud_estate import (
+    OWNER,
+    Aggregate,
+    Course,
+    Group,
+    Hypervisor,
+    Json,
+    Migration,
+    Project,
+    Server,
+)
+from support.fake_cloud_http import Answer, Request, Web
+from support.fake_cloud_nova import FakeNova
+from support.fake_cloud_placement import FakePlacement
+
+PASSWORD = "open sesame"
+_SERVICES = {
+    "identity": "/identity/v3",
+    "compute": "/compute/v2.1",
+    "placement": "/placement",
+    "image": "/image",
+}
+
+
+class FakeCloud(Web):
+    """The cloud. Use it as a context manager, and change its data as you like."""
+
+    def __init__(
+        self,
+        hypervisors: Iterable[Hypervisor] = (),
+        servers: Iterable[Server] = (),
+        *,
+        groups: Iterable[Group] = (),
+        aggregates: Iterable[Aggregate] = (),
+        projects: Iterable[Project] = (),
+        domains: Iterable[str] = ("default",),
+        now: Callable[[], float] = time.monotonic,
+        certificate: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.hypervisors, self.servers = list(hypervisors), list(servers)
+        self.groups, self.aggregates = list(groups), list(aggregates)
+        self.projects, self.domains = list(projects), list(domains)
+        self.migrations: list[Migration] = []
+        self.images: list[Json] = []
+        self.now = now
+        #: How the next migration of a server goes, by the server's id.
+        self.courses: dict[str, Course] = {}
+        #: Query parameters that Nova pays no heed to, as a real one ignores what it does not know.
+        self.ignores: set[str] = set()
+        #: Rows of a page at most (osapi_max_limit).
+        self.page = 1000
+        self.compute_version = "2.96"
+        self.services = dict(_SERVICES)
+        self.issued = time.time
+        self._certificate = certificate
+        self.route("POST /identity/v3/auth/tokens", self._log_in)
+        self.route("GET /identity/v3", self._identity_version)
+        self.route("GET /identity/v3/projects", self._projects)
+        self.route("GET /identity/v3/domains", self._domains)
+        self.route("GET /image", self._image_versions)
+        self.route("GET /image/v2/images", self._images)
+        self.route("GET /image/v2/images/([^/]+)", self._image)
+        self.nova, self.placement = FakeNova(self), FakePlacement(self)
+
+    def __enter__(self) -> FakeCloud:
+        self.start(self._certificate)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def entry(self, **more: Any) -> Json:
+        """Return the cloud's entry in a configuration."""
+        auth = {
+            "auth_url": f"{self.origin}/identity/v3",
+            "username": "admin",
+            "password": PASSWORD,
+            "project_name": "admin",
+            "user_domain_id": "default",
+            "project_domain_id": "default",
+        }
+        return {"name": "fake", "auth": auth, **more}
+
+    def config(self, **more: Any) -> Json:
+        """Return a configuration with this cloud alone; ``more`` are its other keys."""
+        return {"clouds": [self.entry()], **more}
+
+    def account(self, **config: Any) -> Cloud:
+        """Return the cloud as a workflow gets it."""
+        return Cloud.from_config(load(self.config(**config)), None)
+
+    def server(self, name: str) -> Server:
+        """Return the server of that name."""
+        (found,) = (server for server in self.servers if server.name == name)
+        return found
+
+    # -- Keystone ------------------------------------------------------------------------------
+
+    def _log_in(self, request: Request) -> Answer:
+        identity = request.body["auth"]["identity"]
+        if identity.get("password", {}).get("user", {}).get("password") != PASSWORD:
+            said = "The request you have made requires authentication."
+            return Answer({"error": {"code": 401, "message": said}}, 401)
+        now = self.issued()
+        token = {
+            "methods": ["password"],
+            "user": {"id": "user-1", "name": "admin", "domain": {"id": "default", "name": "D"}},
+            "project": {"id": OWNER, "name": "admin", "domain": {"id": "default", "name": "D"}},
+            "roles": [{"id": "role-1", "name": "admin"}, {"id": "role-2", "name": "member"}],
+            "issued_at": _stamp(now),
+            "expires_at": _stamp(now + 3600),
+            "catalog": [self._catalogued(service) for service in self.services],
+        }
+        return Answer({"token": token}, 201, {"X-Subject-Token": f"token-{self.count('POST')}"})
+
+    def _catalogued(self, service: str) -> Json:
+        url = f"{self.origin}{self.services[service]}"
+        ends = [{"id": service, "interface": "public", "region_id": "one", "region": "one"}]
+        return {"type": service, "name": service, "endpoints": [{**ends[0], "url": url}]}
+
+    def _identity_version(self, request: Request) -> Answer:
+        links = [{"rel": "self", "href": f"{self.origin}/identity/v3/"}]
+        return Answer({"version": {"id": "v3.14", "status": "stable", "links": links}})
+
+    def _projects(self, request: Request) -> Answer:
+        return Answer({"projects": [project.as_json() for project in self.projects]})
+
+    def _domains(self, request: Request) -> Answer:
+        rows = [{"id": name, "name": name.capitalize()} for name in self.domains]
+        return Answer({"domains": rows})
+
+    # -- Glance --------------------------------------------------------------------------------
+
+    def _image_versions(self, request: Request) -> Answer:
+        links = [{"rel": "self", "href": f"{self.origin}/image/v2/"}]
+        return Answer({"versions": [{"id": "v2.9", "status": "CURRENT", "links": links}]})
+
+    def _images(self, request: Request) -> Answer:
+        asked = request.query.items()
+        found = [i for i in self.images if all(i.get(name) == value for name, value in asked)]
+        return Answer({"images": found})
+
+    def _image(self, request: Request) -> Answer:
+        for image in self.images:
+            if image["id"] == request.parts[0]:
+                return Answer(image)
+        return Answer({"message": "No image found."}, 404)
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(seconds))

@@ -1,0 +1,200 @@
+"""HTTP on loopback for a fake cloud: requests are recorded, routed, and hit by faults."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+
+@dataclass
+class Request:
+    """One request as it came in; ``parts`` are the groups of the route's pattern."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any = None
+    parts: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The method and the path."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The microversion that it was sent with."""
+        text = self.headers.get("openstack-api-version", "").rpartition(" ")[2] or "2.1"
+        return tuple(map(int, text.split(".")))
+
+
+@dataclass
+class Answer:
+    """What a service says."""
+
+    body: Any = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Fault:
+    """What goes wrong with requests whose line matches ``pattern``, ``times`` times.
+
+    With ``cut`` the connection is closed instead of an answer, or within one with ``half``; with
+    ``late`` that happens, and so does another status, after the request was obeyed.
+    """
+
+    pattern: str
+    status: int | None = None
+    times: float = 1
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    cut: bool = False
+    half: bool = False
+    late: bool = False
+
+
+Handle = Callable[[Request], Answer]
+
+
+class Web:
+    """A server on a free port of loopback, for the routes that its services register."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.faults: list[Fault] = []
+        #: Called with each request before it is obeyed.
+        self.hooks: list[Callable[[Request], None]] = []
+        self._routes: list[tuple[re.Pattern[str], Handle]] = []
+        self._lock = threading.RLock()
+        self._http = _Server(("127.0.0.1", 0), self)
+        self.origin = f"http://127.0.0.1:{self._http.server_port}"
+
+    def route(self, pattern: str, handle: Handle) -> None:
+        """Answer requests whose line matches the whole pattern; the first route wins."""
+        self._routes.append((re.compile(pattern), handle))
+
+    def start(self, certificate: Path | None = None) -> None:
+        """Serve in threads until stopped; over TLS with a file of certificate and key."""
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._http.socket = context.wrap_socket(
+                self._http.socket, server_side=True, do_handshake_on_connect=False
+            )
+            self.origin = self.origin.replace("http:", "https:")
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Close the port."""
+        self._http.shutdown()
+        self._http.server_close()
+
+    def fail(self, pattern: str, status: int | None = None, **more: Any) -> Fault:
+        """Set up a fault for requests whose line contains the pattern; return it."""
+        fault = Fault(pattern, status, **more)
+        self.faults.append(fault)
+        return fault
+
+    def asked(self, pattern: str) -> list[Request]:
+        """Return the requests whose line contains the pattern."""
+        return [request for request in self.requests if re.search(pattern, request.line)]
+
+    def count(self, pattern: str = "") -> int:
+        """Return how many requests have come whose line contains the pattern."""
+        return len(self.asked(pattern))
+
+    @property
+    def changes(self) -> list[Request]:
+        """The requests that were meant to change something."""
+        logins = re.compile(r"POST .*/auth/tokens")
+        return [r for r in self.requests if r.method != "GET" and not logins.match(r.line)]
+
+    def obey(self, request: Request) -> tuple[Answer | None, Fault | None]:
+        """Return the answer, None if the connection is to be cut, and the fault that hit it."""
+        with self._lock:
+            self.requests.append(request)
+            fault = self._due(request)
+            for hook in self.hooks:
+                hook(request)
+            answer = None
+            if fault is None or fault.late or fault.half:
+                answer = self._answer(request)
+            if fault is not None and not fault.half:
+                said = fault.body or {"error": {"message": "It hurts.", "code": fault.status}}
+                answer = None if fault.cut else Answer(said, fault.status or 200, fault.headers)
+            return answer, fault
+
+    def _due(self, request: Request) -> Fault | None:
+        for fault in self.faults:
+            if fault.times > 0 and re.search(fault.pattern, request.line):
+                fault.times -= 1
+                return fault
+        return None
+
+    def _answer(self, request: Request) -> Answer:
+        for pattern, handle in self._routes:
+            if found := pattern.fullmatch(request.line):
+                request.parts = found.groups()
+                return handle(request)
+        return Answer({"error": {"message": f"No route for {request.line}."}}, 404)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], web: Web) -> None:
+        super().__init__(address, _Handler)
+        self.web = web
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients hang up on purpose."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def _serve(self) -> None:
+        url = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        raw = self.rfile.read(length)
+        request = Request(
+            self.command,
+            url.path.rstrip("/") or "/",
+            dict(parse_qsl(url.query)),
+            {name.lower(): value for name, value in self.headers.items()},
+            json.loads(raw) if raw else None,
+        )
+        answer, fault = self.server.web.obey(request)
+        if answer is None:
+            self.close_connection = True
+            return
+        body = b"" if answer.body is None else json.dumps(answer.body).encode()
+        self.send_response(answer.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if fault is not None and fault.half:
+            body = body[: len(body) // 2]
+            self.close_connection = True
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""

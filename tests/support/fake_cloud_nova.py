@@ -1,0 +1,237 @@
+"""Nova of a fake cloud: listings as it pages them, and migrations that take their course."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from support.fake_cloud_estate import Course, Hypervisor, Json, Migration, Server, uuid_of
+from support.fake_cloud_http import Answer, Request
+
+if TYPE_CHECKING:
+    from support.fake_cloud import FakeCloud
+
+_ID = r"([^/]+)"
+
+
+class FakeNova:
+    """The compute API of a fake cloud."""
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        self._cloud = cloud
+        self._numbers = itertools.count(1)
+        self._before: dict[str, str] = {}
+        self._why: dict[str, str] = {}
+        for pattern, handle in {
+            "GET ": self._version,
+            "GET /servers(?:/detail)?": self._servers,
+            f"GET /servers/{_ID}": self._server,
+            f"POST /servers/{_ID}/action": self._action,
+            f"GET /servers/{_ID}/os-instance-actions": self._actions,
+            f"GET /servers/{_ID}/os-instance-actions/{_ID}": self._events,
+            "GET /os-hypervisors/detail": self._hypervisors,
+            "GET /os-migrations": self._migrations,
+            "GET /os-server-groups": self._groups,
+            "GET /os-aggregates": self._aggregates,
+            f"PUT /os-services/{_ID}": self._update_service,
+        }.items():
+            method, _, path = pattern.partition(" ")
+            cloud.route(f"{method} /compute/v2.1{path}", handle)
+        cloud.hooks.append(lambda request: self._advance())
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def _version(self, request: Request) -> Answer:
+        top = self._cloud.compute_version
+        version = {"id": "v2.1", "status": "CURRENT", "min_version": "2.1", "version": top}
+        links = [{"rel": "self", "href": f"{self._cloud.origin}/compute/v2.1/"}]
+        return Answer({"version": {**version, "links": links}})
+
+    def _servers(self, request: Request) -> Answer:
+        query = request.query
+        ignored = self._cloud.ignores
+        wanted = {name: query[name] for name in query if name not in ignored}
+        found = [
+            server
+            for server in self._cloud.servers
+            # As MariaDB matches: anywhere in the name, and in any case.
+            if re.search(wanted.get("name", ""), server.name, re.IGNORECASE)
+            and wanted.get("host", server.host) == server.host
+            and wanted.get("status", server.status) == server.status
+            and wanted.get("project_id", server.project) == server.project
+        ]
+        return self._page(request, "servers", found, [s.as_json(request.version) for s in found])
+
+    def _server(self, request: Request) -> Answer:
+        server = self._known(request)
+        return (
+            server
+            if isinstance(server, Answer)
+            else Answer({"server": server.as_json(request.version)})
+        )
+
+    def _hypervisors(self, request: Request) -> Answer:
+        hosts = self._cloud.hypervisors
+        rows = [host.as_json(self._cloud.servers) for host in hosts]
+        return self._page(request, "hypervisors", hosts, rows)
+
+    def _page(
+        self,
+        request: Request,
+        collection: str,
+        things: Sequence[Server] | Sequence[Hypervisor],
+        rows: list[Json],
+    ) -> Answer:
+        marker, start = request.query.get("marker"), 0
+        ids = [thing.id for thing in things]
+        if marker is not None and "marker" not in self._cloud.ignores:
+            if marker not in ids:
+                return Answer({"badRequest": {"message": f"marker [{marker}] not found"}}, 400)
+            start = ids.index(marker) + 1
+        limit = min(self._cloud.page, int(request.query.get("limit", self._cloud.page)))
+        end = start + limit
+        body: Json = {collection: rows[start:end]}
+        if len(rows[start:end]) == limit or "marker" in self._cloud.ignores:
+            href = f"{self._cloud.origin}{request.path}?limit={limit}&marker={ids[end - 1]}"
+            body[f"{collection}_links"] = [{"rel": "next", "href": href}]
+        return Answer(body)
+
+    def _migrations(self, request: Request) -> Answer:
+        query = request.query
+        newest_first = sorted(self._cloud.migrations, key=lambda m: -m.number)
+        found = [
+            migration.as_json()
+            for migration in newest_first
+            if migration.visible
+            and query.get("host") in (None, migration.source, migration.to)
+            and query.get("instance_uuid") in (None, migration.server.id)
+        ]
+        return Answer({"migrations": found[: int(query.get("limit", 1000))]})
+
+    def _groups(self, request: Request) -> Answer:
+        start = int(request.query.get("offset", 0))
+        end = start + int(request.query.get("limit", 1000))
+        return Answer({"server_groups": [g.as_json() for g in self._cloud.groups[start:end]]})
+
+    def _aggregates(self, request: Request) -> Answer:
+        return Answer({"aggregates": [a.as_json() for a in self._cloud.aggregates]})
+
+    def _actions(self, request: Request) -> Answer:
+        server = request.parts[0]
+        known = [m for m in self._cloud.migrations if m.server.id == server]
+        rows = [
+            {"action": "migrate", "request_id": f"req-{m.number}", "message": None}
+            for m in reversed(known)
+        ]
+        return Answer({"instanceActions": rows})
+
+    def _events(self, request: Request) -> Answer:
+        why = self._why.get(request.parts[0])
+        failed = {"event": "conductor_migrate", "result": "Error", "details": why}
+        return Answer({"instanceAction": {"events": [failed] if why else []}})
+
+    def _known(self, request: Request) -> Server | Answer:
+        for server in self._cloud.servers:
+            if server.id == request.parts[0]:
+                return server
+        said = f"Instance {request.parts[0]} could not be found."
+        return Answer({"itemNotFound": {"message": said, "code": 404}}, 404)
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def _update_service(self, request: Request) -> Answer:
+        for host in self._cloud.hypervisors:
+            if host.service == request.parts[0]:
+                host.status = request.body["status"]
+                host.reason = request.body.get("disabled_reason")
+                shown = {"id": host.service, "host": host.host, "status": host.status}
+                return Answer({"service": {**shown, "disabled_reason": host.reason}})
+        return Answer({"itemNotFound": {"message": "Service could not be found."}}, 404)
+
+    def _action(self, request: Request) -> Answer:
+        server = self._known(request)
+        if isinstance(server, Answer):
+            return server
+        (name,) = request.body
+        given = request.body[name] or {}
+        if name == "confirmResize":
+            return self._confirm(server)
+        if name == "createImage":
+            image = {"id": uuid_of("image", given["name"]), "name": given["name"]}
+            self._cloud.images.append({**image, "status": "active", **given["metadata"]})
+            return Answer({"image_id": image["id"]}, 202)
+        movable = {"os-migrateLive": ("ACTIVE", "PAUSED"), "migrate": ("ACTIVE", "SHUTOFF")}
+        if server.task or server.status not in movable[name]:
+            said = f"Cannot '{name}' instance {server.id} while it is in {server.status}"
+            return Answer({"conflictingRequest": {"message": said, "code": 409}}, 409)
+        self.migrate(server, "live-migration" if name == "os-migrateLive" else "migration", given)
+        return Answer(status=202)
+
+    def _confirm(self, server: Server) -> Answer:
+        if server.status != "VERIFY_RESIZE":
+            said = f"Cannot 'confirmResize' instance {server.id} while it is {server.status}"
+            return Answer({"conflictingRequest": {"message": said, "code": 409}}, 409)
+        self.confirm(server)
+        return Answer(status=204)
+
+    def confirm(self, server: Server) -> None:
+        """Confirm a cold migration, as a user or Nova's own resize_confirm_window does."""
+        migration = max(
+            (m for m in self._cloud.migrations if m.server is server), key=lambda m: m.number
+        )
+        migration.status, server.status = "confirmed", self._before[server.id]
+
+    def migrate(self, server: Server, kind: str, given: Json) -> Migration:
+        """Begin a migration of a server: it takes the course that the test set for it."""
+        cloud = self._cloud
+        course = cloud.courses.get(server.id, Course())
+        to = course.to or given.get("host") or self._scheduled(server)
+        if to is None:
+            course = Course(ends="error", why="No valid host was found.")
+        assert server.host is not None
+        migration = Migration(
+            next(self._numbers), server, kind, server.host, to or "", cloud.now(), course
+        )
+        migration.visible = course.record_after == 0
+        self._before[server.id] = server.status
+        server.status = "MIGRATING" if kind == "live-migration" else "RESIZE"
+        server.task = "migrating"
+        cloud.migrations.append(migration)
+        return migration
+
+    def _scheduled(self, server: Server) -> str | None:
+        fitting = [
+            host.host
+            for host in self._cloud.hypervisors
+            if host.host != server.host
+            and (host.state, host.status) == ("up", "enabled")
+            and self._cloud.placement.fits(host, server.resources)
+        ]
+        return min(fitting, default=None)
+
+    def _advance(self) -> None:
+        """Let every migration come as far as it is by now."""
+        for migration in self._cloud.migrations:
+            age, course = self._cloud.now() - migration.begun, migration.course
+            appears = math.inf if course.record_after is None else course.record_after
+            migration.visible = migration.visible or age >= appears
+            if migration.over:
+                continue
+            if course.ends_after is not None and age >= course.ends_after:
+                self._end(migration)
+            elif age > 0:
+                migration.status = "running" if migration.kind == "live-migration" else "migrating"
+
+    def _end(self, migration: Migration) -> None:
+        live, server = migration.kind == "live-migration", migration.server
+        migration.status = migration.course.ends or ("completed" if live else "finished")
+        server.task, server.status = None, self._before[server.id]
+        if migration.status in ("completed", "finished"):
+            server.host = migration.to
+        if migration.status == "finished":
+            server.status = "VERIFY_RESIZE"
+        if migration.course.why:
+            self._why[server.id] = migration.course.why

@@ -1,0 +1,81 @@
+"""Placement of a fake cloud: what servers take up, and where there is room, by arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from support.fake_cloud_estate import Hypervisor, Json
+from support.fake_cloud_http import Answer, Request
+
+if TYPE_CHECKING:
+    from support.fake_cloud import FakeCloud
+
+_DISABLED = "COMPUTE_STATUS_DISABLED"
+
+
+class FakePlacement:
+    """Resource providers are the hypervisors; every server holds what its flavor says."""
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        self._cloud = cloud
+        cloud.route(r"GET /placement", self._versions)
+        cloud.route(r"GET /placement/resource_providers/([^/]+)/allocations", self._allocations)
+        cloud.route(r"GET /placement/allocation_candidates", self._candidates)
+
+    def used(self, host: Hypervisor) -> dict[str, int]:
+        """Return what is taken of each resource class of a hypervisor."""
+        total = dict.fromkeys(host.holds, 0)
+        for server in self._cloud.servers:
+            if server.host == host.host and server.allocated:
+                for name, amount in server.resources.items():
+                    total[name] = total.get(name, 0) + amount
+        return total
+
+    def fits(self, host: Hypervisor, wanted: Mapping[str, int]) -> bool:
+        """Return whether there is room: capacity less what is used."""
+        used = self.used(host)
+        return all(host.holds.get(name, 0) - used.get(name, 0) >= n for name, n in wanted.items())
+
+    def _versions(self, request: Request) -> Answer:
+        version = {"id": "v1.0", "status": "CURRENT", "min_version": "1.0", "max_version": "1.39"}
+        links = [{"rel": "self", "href": f"{self._cloud.origin}/placement"}]
+        return Answer({"versions": [{**version, "links": links}]})
+
+    def _allocations(self, request: Request) -> Answer:
+        host = next((h for h in self._cloud.hypervisors if h.id == request.parts[0]), None)
+        if host is None:
+            return Answer({"errors": [{"status": 404, "detail": "No resource provider."}]}, 404)
+        mine = [s for s in self._cloud.servers if s.host == host.host and s.allocated]
+        allocations = {server.id: {"resources": server.resources} for server in mine}
+        return Answer({"allocations": allocations, "resource_provider_generation": 1})
+
+    def _candidates(self, request: Request) -> Answer:
+        asked = (entry.split(":") for entry in request.query["resources"].split(","))
+        wanted = {name: int(amount) for name, amount in asked}
+        traits = set(filter(None, request.query.get("required", "").split(",")))
+        required = {trait for trait in traits if not trait.startswith("!")}
+        forbidden = {trait[1:] for trait in traits - required}
+        found = [
+            host
+            for host in self._cloud.hypervisors
+            if self.fits(host, wanted)
+            and required <= self._traits(host)
+            and not forbidden & self._traits(host)
+        ]
+        requests = [{"allocations": {host.id: {"resources": wanted}}} for host in found]
+        summaries = {host.id: self._summary(host) for host in found}
+        return Answer({"allocation_requests": requests, "provider_summaries": summaries})
+
+    def _traits(self, host: Hypervisor) -> set[str]:
+        return host.traits | ({_DISABLED} if host.status == "disabled" else set())
+
+    def _summary(self, host: Hypervisor) -> Json:
+        used = self.used(host)
+        amounts = {n: {"capacity": c, "used": used[n]} for n, c in host.holds.items()}
+        return {
+            "resources": amounts,
+            "traits": sorted(self._traits(host)),
+            "parent_provider_uuid": None,
+            "root_provider_uuid": host.id,
+        }
