@@ -67,7 +67,7 @@ class Scene:
         return self.proxy.fault(match, Hold(point), times)  # type: ignore[arg-type]
 
     def step_of(self, role: str) -> str:
-        """Return how the key of the step begins or ends."""
+        """Return what is in the key of this step and of no other."""
         if role in ("disable", "verify"):
             return {"disable": "disable_scheduling", "verify": "verify_empty"}[role]
         return self.guests["cold" if role == "confirm" else role].id
