@@ -15,6 +15,7 @@ from workflow_api import (
     CloudError,
     StepFailed,
     UnknownOutcome,
+    UserError,
     clean,
     humanize,
     step,
@@ -30,7 +31,7 @@ _RECORD_WITHIN = 60.0
 _ABSENT_AFTER = 3.0
 # How often the compute service behind a migration under way is looked at.
 _SERVICE_LOOK = 10.0
-_SETTLED = ("ACTIVE", "SHUTOFF", "PAUSED")
+_ON_ITS_WAY = ("MIGRATING", "RESIZE", "VERIFY_RESIZE", "REVERT_RESIZE")
 
 
 def find_move(
@@ -46,7 +47,7 @@ def find_move(
         return None  # noted before the request is sent, so nothing was sent
     follow = _Follower(attempt, cloud, server, source, how, noted)
     record, now = follow.record_if_any()
-    if now.status == "VERIFY_RESIZE" and now.host != source:
+    if follow.awaits_confirm(now):
         return None
     if record is None:
         return None if now.host == source else _moved(now, source, how, 0.0, "found on")
@@ -67,11 +68,11 @@ def move_server(
     source: str,
     how: str,
     target: str | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Move one server and follow the migration of this very request by its own record."""
     follow = _Follower(attempt, cloud, server, source, how)
     # An earlier attempt can have got so far: under our claim nobody else can have.
-    moved_but_unconfirmed = how == "cold" and follow.awaits_confirm()
+    moved_but_unconfirmed = how == "cold" and follow.awaits_confirm(follow.server_now())
     if moved_but_unconfirmed:
         follow.newer_than -= 1
     attempt.note(newest_migration=follow.newer_than)
@@ -79,7 +80,7 @@ def move_server(
         change.live_migrate(cloud, server, target)
     elif not moved_but_unconfirmed:
         change.cold_migrate(cloud, server, target)
-    return follow.to_the_end(confirms=how == "cold")
+    return follow.to_the_end(confirms=True)
 
 
 class _Follower:
@@ -102,12 +103,21 @@ class _Follower:
         self.seconds = timeouts.live_migration if how == "live" else timeouts.cold_migration
         self.started = self._looked_at_service = time.monotonic()
 
-    def to_the_end(self, *, confirms: bool) -> dict[str, Any]:
-        """Follow until the server is settled elsewhere; confirm a cold migration if allowed to.
+    def to_the_end(self, *, confirms: bool) -> dict[str, Any] | None:
+        """Follow until the server is settled elsewhere, and confirm a cold migration.
 
-        Raises StepFailed if the migration failed, UnknownOutcome if it does not end in time.
+        Without ``confirms`` the answer is None as soon as one waits for its confirmation. Raises
+        StepFailed if the migration failed, UnknownOutcome if it does not end in time or the cloud
+        will not tell of it.
         """
-        confirmed = False
+        try:
+            return self._followed(confirms)
+        except (CloudError, UserError) as error:
+            # The request was accepted, whatever those are answered who ask what became of it.
+            raise UnknownOutcome(f"It cannot be followed: {error}") from None
+
+    def _followed(self, confirms: bool) -> dict[str, Any] | None:
+        confirming = False
         while True:
             record = self.watch.next_look(self.server, self.newer_than, self.attempt.wait)
             if record is None:
@@ -117,14 +127,17 @@ class _Follower:
             elif record.status in _DONE:
                 if found := self._settled(record):
                     return found
-            elif record.status in _AWAITS_CONFIRM and confirms and not confirmed:
-                confirmed = self._confirm()
+            elif record.status in _AWAITS_CONFIRM and not confirming:
+                confirming = self.awaits_confirm(self._patiently())
+                if confirming and not confirms:
+                    return None
+                if confirming:
+                    self._confirm()
             self._bounded(record)
 
-    def awaits_confirm(self) -> bool:
+    def awaits_confirm(self, now: Server | None) -> bool:
         """Whether a cold migration of the server is done but for its confirmation."""
-        now = self.server_now()
-        return now.status == "VERIFY_RESIZE" and now.host != self.source
+        return now is not None and now.status == "VERIFY_RESIZE" and now.host != self.source
 
     def server_now(self) -> Server:
         """Return the server; raises StepFailed if it was deleted meanwhile."""
@@ -155,22 +168,20 @@ class _Follower:
 
     def _settled(self, record: Migration) -> dict[str, Any] | None:
         now = self._patiently()
-        if now is None or now.task_state or now.status not in _SETTLED or now.host == self.source:
+        if now is None or now.task_state or now.status in _ON_ITS_WAY or now.host == self.source:
             return None
+        if now.status == "ERROR":
+            why = f": {clean(now.fault.message)}" if now.fault else ""
+            raise StepFailed(f"It is on {now.host} now, in ERROR{why}")
         return _moved(now, self.source, self.how, time.monotonic() - self.started, "now on")
 
-    def _confirm(self) -> bool:
-        """Confirm as soon as the server waits for it; return whether that was asked for."""
-        now = self._patiently()
-        if now is None or now.status != "VERIFY_RESIZE":
-            return False
+    def _confirm(self) -> None:
         try:
             change.confirm_migration(self.cloud, self.server)
         except CloudError as error:
             # Nova may have confirmed it by itself (resize_confirm_window): its record tells.
             if error.status not in (400, 409):
                 raise
-        return True
 
     def _patiently(self) -> Server | None:
         """Return the server, or None while the cloud cannot say."""
