@@ -40,7 +40,7 @@ class FakeNova:
         }.items():
             method, _, path = pattern.partition(" ")
             cloud.route(f"{method} /compute/v2.1{path}", handle)
-        cloud.hooks.append(lambda request: self._advance())
+        cloud.hooks.append(lambda request: self.advance())
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -212,7 +212,7 @@ class FakeNova:
         ]
         return min(fitting, default=None)
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
         """Let every migration come as far as it is by now."""
         for migration in self._cloud.migrations:
             age, course = self._cloud.now() - migration.begun, migration.course
