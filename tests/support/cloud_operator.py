@@ -18,6 +18,7 @@ from typing import Any, TextIO
 import yaml
 
 REPOSITORY = Path(__file__).parents[2]
+RUNBOOK = REPOSITORY / "runbook"
 KINDS = {0: "done", 1: "failed", 2: "refused", 3: "interrupted"}
 #: Actions that change nothing, so that they take no dry_run.
 READING = re.compile(r"run\..*|cloud\.check|\w+\.(list|show)")
@@ -52,6 +53,11 @@ class Ended:
         """What the run says of itself in a sentence."""
         return str(self.result.get("summary", ""))
 
+    @property
+    def text(self) -> str:
+        """All that the run tells its operator at the end."""
+        return str(self.result.get("text", ""))
+
     def __str__(self) -> str:
         return f"{self.kind}: {self.summary}\n{self.output}"
 
@@ -59,7 +65,7 @@ class Ended:
 class Started:
     """A run under way in a process of its own."""
 
-    def __init__(self, command: list[str], environ: Mapping[str, str], **how: Any) -> None:
+    def __init__(self, command: list[str], environ: Mapping[str, str]) -> None:
         self.process = subprocess.Popen(
             command,
             env=dict(environ),
@@ -68,7 +74,6 @@ class Started:
             stderr=subprocess.PIPE,
             text=True,
             cwd=REPOSITORY,
-            **how,
         )
         self.lines: list[str] = []
         self._answer: list[str] = []
@@ -167,8 +172,7 @@ class Operator:
 
     home: Path
     config: dict[str, Any]
-    #: More arguments for subprocess.Popen, such as the user to run as.
-    how: dict[str, Any] = field(default_factory=dict)
+    command: list[str] = field(default_factory=lambda: [sys.executable, str(RUNBOOK)])
     _started: list[Started] = field(default_factory=list)
 
     def start(self, action: str, **parameters: Any) -> Started:
@@ -181,14 +185,14 @@ class Operator:
             path.touch(0o600)
         path.write_text(yaml.safe_dump(self.config))
         words = [f"{name}={_word(value)}" for name, value in parameters.items()]
-        command = [str(REPOSITORY / "runbook"), "run", action, *words, "--json"]
+        command = [*self.command, "run", action, *words, "--json"]
         environ = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.home),
             "OPENSTACK_OPS_CONFIG": str(path),
             "PYTHONUNBUFFERED": "1",
         }
-        started = Started([sys.executable, *command], environ, **self.how)
+        started = Started(command, environ)
         self._started.append(started)
         return started
 

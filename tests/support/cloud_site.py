@@ -61,7 +61,6 @@ class Site:
     #: Hosts on which the estate has nothing: the first is what tests drain.
     hosts: Sequence[str]
     _made: list[tuple[str, str]] = field(default_factory=list)
-    _aside: list[str] = field(default_factory=list)
 
     @property
     def source(self) -> str:
@@ -201,6 +200,10 @@ class Site:
     def enable(self, host: str) -> None:
         """Put a host back into scheduling."""
         self._put_service(host, {"status": "enabled"})
+
+    def force_down(self, host: str) -> None:
+        """Tell Nova that the nova-compute of a host is down."""
+        self._put_service(host, {"forced_down": True})
 
     def set_aside(self, but: Iterable[str]) -> None:
         """Take all hosts out of scheduling except those."""
