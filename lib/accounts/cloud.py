@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from accounts.config import CloudEntry, PackConfig
 from workflow_api.errors import CloudError, RunbookError, UserError
+from workflow_api.text import clean
 from workflow_api.version import VERSION
 
 if TYPE_CHECKING:
@@ -37,19 +38,11 @@ class Cloud:
         """Return the cloud that the configuration calls ``name``, or its default one."""
         return cls(config.cloud(name), config)
 
-    @cached_property
+    @property
     def session(self) -> TracedSession:
         """The session, with the entry's credentials; raises UserError if they are not whole."""
-        from accounts.session import TracedSession
-
-        with self._lock:
-            auth, verify = self._credentials()
-            return TracedSession(
-                auth=auth,
-                verify=verify,
-                timeout=float(self.config.limits.timeouts.request),
-                additional_user_agent=[("openstack_ops", VERSION)],
-            )
+        # Not a cached_property: since Python 3.12 that lets two threads make one each.
+        return self.shared(Cloud._opened)
 
     @property
     def region(self) -> str | None:
@@ -122,6 +115,17 @@ class Cloud:
                 raise
             raise told from None
 
+    def _opened(self) -> TracedSession:
+        from accounts.session import TracedSession
+
+        auth, verify = self._credentials()
+        return TracedSession(
+            auth=auth,
+            verify=verify,
+            timeout=float(self.config.limits.timeouts.request),
+            additional_user_agent=[("openstack_ops", VERSION)],
+        )
+
     @cached_property
     def _stored(self) -> dict[str, Any]:
         """What the clouds.yaml entry says, if this one points at one."""
@@ -159,21 +163,22 @@ class Cloud:
         try:
             loader = loading.get_plugin_loader(self.entry.auth_type)
             known = {option.dest for option in loader.get_options()}
-            unknown = sorted(key for key in self.entry.auth if key.replace("-", "_") not in known)
+            auth = {key.replace("-", "_"): value for key, value in self.entry.auth.items()}
+            unknown = sorted(auth.keys() - known)
             if unknown:
                 raise UserError(
                     f"Cloud {self.name!r}: auth has keys that {self.entry.auth_type} does not "
                     f"know: {', '.join(unknown)}.",
                     advice=f"It knows {', '.join(sorted(known))}.",
                 )
-            empty = sorted(key for key, value in self.entry.auth.items() if value in (None, ""))
+            empty = sorted(key for key, value in auth.items() if value in (None, ""))
             if empty:
                 raise UserError(
                     f"Cloud {self.name!r}: auth has no value for {', '.join(empty)}.",
                     advice="A key of the datastore that does not exist is read as nothing: see "
                     "st2 key list --scope system.",
                 )
-            return loader.load_from_options(**self.entry.auth)
+            return loader.load_from_options(**auth)
         except exceptions.NoMatchingPlugin:
             raise UserError(
                 f"Cloud {self.name!r}: there is no auth_type {self.entry.auth_type!r}.",
@@ -182,6 +187,8 @@ class Cloud:
         except exceptions.MissingRequiredOptions as missing:
             options = ", ".join(option.dest for option in missing.options)
             raise UserError(f"Cloud {self.name!r}: auth lacks {options}.") from None
+        except exceptions.OptionError as error:  # as a user name without its domain
+            raise UserError(f"Cloud {self.name!r}: auth: {clean(error).rstrip('.')}.") from None
 
 
 def not_there(error: CloudError) -> bool:

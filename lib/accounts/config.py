@@ -37,6 +37,9 @@ class CloudEntry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     clouds_yaml: str | None = None
     endpoint_override: dict[str, str] = {}
 
+    def __repr__(self) -> str:
+        return f"<CloudEntry {self.name}>"  # auth holds secrets
+
 
 class Timeouts(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How long things may take."""
@@ -85,6 +88,9 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     live_migration_forbidden: LiveMigrationForbidden = msgspec.field(
         default_factory=LiveMigrationForbidden
     )
+
+    def __repr__(self) -> str:
+        return f"<PackConfig of {len(self.clouds)} clouds>"  # state_url can hold a password
 
     def cloud(self, name: str | None) -> CloudEntry:
         """Return the entry called ``name``, or the default one.
