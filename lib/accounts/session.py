@@ -114,5 +114,5 @@ def _pause(state: RetryCallState) -> float:
     answer = getattr(error, "response", None) if error else state.outcome.result()
     asked = answer.headers.get("Retry-After", "") if answer is not None else ""
     with contextlib.suppress(ValueError):
-        return min(float(asked), _LONGEST_WAIT)
+        return min(max(0.0, float(asked)), _LONGEST_WAIT)  # what is no number is no wait
     return _backoff(state)
