@@ -150,6 +150,10 @@ class Web:
         return Answer({"error": {"message": f"No route for {request.line}."}}, 404)
 
 
+def _encoded(body: Any) -> bytes:
+    return b"" if body is None else json.dumps(body).encode()
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -182,11 +186,12 @@ class _Handler(BaseHTTPRequestHandler):
         if answer is None:
             self.close_connection = True
             return
-        body = b"" if answer.body is None else json.dumps(answer.body).encode()
+        body = answer.body if isinstance(answer.body, bytes) else _encoded(answer.body)
         self.send_response(answer.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        for name, value in answer.headers.items():
+        number = len(self.server.web.requests)
+        for name, value in {"x-openstack-request-id": f"req-{number}", **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if fault is not None and fault.half:
