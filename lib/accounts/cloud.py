@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -119,6 +120,8 @@ class Cloud:
         from accounts.session import TracedSession
 
         auth, verify = self._credentials()
+        if isinstance(verify, str) and not os.path.exists(verify):
+            raise UserError(f"Cloud {self.name!r}: there is no file {verify}, which cacert names.")
         return TracedSession(
             auth=auth,
             verify=verify,

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 500
 _SYSTEM_ERROR = re.compile(r"\[Errno -?\d+\] ([A-Za-z ]+)")
-_ADDRESS = re.compile(r"https?://[^/\s]+")
+_ADDRESS = re.compile(r"https?://[^/\s]*[^/\s:]")
+_NO_API = (exceptions.DiscoveryFailure, exceptions.NotFound)
 _BY_STATUS = {
     401: "Its token was refused: see whether the credentials were changed or have expired.",
     403: "The account has no right to do this: see cloud.check for what the pack needs.",
@@ -57,6 +58,9 @@ def translated(error: Exception, cloud: Cloud, doing: str) -> RunbookError | Non
             advice="Check region_name and interface; cloud.check lists what is there.",
         )
     if isinstance(error, exceptions.DiscoveryFailure):
+        met = error.__context__  # what keystoneauth met when it looked for the API
+        if isinstance(met, exceptions.ClientException) and not isinstance(met, _NO_API):
+            return translated(met, cloud, doing)
         return CloudError(
             f"Cloud {name}: {doing}: no OpenStack API answers at the configured address.",
             advice="Check auth_url: it usually ends in /v3.",
