@@ -67,6 +67,7 @@ class FakeCloud(Web):
         #: Rows of a page at most (osapi_max_limit).
         self.page = 1000
         self.compute_version = "2.96"
+        #: The catalogue: paths, or whole addresses, by service type.
         self.services = dict(_SERVICES)
         self.issued = time.time
         self._certificate = certificate
@@ -131,7 +132,8 @@ class FakeCloud(Web):
         return Answer({"token": token}, 201, {"X-Subject-Token": f"token-{self.count('POST')}"})
 
     def _catalogued(self, service: str) -> Json:
-        url = f"{self.origin}{self.services[service]}"
+        path = self.services[service]
+        url = path if "://" in path else f"{self.origin}{path}"
         ends = [{"id": service, "interface": "public", "region_id": "one", "region": "one"}]
         return {"type": service, "name": service, "endpoints": [{**ends[0], "url": url}]}
 

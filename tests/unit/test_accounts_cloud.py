@@ -33,7 +33,10 @@ def cloud_of(**entry: Any) -> Cloud:
 
 AUTH = {"auth_url": "http://127.0.0.1:1/v3", "username": "u", "password": PASSWORD}
 APPLICATION = {"auth_url": "u", "application_credential_id": "i"}
-
+NO_DOMAIN = (
+    "Cloud 'prod': auth: You have provided a username. In the V3 identity API a username is only "
+    "unique within a domain so you must also provide either a user_domain_id or user_domain_name."
+)
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a key that the plugin does not know": (
         {"auth": {**AUTH, "pasword": PASSWORD}},
@@ -57,9 +60,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a user without a domain": (
         {"auth_type": "v3password", "auth": AUTH},
-        "Cloud 'prod': auth: You have provided a username. In the V3 identity API a username is "
-        "only unique within a domain so you must also provide either a user_domain_id or "
-        "user_domain_name.",
+        NO_DOMAIN,
     ),
     "nothing": ({}, "Cloud 'prod': auth lacks auth_url."),
 }  # fmt: skip
@@ -76,7 +77,7 @@ def test_credentials_that_are_not_whole(case: str) -> None:
 
 
 def test_what_a_plugin_knows_is_told() -> None:
-    with pytest.raises(UserError, match="It knows .*password.*username"):
+    with pytest.raises(UserError, match=r"It knows .*password.*username"):
         _ = cloud_of(auth={**AUTH, "pasword": "x"}).session
 
 
@@ -102,9 +103,9 @@ def test_verification_cannot_be_turned_off(key: str, value: object) -> None:
         cloud_of(auth=AUTH, **{key: value})
 
 
-def test_certificates_are_verified() -> None:
+def test_certificates_are_verified(tmp_path: Path) -> None:
     assert cloud_of(auth=AUTH).session.verify is True
-    assert cloud_of(auth=AUTH, cacert="/etc/own.pem").session.verify == "/etc/own.pem"
+    assert cloud_of(auth=AUTH, cacert=str(tmp_path)).session.verify == str(tmp_path)
 
 
 @pytest.mark.parametrize(
