@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-FINISHING = "Stopping: running steps are being finished"
-AGAIN = "Ctrl-C again leaves them"
+AGAIN = "Ctrl-C again leaves running steps where they are"
 _SETTLED = 0.3
 LEAVING = "Running steps are left where a later look-up finds them"
 
@@ -55,9 +54,7 @@ def _listen(reader: socket.socket, quiet: object, say: Callable[[str], None]) ->
         time.sleep(_SETTLED)
         if signal.SIGINT in numbers:
             pressed += 1
-            say(f"{FINISHING}, {AGAIN}." if pressed == 1 else f"{LEAVING}.")
-        elif signal.SIGTERM in numbers:
-            say(f"{FINISHING}.")
+            say(f"{AGAIN}." if pressed == 1 else f"{LEAVING}.")
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -95,20 +95,19 @@ def show_result(
     result: Mapping[str, Any],
     *,
     exact: bool = False,
-    drawn: bool = False,
     note: str = "",
 ) -> None:
     """Print a result: its text, then its summary in bold, coloured by how it ended.
 
-    ``exact`` says that the text is data for a program (CSV and the like), ``drawn`` that the
-    steps were seen on the terminal as they ended. ``note`` is printed last.
+    ``exact`` says that the text is data for a program (CSV and the like). ``note`` is printed
+    last.
     """
     on_terminal = is_terminal(sys.stdout)
     answers, remarks = console(sys.stdout), console(sys.stderr)
     if kind == "refused":
         _show_refusal(remarks, result, note)
         return
-    text = _body(result, answers.width if on_terminal else 0, drawn)
+    text = _body(result)
     if exact and not on_terminal:
         sys.stdout.write(result["text"])
         sys.stdout.flush()
@@ -118,22 +117,9 @@ def show_result(
     _show_last(answers, kind, result["summary"], note)
 
 
-def _body(result: Mapping[str, Any], width: int, drawn: bool) -> str:
-    """Return the text without the summary, its table as wide as the terminal (0: as it is)."""
-    text, rows = str(result["text"]), result["rows"]
-    text = text.removeprefix(result["summary"]).lstrip("\n")
-    if not width or not rows:
-        return text
-    from workflow_api.table import Table
-
-    # A reading runbook's table, or the steps of a run: see workflow_api.dispatch and .report.
-    for columns in (list(rows[0]), ["state", "seconds", "what", "said"]):
-        table = Table(columns, rows)
-        wide = table.render().rstrip()
-        if wide and wide in text:
-            seen = drawn and columns[0] == "state"
-            return text.replace(wide, "" if seen else table.render(columns=width).rstrip(), 1)
-    return text
+def _body(result: Mapping[str, Any]) -> str:
+    """Return the text without the summary, which is shown last."""
+    return str(result["text"]).removeprefix(result["summary"]).lstrip("\n")
 
 
 def _show_refusal(screen: Console, result: Mapping[str, Any], note: str) -> None:

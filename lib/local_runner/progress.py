@@ -32,8 +32,11 @@ _PATIENCE = 0.5
 class TerminalReporter:
     """Draws what happens while the block runs; called from several threads."""
 
+    shows_steps = True
+
     def __init__(self, console: Console, name: str) -> None:
         self.console, self.name = console, name
+        self.columns = console.width
         self._lock = threading.Lock()
         self._since = time.monotonic()
         self._total = 0
@@ -119,8 +122,11 @@ class Steady:
     A reader or a terminal that goes away must not stop a run half-way.
     """
 
-    def __init__(self, inner: Reporter) -> None:
+    def __init__(self, inner: Reporter, *, for_data: bool = False) -> None:
+        """``for_data`` says that the answer goes to a program, which wants the whole of it."""
         self.inner = inner
+        self.columns = 0 if for_data else inner.columns
+        self.shows_steps = inner.shows_steps and not for_data
         self.run: str | None = None
         self.acted = False
 

@@ -35,7 +35,6 @@ class Command:
     config: Path | None = None
     as_json: bool = False
     parameters: dict[str, Any] = field(default_factory=dict)
-    drawn: bool = False
     reporter: Steady | None = None
 
     def run(self) -> int:
@@ -89,12 +88,12 @@ class Command:
             stack.enter_context(redirect_stdout(stream))
             if is_terminal(stream):
                 drawing = TerminalReporter(console(stream), action.name)
-                self.reporter = Steady(stack.enter_context(drawing))
+                drawing = stack.enter_context(drawing)
+                self.reporter = Steady(drawing, for_data=self.as_json)
             else:
                 self.reporter = Steady(LineReporter())
             stack.enter_context(announced(self.reporter.say))
             yield self.reporter
-        self.drawn = is_terminal(stream) and self.reporter.run is not None
 
     def _show(self, kind: str, result: dict[str, Any], note: str) -> None:
         if self.as_json:
@@ -106,7 +105,7 @@ class Command:
         from local_runner.output import show_result
 
         exact = self.parameters.get("output") not in (None, "", "text")
-        show_result(kind, result, exact=exact, drawn=self.drawn, note=note)
+        show_result(kind, result, exact=exact, note=note)
         sys.stdout.flush()
 
 

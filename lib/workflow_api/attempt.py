@@ -45,6 +45,7 @@ class Running:
     account: Callable[[type, str], Any]
     bug: Callable[[BaseException], str]
     redact: Callable[[str], str] = str
+    said_stopping: bool = False
 
     def told(self, error: BaseException) -> str:
         """Return an error as the line that is journalled and shown."""

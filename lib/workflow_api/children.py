@@ -121,7 +121,7 @@ def store_plan(running: Running, run: str, plan: Plan) -> None:
 def finish_run(running: Running, run: str, plan: Plan, state: RunState) -> Result:
     """Journal the end of a run and return what there is to tell of it."""
     journal, reason = running.journal, running.stop.reason
-    result = report.finished(journal, journal.run(run), plan, state, reason)
+    result = report.finished(journal, journal.run(run), plan, state, reason, running.reporter)
     error = result.summary if state == "failed" else None
     journal.finish(*running.fence, run, state, summary=result.summary, error=error)
     return result

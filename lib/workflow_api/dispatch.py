@@ -92,10 +92,10 @@ def _read(session: Session, call: Call, parameters: Mapping[str, Any]) -> tuple[
 
         told = REQUESTS[answer.what](Runs(session), answer.run)
         return told.kind, told.result
-    return _shown(answer, parameters)
+    return _shown(answer, parameters, session.reporter.columns)
 
 
-def _shown(table: Table, parameters: Mapping[str, Any]) -> tuple[str, Result]:
+def _shown(table: Table, parameters: Mapping[str, Any], width: int) -> tuple[str, Result]:
     form = common(parameters, "output", "text")
     if form not in FORMS:
         raise UserError(f"output is one of {', '.join(FORMS)}, not {form!r}.")
@@ -104,7 +104,7 @@ def _shown(table: Table, parameters: Mapping[str, Any]) -> tuple[str, Result]:
         _write(Path(path), table.render(form))
         summary += f", written to {path}"
     kind = "done" if table.good else "failed"
-    return kind, Result(summary=summary, rows=table.rows, text=table.render(form))
+    return kind, Result(summary=summary, rows=table.rows, text=table.render(form, width))
 
 
 def _write(path: Path, text: str) -> None:

@@ -127,10 +127,17 @@ class Engine:
                     running.add(pool.submit(self._guarded, step, lambda s: self._perform(s, stage)))
                 if not running:
                     break
+                self._say_stopping()
                 ended, running = wait(running, timeout=_GLANCE, return_when=FIRST_COMPLETED)
                 for future in ended:
                     future.result()
         return all(self._state(step) == "done" for step in stage.steps)
+
+    def _say_stopping(self) -> None:
+        stop = self.running.stop
+        if stop.requested and not self.running.said_stopping:
+            self.running.said_stopping = True
+            self.running.reporter.say(f"Stopping: {stop.reason}; running steps are being finished.")
 
     def _may_go_on(self, stage: Stage, step: PlannedStep) -> bool:
         if self.running.stop.requested:

@@ -15,6 +15,7 @@ from workflow_api.text import count
 if TYPE_CHECKING:
     from state.journal import Journal
     from state.records import RunRecord, StepRecord
+    from workflow_api.reporter import Reporter
 
 NOT_UNDONE = "it was done and could not be undone: "
 
@@ -97,8 +98,10 @@ def _rows(plan: Plan, children: Children, run: str | None = None) -> Iterable[di
                 yield from _rows(child.plan, child.children, step.key)
 
 
-def finished(journal: Journal, run: RunRecord, plan: Plan, state: str, reason: str) -> Result:
-    """Return what a run answers that ended in ``state``."""
+def finished(
+    journal: Journal, run: RunRecord, plan: Plan, state: str, reason: str, reporter: Reporter
+) -> Result:
+    """Return what a run answers that ended in ``state``, laid out for the reporter's screen."""
     steps = journal.steps(run.id)
     undoing = {a.key: a.error for a in journal.attempts(run.id) if a.kind == "undo"}
     changing = {step.key for step in plan.steps() if step.changes}
@@ -121,7 +124,7 @@ def finished(journal: Journal, run: RunRecord, plan: Plan, state: str, reason: s
     result.summary = _summary(run, plan, steps, state, reason)
     if was_left_done(result):
         result.summary += ". Not everything could be undone: see what failed"
-    result.text = _text(result)
+    result.text = _text(result, reporter)
     return result
 
 
@@ -171,13 +174,11 @@ def _summary(run: RunRecord, plan: Plan, steps: list[StepRecord], state: str, re
     return text
 
 
-def _text(result: Result) -> str:
-    table = Table(("state", "seconds", "what", "said"), result.rows).render()
-    lines = [result.summary, "", table.rstrip()] if result.rows else [result.summary]
-    for row in result.failed:
-        lines.append(f"failed   {row['what']}: {row['why']}")
-    for row in result.left:
-        lines.append(f"left     {row['what']}: {row['why']}")
-    for row in result.skipped:
-        lines.append(f"skipped  {row['what']}: {row['why']}")
+def _text(result: Result, reporter: Reporter) -> str:
+    lines = [result.summary]
+    if result.rows and not reporter.shows_steps:
+        table = Table(("state", "seconds", "what", "said"), result.rows)
+        lines += ["", table.render(columns=reporter.columns).rstrip()]
+    for name in ("failed", "left", "skipped"):
+        lines += [f"{name:<8} {row['what']}: {row['why']}" for row in getattr(result, name)]
     return "\n".join(lines) + "\n"

@@ -13,7 +13,14 @@ from workflow_api.text import clean
 
 
 class Reporter(Protocol):
-    """Is told what happens; called from several threads."""
+    """Is told what happens; called from several threads.
+
+    ``columns`` is how wide the screen is that the answer will stand on (0: as wide as it likes),
+    ``shows_steps`` whether whoever reads the answer has seen each step end already.
+    """
+
+    columns: int
+    shows_steps: bool
 
     def say(self, text: str) -> None:
         """A remark that is not about one step."""
@@ -37,6 +44,7 @@ class Voice:
 
     def __init__(self, reporter: Reporter, redact: Callable[[str], str]) -> None:
         self._reporter, self._redact = reporter, redact
+        self.columns, self.shows_steps = reporter.columns, reporter.shows_steps
 
     def say(self, text: str) -> None:
         """Hand a remark on."""
@@ -64,6 +72,10 @@ class Voice:
 
 class LineReporter:
     """One line a step on stdout, which ``st2 execution tail`` and a pipe show as it happens."""
+
+    columns = 0
+    # They are on stdout; a stored result is read without it.
+    shows_steps = False
 
     def __init__(self) -> None:
         self._total = self._ended = 0

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from state.records import RunRecord, RunState
 
 Kind = Literal["done", "failed", "refused", "interrupted"]
-_KIND: dict[str, Kind] = {"succeeded": "done", "interrupted": "interrupted"}
+_KIND: dict[str, Kind] = {
+    "succeeded": "done",
+    "interrupted": "interrupted",
+    "cancelled": "interrupted",
+}
 
 
 @dataclass(frozen=True)

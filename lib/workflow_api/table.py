@@ -7,15 +7,15 @@ import html
 import io
 import json
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from workflow_api.layout import laid_out
 from workflow_api.result import plain
-from workflow_api.text import clean, shorten, width
+from workflow_api.text import clean
 
 Row = Mapping[str, Any]
-# Even where they do not fit, columns are not narrowed further than this.
-_NARROWEST = 3
 # What Markdown takes for more than text, and what would end a cell.
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")
 # What a spreadsheet takes for the start of a formula; the last four are their wide forms.
@@ -79,17 +79,6 @@ def _heading(column: str) -> str:
     return column.replace("_", " ").upper()
 
 
-def _widths(cells: Sequence[Sequence[str]], bound: int) -> list[int]:
-    """Return column widths; if they exceed ``bound`` the widest columns are narrowed first."""
-    widths = [max(width(row[i]) for row in cells) for i in range(len(cells[0]))]
-    room = bound - 2 * (len(widths) - 1)
-    if not bound or sum(widths) <= room:
-        return widths
-    fits = (w for w in range(room, _NARROWEST, -1) if sum(min(s, w) for s in widths) <= room)
-    widest = next(fits, _NARROWEST)
-    return [min(size, widest) for size in widths]
-
-
 def _text(table: Table, bound: int) -> str:
     cells = [[_heading(column) for column in table.columns]]
     cells += [[_cell(row[c]) for c in table.columns] for row in table.rows]
@@ -97,18 +86,10 @@ def _text(table: Table, bound: int) -> str:
         bool(table.rows) and all(isinstance(row[c], (int, float, type(None))) for row in table.rows)
         for c in table.columns
     ]
-    widths = _widths(cells, bound)
-
-    def line(row: Sequence[str]) -> str:
-        shown = []
-        for text, size, right in zip(row, widths, numeric, strict=True):
-            text = shorten(text, size)
-            pad = " " * (size - width(text))
-            shown.append(pad + text if right else text + pad)
-        return "  ".join(shown).rstrip()
-
-    lines = [shorten(clean(line), bound) if bound else clean(line) for line in _titles(table)]
-    return "\n".join(lines + [line(row) for row in cells]) + "\n"
+    titles = [clean(line) for line in _titles(table)]
+    if bound:
+        titles = [part for line in titles for part in textwrap.wrap(line, bound) or [""]]
+    return "\n".join([*titles, laid_out(cells, numeric, bound)])
 
 
 def _markdown(table: Table, bound: int) -> str:

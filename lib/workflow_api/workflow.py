@@ -61,6 +61,9 @@ def workflow(name: str) -> Callable[[Function], Function]:
         answer = hints.pop("return", None)
         if answer not in (Plan, Table, RunRequest):
             raise TypeError(f"{name} must be annotated to return a Plan or a Table")
+        known = _workflows.get(name)
+        if known and known.function.__code__.co_filename != function.__code__.co_filename:
+            raise ValueError(f"two workflows are called {name}: rename one of them")
         _context, *rest = inspect.signature(function).parameters.values()
         _workflows[name] = Workflow(
             name=name,

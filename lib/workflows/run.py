@@ -23,8 +23,9 @@ def list_runs(
         raise UserError(f"limit is from 1 to {_MOST}, not {limit}.")
     runs = ctx.open_journal().recent(limit=limit, state=state, workflow=workflow_name)
     rows = [_row(run) for run in runs]
-    columns = ("run", "workflow", "state", "started", "took", "by", "summary")
-    return Table(columns, rows, summary=count(len(rows), "run"))
+    columns = ("run", "state", "started", "took", "by", "what")
+    extra = ("id", "workflow", "summary")
+    return Table(columns, rows, summary=count(len(rows), "run"), extra=extra)
 
 
 @workflow("run.show")
@@ -51,12 +52,11 @@ def show_run(ctx: Context, run: str) -> Table:
     facts += [f"a step of run {found.parent}"] if found.parent else []
     facts += [f"holds {', '.join(claims)}"] if (claims := journal.claims_of(found.id)) else []
     facts += [_next(found)] if _next(found) else []
-    summary = f"{title}; {'; '.join(facts)}"
     return Table(
         ("state", "seconds", "tries", "step", "said"),
         rows,
         "\n".join([title, *facts]),
-        summary=summary,
+        summary=f"{found.workflow}: {found.shown_state}",
         extra=("request_ids", "attempts"),
     )
 
@@ -82,8 +82,11 @@ def cancel_run(ctx: Context, run: str) -> RunRequest:
 def _row(run: RunRecord) -> dict[str, Any]:
     end = run.ended_at or run.now
     return {
-        "run": run.id,
+        # Enough of the id for run.show and its like; the whole one is in the data.
+        "run": run.id[:8],
+        "id": run.id,
         "workflow": run.workflow,
+        "what": run.plan["title"] if run.plan else f"{run.workflow} {_parameters(run)}",
         "state": run.shown_state,
         "started": _time(run.started_at or run.created_at),
         "took": humanize(end - run.started_at) if run.started_at else None,

@@ -56,6 +56,8 @@ class Silent:
     """A reporter that keeps what it was told."""
 
     lines: list[str] = field(default_factory=list)
+    columns: int = 0
+    shows_steps: bool = False
 
     def say(self, text: str) -> None:
         self.lines.append(text)

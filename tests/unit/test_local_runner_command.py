@@ -28,7 +28,7 @@ def move(attempt: Attempt, toy: str, shelf: str, seconds: float) -> dict:
     return {"said": "to the [red]box"}
 
 
-@workflow("toy.list")
+@workflow("shop.list")
 def list_toys(ctx: Context, shelf: str, wide: bool = False) -> Table:
     """List the toys of a shelf."""
     if shelf == "bug":
@@ -37,11 +37,11 @@ def list_toys(ctx: Context, shelf: str, wide: bool = False) -> Table:
     return Table(("name", "shelf", "about"), [row], summary="1 toy", good=shelf != "bad")
 
 
-@workflow("toy.move")
+@workflow("shop.move")
 def move_toys(ctx: Context, shelf: str, toys: list[str], seconds: float = 0.0) -> Plan:
     """Move toys off a shelf."""
     plan = Plan(f"Clear {shelf}")
-    moves = [{"toy": toy, "shelf": shelf, "seconds": seconds} for toy in toys]
+    moves = [{"shop": toy, "shelf": shelf, "seconds": seconds} for toy in toys]
     plan.each(move, moves, at_most=2)
     return plan
 
@@ -70,12 +70,12 @@ def actions(tmp_path, monkeypatch):
     folder.mkdir()
     shelf = {"type": "string", "required": True, "position": 0, "description": "The shelf."}
     output = {"type": "string", "enum": ["text", "csv"], "default": "text"}
-    (folder / "toy.list.yaml").write_text(
-        action_yaml("toy.list", shelf=shelf, wide={"type": "boolean"}, output=output)
+    (folder / "shop.list.yaml").write_text(
+        action_yaml("shop.list", shelf=shelf, wide={"type": "boolean"}, output=output)
     )
-    (folder / "toy.move.yaml").write_text(
+    (folder / "shop.move.yaml").write_text(
         action_yaml(
-            "toy.move",
+            "shop.move",
             shelf=shelf,
             toys={"type": "array", "items": {"type": "string"}, "default": ["a", "b", "c"]},
             seconds={"type": "number", "default": 0, "minimum": 0},
@@ -101,32 +101,32 @@ def runbook(actions, capsys):
 def test_list_names_the_actions(runbook):
     code, out, _ = runbook("list")
     assert code == 0
-    assert out == "toy.list  What toy.list does.\ntoy.move  What toy.move does.\n"
-    assert runbook("list", "toy")[1] == out
+    assert out == "shop.list  What shop.list does.\nshop.move  What shop.move does.\n"
+    assert runbook("list", "shop")[1] == out
     code, _, err = runbook("list", "toi")
     assert code == 2
     assert "Did you mean toy?" in err
     assert [one["name"] for one in json.loads(runbook("list", "--json")[1])] == [
-        "toy.list",
-        "toy.move",
+        "shop.list",
+        "shop.move",
     ]
 
 
 def test_show_explains_the_parameters_and_so_does_help(runbook):
-    code, out, _ = runbook("show", "toy.move")
+    code, out, _ = runbook("show", "shop.move")
     assert code == 0
     assert "shelf*" in out
-    assert "./runbook run toy.move shelf=..." in out
+    assert "./runbook run shop.move shelf=..." in out
     assert "workflow" not in out
     assert "env" not in out
     for flag in ("-h", "--help"):
-        assert runbook("run", "toy.move", flag) == (0, out, "")
-    shown = json.loads(runbook("show", "toy.move", "--json")[1])
+        assert runbook("run", "shop.move", flag) == (0, out, "")
+    shown = json.loads(runbook("show", "shop.move", "--json")[1])
     assert list(shown["parameters"]) == ["shelf", "cloud", "dry_run", "seconds", "toys"]
 
 
 def test_a_table_is_done_and_its_summary_comes_last(runbook):
-    code, out, err = runbook("run", "toy.list", "shelf=a")
+    code, out, err = runbook("run", "shop.list", "shelf=a")
     assert (code, err) == (0, "")
     assert out.splitlines()[-1] == "1 toy"
     assert "[bold]x[/bold] red" in out
@@ -135,11 +135,11 @@ def test_a_table_is_done_and_its_summary_comes_last(runbook):
 
 
 def test_a_table_of_something_bad_fails(runbook):
-    assert runbook("run", "toy.list", "shelf=bad")[0] == 1
+    assert runbook("run", "shop.list", "shelf=bad")[0] == 1
 
 
 def test_data_for_programs_stands_alone_on_stdout(runbook):
-    code, out, err = runbook("run", "toy.list", "shelf=a", "output=csv")
+    code, out, err = runbook("run", "shop.list", "shelf=a", "output=csv")
     assert code == 0
     assert out.splitlines()[0] == "name,shelf,about"
     assert len(out.splitlines()) == 2
@@ -147,21 +147,21 @@ def test_data_for_programs_stands_alone_on_stdout(runbook):
 
 
 def test_a_dry_run_shows_the_plan(runbook):
-    code, out, _ = runbook("run", "toy.move", "shelf=a")
+    code, out, _ = runbook("run", "shop.move", "shelf=a")
     assert code == 0
     assert "move b off a" in out
     assert out.splitlines()[-1].startswith("dry run: Clear a: 3 steps")
 
 
 def test_a_run_shows_its_steps_as_lines_in_a_pipe(runbook):
-    code, out, _ = runbook("run", "toy.move", "shelf=a", "dry_run=false")
+    code, out, _ = runbook("run", "shop.move", "shelf=a", "dry_run=false")
     assert code == 0
     assert "done   move a off a: to the [red]box" in out
     assert "succeeded: 3 of 3 steps done" in out.splitlines()[-1]
 
 
 def test_a_run_that_fails_is_1(runbook):
-    code, out, _ = runbook("run", "toy.move", "shelf=a", "dry_run=0", "toys=broken")
+    code, out, _ = runbook("run", "shop.move", "shelf=a", "dry_run=0", "toys=broken")
     assert code == 1
     assert "failed   move broken off a: [bold]x[/bold] red" in out
     assert "\x1b" not in out
@@ -170,15 +170,15 @@ def test_a_run_that_fails_is_1(runbook):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "toy.mvoe"], "Did you mean toy.move?"),
+        (["run", "shop.mvoe"], "Did you mean shop.move?"),
         (["run"], "Which action?"),
         (["show"], "Which action?"),
-        (["run", "toy.move"], "required and not given: shelf"),
-        (["run", "toy.move", "shelf=a", "dry_rum=1"], "did you mean dry_run?"),
-        (["toy.move"], "./runbook run toy.move"),
+        (["run", "shop.move"], "required and not given: shelf"),
+        (["run", "shop.move", "shelf=a", "dry_rum=1"], "did you mean dry_run?"),
+        (["shop.move"], "./runbook run shop.move"),
         (["lst"], "No such command"),
-        (["run", "toy.move", "--jso"], "--json"),
-        (["run", "toy.move", "shelf=a", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
+        (["run", "shop.move", "--jso"], "--json"),
+        (["run", "shop.move", "shelf=a", "--config", "/nowhere.yaml"], "/nowhere.yaml"),
     ],
 )
 def test_bad_input_is_2_and_says_what_to_do(runbook, words, said):
@@ -188,18 +188,18 @@ def test_bad_input_is_2_and_says_what_to_do(runbook, words, said):
 
 
 def test_several_reasons_are_a_list(runbook):
-    _, _, err = runbook("run", "toy.move", "seconds=-1", "toys={")
+    _, _, err = runbook("run", "shop.move", "seconds=-1", "toys={")
     assert err.splitlines()[0].startswith("  - required and not given: shelf")
-    assert err.splitlines()[-1] == "toy.move is refused. See: ./runbook show toy.move"
+    assert err.splitlines()[-1] == "shop.move is refused. See: ./runbook show shop.move"
 
 
 def test_json_is_the_whole_of_stdout(runbook):
-    code, out, err = runbook("run", "toy.move", "shelf=a", "dry_run=0", "--json")
+    code, out, err = runbook("run", "shop.move", "shelf=a", "dry_run=0", "--json")
     assert code == 0
     assert json.loads(out)["schema"] == 1
     assert len(json.loads(out)["changed"]) == 3
     assert "done   move a off a" in err
-    code, out, _ = runbook("run", "toy.move", "--json")
+    code, out, _ = runbook("run", "shop.move", "--json")
     assert code == 2
     assert json.loads(out)["failed"][0]["why"] == "required and not given: shelf"
     code, out, _ = runbook("run", "toy.nothing", "--json")
@@ -208,7 +208,7 @@ def test_json_is_the_whole_of_stdout(runbook):
 
 
 def test_a_bug_is_told_with_the_place_of_its_traceback(runbook):
-    code, out, _ = runbook("run", "toy.list", "shelf=bug")
+    code, out, _ = runbook("run", "shop.list", "shelf=bug")
     log = Path.home() / ".local/state/openstack_ops/log"
     assert code == 1
     assert "Traceback" not in out

@@ -184,7 +184,7 @@ def test_ctrl_c_lets_running_steps_finish(actions):
     terminal = Terminal(*command(actions, *words))
     terminal.until("open a on a")
     terminal.press(b"\x03")
-    terminal.until("Ctrl-C again leaves them")
+    terminal.until("Ctrl-C again leaves running steps")
     assert terminal.end() == 3
     plain = ESCAPES.sub("", terminal.seen)
     assert "done   open a on a" in plain
@@ -198,7 +198,7 @@ def test_a_second_ctrl_c_leaves_running_steps(actions):
     terminal = Terminal(*command(actions, *words))
     terminal.until("open a on a")
     terminal.press(b"\x03")
-    terminal.until("Ctrl-C again leaves them")
+    terminal.until("Ctrl-C again leaves running steps")
     terminal.press(b"\x03")
     assert terminal.end() == 3
     assert "Running steps are left" in terminal.seen
@@ -216,7 +216,7 @@ def test_a_lost_connection_is_a_stop_and_not_a_death(actions):
     run.send_signal(signal.SIGHUP)
     said = run.stdout.read()
     assert run.wait(60) == 3
-    assert "Stopping: running steps are being finished.\n" in said
+    assert "Stopping: SIGTERM was received; running steps are being finished.\n" in said
 
 
 def test_a_reader_that_goes_away_does_not_stop_a_run(actions):

@@ -195,7 +195,7 @@ def test_a_cancel_from_another_process_settles_and_undoes(place: tuple[House, Wo
         run = run_of(house)
         kind, result = house.ask("run.cancel", run=run)
         answer = victim.answer()
-    assert (kind, answer["kind"]) == ("done", "failed")
+    assert (kind, answer["kind"]) == ("done", "interrupted")
     assert "ann cancelled it" in result["summary"]
     assert house.run(run).state == "cancelled"
     assert house.states(run) == {"a": "undone", "b": "pending"}

@@ -268,6 +268,8 @@ def test_a_reporter_that_breaks_stops_no_run(place: Place) -> None:
     house, world = place
 
     class Broken:
+        columns, shows_steps = 0, False
+
         def __getattr__(self, name: str) -> Any:
             raise BrokenPipeError
 
