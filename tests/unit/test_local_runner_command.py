@@ -41,7 +41,7 @@ def list_toys(ctx: Context, shelf: str, wide: bool = False) -> Table:
 def move_toys(ctx: Context, shelf: str, toys: list[str], seconds: float = 0.0) -> Plan:
     """Move toys off a shelf."""
     plan = Plan(f"Clear {shelf}")
-    moves = [{"shop": toy, "shelf": shelf, "seconds": seconds} for toy in toys]
+    moves = [{"toy": toy, "shelf": shelf, "seconds": seconds} for toy in toys]
     plan.each(move, moves, at_most=2)
     return plan
 
@@ -105,7 +105,7 @@ def test_list_names_the_actions(runbook):
     assert runbook("list", "shop")[1] == out
     code, _, err = runbook("list", "toi")
     assert code == 2
-    assert "Did you mean toy?" in err
+    assert "Did you mean shop?" in err
     assert [one["name"] for one in json.loads(runbook("list", "--json")[1])] == [
         "shop.list",
         "shop.move",
