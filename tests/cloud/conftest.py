@@ -75,8 +75,8 @@ def site(devcloud: Settings, sdk: Connection) -> Iterator[Site]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that other users may look into, unlike pytest's own."""
-    path = Path(tempfile.mkdtemp(prefix="proof-"))
+    """A temporary folder that other users may look into, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="proof-", dir="/tmp"))
     path.chmod(0o755)
     try:
         yield path
