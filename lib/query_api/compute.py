@@ -139,7 +139,8 @@ def migrations(
 
     ``host`` narrows to those that have it as source or destination.
     """
-    listing = pages(
+    found: list[Migration] = []
+    for page in pages(
         cloud,
         "compute",
         "/os-migrations",
@@ -148,21 +149,25 @@ def migrations(
         params={"host": host, **filters},
         microversion=MIGRATIONS,
         limit=limit,
-    )
-    return next(listing)
+    ):
+        found += page
+        if len(found) >= limit:
+            break
+    return found[:limit]
 
 
 def server_groups(cloud: Cloud) -> list[ServerGroup]:
     """Return the server groups of all projects."""
     found: list[ServerGroup] = []
     while True:
-        # This listing has an offset and no links, unlike the others.
+        # This listing has an offset and no links, unlike the others; a page can be shorter than
+        # asked for (osapi_max_limit), so only an empty one is the end.
         asked = {"all_projects": "True", "limit": _GROUPS_PAGE, "offset": len(found)}
         path = "/os-server-groups"
         page = one(cloud, "compute", path, _Groups, params=asked, microversion=GROUPS)
-        found += page.server_groups
-        if len(page.server_groups) < _GROUPS_PAGE:
+        if not page.server_groups:
             return found
+        found += page.server_groups
 
 
 def aggregates(cloud: Cloud) -> list[Aggregate]:
