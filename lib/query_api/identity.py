@@ -43,18 +43,21 @@ def find_project(cloud: Cloud, wanted: str) -> Project:
 
     Raises NotFound with near names, or Ambiguous with the ids.
     """
-    domain, _, name = wanted.rpartition("/")
     known = projects(cloud)
     found = [p for p in known if p.id == wanted]
     if not found:
-        found = [p for p in known if p.name == name]
-        if domain:
-            domains = one(cloud, "identity", "/domains", _Domains).domains
-            ids = {d.id for d in domains if domain in (d.id, d.name)}
-            found = [p for p in found if p.domain_id in ids]
+        # A name may have slashes of its own.
+        domains = one(cloud, "identity", "/domains", _Domains).domains if "/" in wanted else []
+        prefixes = {d.id: (f"{d.id}/", f"{d.name}/") for d in domains}
+        found = [
+            p
+            for p in known
+            if wanted in {start + p.name for start in ("", *prefixes.get(p.domain_id, ()))}
+        ]
     if len(found) == 1:
         return found[0]
     where = f"cloud {cloud.name}"
     if found:
         raise Ambiguous("project", wanted, [p.id for p in found], where=where)
+    name = wanted.rpartition("/")[2]
     raise NotFound("project", wanted, where=where, near=near(name, [p.name for p in known]))
