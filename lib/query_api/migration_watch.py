@@ -22,11 +22,15 @@ _NEWEST = 200
 
 @dataclass
 class _Listing:
-    """The newest records of a host, by server, and when they were asked for."""
+    """The newest records of a host, by server, and when they were asked for.
+
+    ``error`` says why there are none: it is shared like the records are.
+    """
 
     asked: float = float("-inf")
     by_server: dict[str, list[Migration]] = field(default_factory=dict)
     complete: bool = False
+    error: CloudError | None = None
 
 
 class MigrationWatch:
@@ -46,7 +50,9 @@ class MigrationWatch:
         Clocks are never compared.
         """
         now = time.monotonic()
-        listing = self._not_older_than(now - _FRESH)
+        listing = self._not_older_than(now if self._listing.error else now - _FRESH)
+        if listing.error:
+            raise listing.error
         self._started = now
         records = listing.by_server.get(server)
         if records is None and not listing.complete:
@@ -63,12 +69,10 @@ class MigrationWatch:
         """
         due = self._due
         wait(max(0.0, due - time.monotonic()))
-        try:
-            listing = self._not_older_than(due)
-        except CloudError as error:
-            self._due = time.monotonic() + self._pace()
+        listing = self._not_older_than(due)
+        if error := listing.error:
             if error.status is not None and error.status < 500 and error.status != 429:
-                raise
+                raise error
             return None
         records = listing.by_server.get(server, [])
         newer = [record for record in records if record.id > newer_than]
@@ -80,14 +84,19 @@ class MigrationWatch:
     def _not_older_than(self, moment: float) -> _Listing:
         with self._lock:
             if self._listing.asked < moment or self._listing.asked == float("-inf"):
-                asked = time.monotonic()
-                records = compute.migrations(self.cloud, host=self.host, limit=_NEWEST)
-                by_server: dict[str, list[Migration]] = {}
-                for record in records:
-                    by_server.setdefault(record.instance_uuid, []).append(record)
-                self._listing = _Listing(asked, by_server, len(records) < _NEWEST)
+                self._listing = self._listed(time.monotonic())
                 self._due = time.monotonic() + self._pace()
             return self._listing
+
+    def _listed(self, asked: float) -> _Listing:
+        try:
+            records = compute.migrations(self.cloud, host=self.host, limit=_NEWEST)
+        except CloudError as error:
+            return _Listing(asked, error=error)
+        by_server: dict[str, list[Migration]] = {}
+        for record in records:
+            by_server.setdefault(record.instance_uuid, []).append(record)
+        return _Listing(asked, by_server, len(records) < _NEWEST)
 
     def _pace(self) -> float:
         age = time.monotonic() - self._started
