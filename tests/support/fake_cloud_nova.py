@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from support.fake_cloud_estate import Course, Hypervisor, Json, Migration, Server, uuid_of
+from support.fake_cloud_estate import Course, Json, Migration, Server, uuid_of
 from support.fake_cloud_http import Answer, Request
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class FakeNova:
             and wanted.get("status", server.status) == server.status
             and wanted.get("project_id", server.project) == server.project
         ]
-        return self._page(request, "servers", found, [s.as_json(request.version) for s in found])
+        ids = [server.id for server in found]
+        return self._page(request, "servers", ids, [s.as_json(request.version) for s in found])
 
     def _server(self, request: Request) -> Answer:
         server = self._known(request)
@@ -76,17 +77,12 @@ class FakeNova:
     def _hypervisors(self, request: Request) -> Answer:
         hosts = self._cloud.hypervisors
         rows = [host.as_json(self._cloud.servers) for host in hosts]
-        return self._page(request, "hypervisors", hosts, rows)
+        return self._page(request, "hypervisors", [host.id for host in hosts], rows)
 
     def _page(
-        self,
-        request: Request,
-        collection: str,
-        things: Sequence[Server] | Sequence[Hypervisor],
-        rows: list[Json],
+        self, request: Request, collection: str, ids: Sequence[str], rows: list[Json]
     ) -> Answer:
         marker, start = request.query.get("marker"), 0
-        ids = [thing.id for thing in things]
         if marker is not None and "marker" not in self._cloud.ignores:
             if marker not in ids:
                 return Answer({"badRequest": {"message": f"marker [{marker}] not found"}}, 400)
@@ -109,11 +105,12 @@ class FakeNova:
             and query.get("host") in (None, migration.source, migration.to)
             and query.get("instance_uuid") in (None, migration.server.id)
         ]
-        return Answer({"migrations": found[: int(query.get("limit", 1000))]})
+        ids = [migration["uuid"] for migration in found]
+        return self._page(request, "migrations", ids, found)
 
     def _groups(self, request: Request) -> Answer:
         start = int(request.query.get("offset", 0))
-        end = start + int(request.query.get("limit", 1000))
+        end = start + min(self._cloud.page, int(request.query.get("limit", self._cloud.page)))
         return Answer({"server_groups": [g.as_json() for g in self._cloud.groups[start:end]]})
 
     def _aggregates(self, request: Request) -> Answer:

@@ -224,7 +224,7 @@ def test_the_cost_of_a_plan_does_not_depend_on_the_number_of_servers() -> None:
 
     few = asked(10)
     assert asked(200) == few
-    assert len(few) == 11, few
+    assert len(few) == 12, few
     pages = asked(200, page=100)
     assert {line for line in pages if pages.count(line) > few.count(line)} == {
         "GET /compute/v2.1/servers/detail"
