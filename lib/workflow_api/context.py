@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -23,7 +21,7 @@ class Requester:
     """
 
     user: str = field(default_factory=lambda: _user())
-    origin: str = field(default_factory=lambda: f"local:{socket.gethostname()}:{os.getpid()}")
+    origin: str = field(default_factory=lambda: f"local:{os.uname().nodename}:{os.getpid()}")
     execution_id: str | None = None
     trigger_id: str | None = None
 
@@ -35,6 +33,8 @@ class Requester:
 
 def _user() -> str:
     try:
+        import getpass  # under StackStorm it is not asked
+
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user that has no name
         return str(os.getuid())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -101,30 +99,12 @@ def _shown(table: Table, parameters: Mapping[str, Any], width: int) -> tuple[str
         raise UserError(f"output is one of {', '.join(FORMS)}, not {form!r}.")
     summary = table.summary or count(len(table), "row")
     if path := common(parameters, "output_file"):
-        _write(Path(path), table.render(form))
+        from workflow_api.output_file import write  # few ask for one
+
+        write(Path(path), table.render(form))
         summary += f", written to {path}"
     kind = "done" if table.good else "failed"
     return kind, Result(summary=summary, rows=table.rows, text=table.render(form, width))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write the whole file or nothing, readable by its owner and group only."""
-    if not path.is_absolute():
-        raise UserError(f"output_file must be an absolute path, not {str(path)!r}.")
-    draft = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, delete=False, encoding="utf-8", errors="replace"
-        ) as file:
-            draft = file.name
-            file.write(text)
-        os.chmod(draft, 0o640)
-        os.replace(draft, path)
-    except OSError as error:
-        if draft is not None:
-            Path(draft).unlink(missing_ok=True)
-        why = error.strerror or type(error).__name__
-        raise UserError(f"output_file {path} cannot be written: {why}.") from None
 
 
 def _told(error: RunbookError) -> tuple[str, Result]:

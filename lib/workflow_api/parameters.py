@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -35,6 +34,8 @@ class Call:
     def request(self) -> str:
         """What tells this request from another: its workflow and parameters, hashed."""
         data = json.dumps([self.workflow.name, self.plain], sort_keys=True)
+        import hashlib  # only a run that is journalled needs it
+
         return hashlib.sha256(data.encode()).hexdigest()
 
 

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 HIDDEN = "********"
 _SECRET_KEY = re.compile(
@@ -34,6 +33,8 @@ def secrets_in(value: Any, key: str = "") -> Iterator[str]:
 
 def _as_shown(secret: str) -> Iterator[str]:
     """Yield the forms in which a text can stand in another: as it is, in a URL, a repr, JSON."""
+    from urllib.parse import unquote  # a configuration without secrets needs it not
+
     yield from (secret, unquote(secret), json.dumps(secret)[1:-1])
     # Which quote a repr escapes depends on what else is in the text.
     yield from (repr(secret)[1:-1], repr(secret + '"')[1:-2], repr(secret + "'")[1:-2])

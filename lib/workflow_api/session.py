@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import traceback
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ class Session:
 
         The log gets the traceback without secrets and without the values of parameters.
         """
-        number = uuid.uuid4().hex[:12]
+        number = os.urandom(6).hex()
         parts = map(self._without_values, traceback.format_exception(error))
         log.error("bug %s\n%s", number, self.redactor.text("".join(parts)))
         return (

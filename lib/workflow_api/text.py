@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -49,6 +48,8 @@ def near(wanted: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return up to ``count`` of the ``known`` names that look like ``wanted``, nearest first."""
     names: Sequence[str] = sorted({clean(name) for name in known})
     folded = {name.casefold(): name for name in names}
+    import difflib  # only a mistake needs it; start-up is a feature
+
     found = difflib.get_close_matches(wanted.casefold(), list(folded), n=count, cutoff=0.6)
     return [folded[name] for name in found]
 
