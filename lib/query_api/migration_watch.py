@@ -54,6 +54,7 @@ class MigrationWatch:
         if listing.error:
             raise listing.error
         self._started = now
+        self._due = min(self._due, now + self._pace())
         records = listing.by_server.get(server)
         if records is None and not listing.complete:
             records = compute.migrations(self.cloud, limit=1, instance_uuid=server)
