@@ -13,26 +13,24 @@ LIB = TOP / "lib"
 PACKAGES = sorted(p.name for p in LIB.iterdir() if p.is_dir() and p.name != "__pycache__")
 
 # The small types of workflow_api, for everybody; the rest of it runs plans and calls.
-TYPES = set(
-    [
-        "__init__",
-        "context",
-        "duration",
-        "errors",
-        "exports",
-        "layout",
-        "plan",
-        "redaction",
-        "ref",
-        "result",
-        "step",
-        "table",
-        "text",
-        "tracing",
-        "version",
-        "workflow",
-    ]
-)
+TYPES = {
+    "__init__",
+    "context",
+    "duration",
+    "errors",
+    "exports",
+    "layout",
+    "plan",
+    "redaction",
+    "ref",
+    "result",
+    "step",
+    "table",
+    "text",
+    "tracing",
+    "version",
+    "workflow",
+}
 SMALL = {path.stem for path in (LIB / "workflow_api").glob("*.py")} & TYPES
 DISPATCH = {path.stem for path in (LIB / "workflow_api").glob("*.py")} - TYPES
 OUTSIDE = {"query_api", "openstack_api"}
