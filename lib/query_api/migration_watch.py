@@ -16,20 +16,21 @@ from workflow_api.errors import CloudError
 _PACE = ((4.0, 0.3), (20.0, 0.6), (120.0, 2.0), (float("inf"), 5.0))
 # A listing this young still tells the newest record of a server that is claimed by this run.
 _FRESH = 1.0
-# More than ever are in flight off one host; older records are asked for by server.
-_NEWEST = 200
+# More than are in flight off one host; a record that newer ones pushed out is asked for by server.
+_NEWEST = 50
 
 
 @dataclass
 class _Listing:
     """The newest records of a host, by server, and when they were asked for.
 
-    ``error`` says why there are none: it is shared like the records are.
+    ``oldest`` is the smallest id in it: whatever is newer stands in it too. It is 0 if the
+    listing is the whole. ``error`` says why there are none: it is shared like the records are.
     """
 
     asked: float = float("-inf")
     by_server: dict[str, list[Migration]] = field(default_factory=dict)
-    complete: bool = False
+    oldest: int = 0
     error: CloudError | None = None
 
 
@@ -44,7 +45,7 @@ class MigrationWatch:
         self._started = time.monotonic()
 
     def newest_id(self, server: str) -> int:
-        """Return the id of the server's newest migration record, 0 if it has none.
+        """Return an id that no record of the server exceeds yet: its newest, or 0 if it has none.
 
         Asked before a migration is requested: the record of that request is the newer one.
         Clocks are never compared.
@@ -55,10 +56,9 @@ class MigrationWatch:
             raise listing.error
         self._started = now
         self._due = min(self._due, now + self._pace())
-        records = listing.by_server.get(server)
-        if records is None and not listing.complete:
-            records = compute.migrations(self.cloud, limit=1, instance_uuid=server)
-        return max((record.id for record in records or []), default=0)
+        # A server that is not in the listing can only have older records, if it has any.
+        records = listing.by_server.get(server, [])
+        return max((record.id for record in records), default=listing.oldest)
 
     def next_look(
         self, server: str, newer_than: int, wait: Callable[[float], None]
@@ -77,7 +77,7 @@ class MigrationWatch:
             return None
         records = listing.by_server.get(server, [])
         newer = [record for record in records if record.id > newer_than]
-        if not newer and not listing.complete:
+        if not newer and listing.oldest > newer_than:
             found = compute.migrations(self.cloud, limit=1, instance_uuid=server)
             newer = [record for record in found if record.id > newer_than]
         return max(newer, key=lambda record: record.id, default=None)
@@ -97,7 +97,9 @@ class MigrationWatch:
         by_server: dict[str, list[Migration]] = {}
         for record in records:
             by_server.setdefault(record.instance_uuid, []).append(record)
-        return _Listing(asked, by_server, len(records) < _NEWEST)
+        whole = len(records) < _NEWEST
+        oldest = 0 if whole else min(record.id for record in records)
+        return _Listing(asked, by_server, oldest)
 
     def _pace(self) -> float:
         age = time.monotonic() - self._started

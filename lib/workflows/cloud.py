@@ -47,7 +47,7 @@ def check(ctx: Context, cloud: Cloud) -> Table:
     checks = [*_login(cloud), *_store(ctx)]
     bad = [check for check in checks if check.ok is False]
     told = f"{count(len(bad), 'thing')} to put right" if bad else "nothing to put right"
-    wrong = [f"{check.name}: {check.detail}. {check.advice}".strip() for check in bad]
+    wrong = [f"{check.name}: {check.detail.rstrip('.')}. {check.advice}".strip() for check in bad]
     return Table(
         ("check", "result", "detail"),
         [check.row() for check in checks],
@@ -98,16 +98,17 @@ def _clock(issued: float, before: float, after: float) -> Check:
 def _service(cloud: Cloud, service: str) -> Check:
     name, needs = f"service {service}", _SERVICES[service]
     try:
-        with cloud.errors(f"looking for {service}"):
-            data = cloud.session.get_endpoint_data(
-                **cloud.endpoint_filter(service),
-                endpoint_override=cloud.entry.endpoint_override.get(service),
-            )
-    except RunbookError as error:
-        return Check(name, False, error.message, error.advice)
-    if data is None:
-        bad = False if service in _NEEDED else None
-        return Check(name, bad, "not in the catalogue", "Check region_name and interface.")
+        data = cloud.endpoint(service)
+        if data is None:
+            bad = False if service in _NEEDED else None
+            return Check(name, bad, "not in the catalogue", "Check region_name and interface.")
+        if data.api_version is None:
+            # keystoneauth makes nothing of a service that does not tell its versions, or is down.
+            with cloud.errors(f"asking {service}"):
+                cloud.session.get(data.url, authenticated=False)
+    except CloudError as error:
+        if error.status is None or error.status >= 500:
+            return Check(name, False, error.message, error.advice)
     top = ".".join(map(str, data.max_microversion or ())) or "none"
     if needs and not cloud.supports(service, needs):
         return Check(name, False, f"{data.url}, microversions to {top}", f"{needs} is needed.")

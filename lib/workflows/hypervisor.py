@@ -24,7 +24,7 @@ from workflow_api import (
     workflow,
 )
 from workflows.movement import Migration, Movement, movement, step_data
-from workflows.moving import move_server
+from workflows.moving import move_server, verify_arrived
 from workflows.preflight import elsewhere, refuse_down
 
 _LONGEST_REASON = 255  # Nova's column
@@ -216,12 +216,15 @@ def drain(
     else:
         undo = _UNDO[on_cancel]
         plan.add(disable_scheduling, undo=undo, **_scheduling(host), reason=_reason(reason))
+    moves = _moves(plan, movements, others.stuck, host, target)
     plan.each(
         move_server,
-        _moves(plan, movements, others.stuck, host, target),
+        moves,
         at_most=max_parallel or ctx.config.limits.max_parallel,
         on_failure=on_failure,
     )
+    if moves:
+        plan.add(verify_arrived, servers={move["server"]: move["name"] for move in moves})
     plan.add(
         verify_empty, host=host.name, compute_host=host.service.host, excluded=sorted(excluded)
     )

@@ -17,7 +17,9 @@ from workflow_api import (
     UnknownOutcome,
     UserError,
     clean,
+    count,
     humanize,
+    listed,
     step,
 )
 
@@ -35,7 +37,7 @@ _ON_ITS_WAY = ("MIGRATING", "RESIZE", "VERIFY_RESIZE", "REVERT_RESIZE")
 
 
 def find_move(
-    attempt: Attempt, cloud: Cloud, server: str, source: str, how: str
+    attempt: Attempt, cloud: Cloud, server: str, name: str, source: str, how: str
 ) -> dict[str, Any] | None:
     """Say what became of an earlier attempt: its result, None if it is not done, or StepFailed.
 
@@ -45,12 +47,12 @@ def find_move(
     noted = attempt.notes.get("newest_migration")
     if noted is None:
         return None  # noted before the request is sent, so nothing was sent
-    follow = _Follower(attempt, cloud, server, source, how, noted)
+    follow = _Follower(attempt, cloud, server, name, source, how, noted)
     record, now = follow.record_if_any()
     if follow.awaits_confirm(now):
         return None
     if record is None:
-        return None if now.host == source else _moved(now, source, how, 0.0, "found on")
+        return None if now.host == source else follow.moved(now.host, "found on")
     return follow.to_the_end(confirms=False)
 
 
@@ -70,7 +72,7 @@ def move_server(
     target: str | None = None,
 ) -> dict[str, Any] | None:
     """Move one server and follow the migration of this very request by its own record."""
-    follow = _Follower(attempt, cloud, server, source, how)
+    follow = _Follower(attempt, cloud, server, name, source, how)
     # An earlier attempt can have got so far: under our claim nobody else can have.
     moved_but_unconfirmed = how == "cold" and follow.awaits_confirm(follow.server_now())
     if moved_but_unconfirmed:
@@ -83,6 +85,20 @@ def move_server(
     return follow.to_the_end(confirms=True)
 
 
+@step("check that what was moved arrived well", changes=False)
+def verify_arrived(cloud: Cloud, servers: dict[str, str]) -> dict[str, Any]:
+    """Fail if any of the servers (names by id) is in ERROR now; one listing tells for all."""
+    broken = [
+        f"{servers[server.id]} on {server.host}"
+        + (f" ({clean(server.fault.message)})" if server.fault else "")
+        for server in compute.servers(cloud, status="ERROR")
+        if server.id in servers and server.status == "ERROR"
+    ]
+    if broken:
+        raise StepFailed(f"In ERROR now: {listed(sorted(broken))}.")
+    return {"said": f"{count(len(servers), 'server')} looked at"}
+
+
 class _Follower:
     """Follows the one migration of a server that is newer than a noted id."""
 
@@ -91,12 +107,13 @@ class _Follower:
         attempt: Attempt,
         cloud: Cloud,
         server: str,
+        name: str,
         source: str,
         how: str,
         newer_than: int | None = None,
     ) -> None:
         self.attempt, self.cloud, self.server = attempt, cloud, server
-        self.source, self.how = source, how
+        self.name, self.source, self.how = name, source, how
         self.watch: MigrationWatch = cloud.shared(Watches).off(source)
         self.newer_than = self.watch.newest_id(server) if newer_than is None else newer_than
         timeouts = cloud.config.limits.timeouts
@@ -125,7 +142,7 @@ class _Follower:
             elif record.status in _FAILED:
                 raise StepFailed(self._why(record))
             elif record.status in _DONE:
-                if found := self._settled(record):
+                if found := self._arrived(record):
                     return found
             elif record.status in _AWAITS_CONFIRM and not confirming:
                 confirming = self.awaits_confirm(self._patiently())
@@ -166,14 +183,34 @@ class _Follower:
                 return None, now
             self.attempt.wait(_ABSENT_AFTER / 3)
 
-    def _settled(self, record: Migration) -> dict[str, Any] | None:
+    def _arrived(self, record: Migration) -> dict[str, Any] | None:
+        """Return the result once the server is settled on another host.
+
+        Nova ends the record of a live migration only after the destination has saved the server
+        (nova/compute/manager.py, _post_live_migration), so the server is not asked for it; whether
+        it arrived well is checked for all at once at the end of the plan.
+        """
+        if self.how == "live" and record.dest_compute not in (None, self.source):
+            return self.moved(record.dest_compute, "now on")
         now = self._patiently()
         if now is None or now.task_state or now.status in _ON_ITS_WAY or now.host == self.source:
             return None
         if now.status == "ERROR":
             why = f": {clean(now.fault.message)}" if now.fault else ""
             raise StepFailed(f"It is on {now.host} now, in ERROR{why}")
-        return _moved(now, self.source, self.how, time.monotonic() - self.started, "now on")
+        return self.moved(now.host, "now on")
+
+    def moved(self, host: str | None, found: str) -> dict[str, Any]:
+        """Return the step's result for a server that is on ``host``."""
+        return {
+            "server": self.server,
+            "name": self.name,
+            "from": self.source,
+            "to": host,
+            "how": self.how,
+            "took": round(time.monotonic() - self.started, 1),
+            "said": f"{found} {clean(host or '')}",
+        }
 
     def _confirm(self) -> None:
         try:
@@ -228,15 +265,3 @@ class _Follower:
         target = f" to {record.dest_compute}" if record.dest_compute else ""
         why = f": {said}" if said else ""
         return f"Nova ended the migration{target} as {record.status!r}{why}."
-
-
-def _moved(server: Server, source: str, how: str, seconds: float, found: str) -> dict[str, Any]:
-    return {
-        "server": server.id,
-        "name": clean(server.name),
-        "from": source,
-        "to": server.host,
-        "how": how,
-        "took": round(seconds, 1),
-        "said": f"{found} {clean(server.host or '')}",
-    }

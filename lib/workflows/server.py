@@ -23,7 +23,7 @@ from workflow_api import (
     workflow,
 )
 from workflows.movement import Migration, movement, step_data
-from workflows.moving import move_server
+from workflows.moving import move_server, verify_arrived
 from workflows.preflight import elsewhere, refuse_down
 
 # What is written on every image that a runbook takes: which run, which step, how long to keep it.
@@ -160,4 +160,5 @@ def migrate(
             take_snapshot, server=found.id, name=clean(found.name), keep_until=f"{until:%Y-%m-%d}"
         )
     plan.add(move_server, **step_data(found, judged.how, source.service.host, target))
+    plan.add(verify_arrived, servers={found.id: clean(found.name)})
     return plan
