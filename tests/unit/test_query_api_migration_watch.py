@@ -123,21 +123,24 @@ def test_only_a_newer_record_counts(fake: FakeCloud, watch: MigrationWatch, cloc
     assert found.id == 3, "the newest of its own"
 
 
-def test_records_beyond_the_listing_are_asked_for_by_server(
+def test_a_record_that_newer_ones_pushed_out_is_asked_for_by_server(
     fake: FakeCloud, watch: MigrationWatch, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migration_watch, "_NEWEST", 2)
     begin(fake, 0, 1, 2, 3)
     assert watch.newest_id(fake.servers[3].id) == 4
     assert fake.count(LISTING) == 1
-    assert watch.newest_id(fake.servers[0].id) == 1
-    assert [r.query.get("instance_uuid") for r in fake.asked(LISTING)] == [
+    assert watch.newest_id(fake.servers[0].id) == 3, "it has none that is newer than the oldest"
+    assert fake.count(LISTING) == 1
+    assert watch.next_look(fake.servers[0].id, 3, clock.wait) is None
+    begin(fake, 0, 1, 2)
+    found = watch.next_look(fake.servers[0].id, 3, clock.wait)
+    assert found is not None
+    assert found.id == 5
+    assert [r.query.get("instance_uuid") for r in fake.asked(LISTING)][-2:] == [
         None,
         fake.servers[0].id,
     ]
-    found = watch.next_look(fake.servers[0].id, 0, clock.wait)
-    assert found is not None
-    assert found.id == 1
 
 
 @pytest.mark.parametrize("page", [1, 2])

@@ -118,10 +118,11 @@ def test_the_whole_plan() -> None:
         ("disable scheduling of cmp-1: new RAM", "never"),
         ("cold-migrate a (1 vCPU, 1 GiB) from cmp-1", "never"),
         ("live-migrate b (1 vCPU, 1 GiB) from cmp-1", "never"),
+        ("check that what was moved arrived well", "never"),
         ("check that cmp-1 is empty", "never"),
     ]
     assert [(stage.at_most, stage.on_failure) for stage in plan.stages] == [
-        (1, "stop"), (3, "stop"), (1, "stop"),
+        (1, "stop"), (3, "stop"), (1, "stop"), (1, "stop"),
     ]  # fmt: skip
     assert plan.skipped == [{"what": "kept", "why": "it was excluded"}]
     assert next(plan.steps()).data == {
@@ -141,7 +142,7 @@ def test_the_operators_choices_stand_in_the_plan() -> None:
         config = {"limits": {"max_parallel": 7}}
         plan = drain(fake, config, on_failure="continue", on_cancel="restore", target="cmp-2")
     assert [(stage.at_most, stage.on_failure) for stage in plan.stages][1] == (7, "continue")
-    disable, move, _ = plan.steps()
+    disable, move, *_ = plan.steps()
     assert (disable.undo, move.data["target"]) == ("on_cancel", "cmp-2")
 
 
@@ -149,7 +150,11 @@ def test_a_host_that_was_disabled_before_stays_so_with_its_reason() -> None:
     disabled = Hypervisor("cmp-1", status="disabled", reason="burnt")
     with FakeCloud([disabled, Hypervisor("cmp-2")], [Server("a")]) as fake:
         plan = drain(fake)
-    assert [step.name for step in plan.steps()] == ["moving.move_server", "hypervisor.verify_empty"]
+    assert [step.name for step in plan.steps()] == [
+        "moving.move_server",
+        "moving.verify_arrived",
+        "hypervisor.verify_empty",
+    ]
     assert plan.skipped == [{"what": "scheduling of cmp-1", "why": "it is disabled already: burnt"}]
 
 
