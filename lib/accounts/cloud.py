@@ -85,13 +85,22 @@ class Cloud:
 
     def supports(self, service: str, microversion: str) -> bool:
         """Return whether the service knows a microversion; asks its version document once."""
-        with self._lock, self.errors(f"asking {service} for its versions"):
-            found = self.session.get_endpoint_data(
-                **self.endpoint_filter(service),
-                endpoint_override=self.entry.endpoint_override.get(service),
-            )
+        found = self.endpoint(service)
         top = found.max_microversion if found else None
         return top is not None and tuple(top) >= tuple(map(int, microversion.split(".")))
+
+    def endpoint(self, service: str) -> Any:
+        """Return keystoneauth's EndpointData of a service, None if the catalogue has none."""
+        from keystoneauth1.exceptions import EndpointNotFound
+
+        with self._lock, self.errors(f"asking {service} for its versions"):
+            try:
+                return self.session.get_endpoint_data(
+                    **self.endpoint_filter(service),
+                    endpoint_override=self.entry.endpoint_override.get(service),
+                )
+            except EndpointNotFound:
+                return None
 
     def endpoint_filter(self, service: str) -> dict[str, Any]:
         """Return what picks the service's endpoint from the catalogue."""

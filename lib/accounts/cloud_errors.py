@@ -19,6 +19,7 @@ _LONGEST = 500
 _SYSTEM_ERROR = re.compile(r"\[Errno -?\d+\] ([A-Za-z ]+)")
 _ADDRESS = re.compile(r"https?://[^/\s]*[^/\s:]")
 _NO_API = (exceptions.DiscoveryFailure, exceptions.NotFound)
+_FAILED = "The service failed: its log has the request id."
 _BY_STATUS = {
     401: "Its token was refused: see whether the credentials were changed or have expired.",
     403: "The account has no right to do this: see cloud.check for what the pack needs.",
@@ -79,13 +80,13 @@ def _answered(error: Any, cloud: Cloud, doing: str) -> RunbookError:
             advice="They are wrong, were changed, or have expired: check auth of this cloud.",
         )
     said = spoken(getattr(error, "response", None)) or _reason(error)
-    advice = _BY_STATUS.get(status, "The service failed: its log has the request id.")
-    return CloudError(
-        f"Cloud {cloud.name}: {doing}: {status}: {said}",
-        status=status,
-        request_id=request_id,
-        advice=advice if status in _BY_STATUS or status >= 500 else "",
-    )
+    message = f"Cloud {cloud.name}: {doing}: {status}: {said}"
+    return CloudError(message, status=status, request_id=request_id, advice=advice_on(status))
+
+
+def advice_on(status: int) -> str:
+    """Return what to do about an HTTP status, or nothing."""
+    return _BY_STATUS.get(status, _FAILED if status >= 500 else "")
 
 
 def spoken(response: Any) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from accounts.cloud import Cloud
-from accounts.cloud_errors import spoken, translated
+from accounts.cloud_errors import advice_on, spoken, translated
 from workflow_api.errors import CloudError, RunbookError, UnknownOutcome
 from workflow_api.text import clean
 
@@ -72,4 +72,5 @@ def _refused(cloud: Cloud, doing: str, error: Any) -> RunbookError:
     message = f"Cloud {cloud.name}: {doing}: {status}: {said}"
     if status >= 500:
         return UnknownOutcome(f"{message} [{error.request_id or ''}]")
-    return CloudError(message, status=status, request_id=error.request_id or "")
+    request_id, advice = error.request_id or "", advice_on(status)
+    return CloudError(message, status=status, request_id=request_id, advice=advice)
