@@ -8,12 +8,13 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from accounts.cloud import Cloud
 from query_api import migration_watch
+from state.journal import Journal
 from workflow_api import Context, Plan, Requester, Table, tracing
 from workflow_api.plan import PlannedStep
 from workflow_api.workflow import workflow_named
@@ -31,6 +32,14 @@ class Remembered:
         self.subjects += subjects
 
 
+class EmptyJournal:
+    """A journal without runs."""
+
+    def recent(self, limit: int) -> list[object]:
+        """Return the newest runs."""
+        return []
+
+
 def call(cloud: Cloud, name: str, claims: Remembered | None = None, **parameters: Any) -> Any:
     """Call a workflow and return what it returns."""
     context = Context(
@@ -38,7 +47,7 @@ def call(cloud: Cloud, name: str, claims: Remembered | None = None, **parameters
         requester=Requester(user="ann", origin="test"),
         claims=claims or Remembered(),
         say=lambda text: None,
-        open_journal=lambda: pytest.fail("it needs no journal"),
+        open_journal=lambda: cast(Journal, EmptyJournal()),
     )
     return workflow_named(name).function(context, cloud, **parameters)
 

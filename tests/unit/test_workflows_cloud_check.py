@@ -1,0 +1,150 @@
+"""cloud.check: each row says what the cloud itself answered."""
+
+from __future__ import annotations
+
+import math
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from accounts import session
+from accounts.cloud import Cloud
+from state import place
+from support.fake_cloud import FakeCloud
+from support.fake_cloud_estate import Hypervisor, Server
+from support.fake_cloud_runs import read
+from workflow_api import Table
+
+RIGHTS = "Give the account a role that the service's policy asks for (admin by default)."
+REFUSED = "refused by the cloud's policy (403)"
+OPTIONAL = {"network", "block-storage"}
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCloud]:
+    monkeypatch.setattr(place, "look_at", lambda url: [])
+    monkeypatch.setattr(session, "_backoff", lambda state: 0)
+    with FakeCloud([Hypervisor("cmp-1")], [Server("a")]) as fake:
+        yield fake
+
+
+def check(fake: FakeCloud, cloud: Cloud | None = None) -> tuple[Table, dict[str, dict[str, Any]]]:
+    table = read(cloud or fake.account(), "cloud.check")
+    return table, {row["check"]: row for row in table.rows}
+
+
+def test_all_is_well(fake: FakeCloud) -> None:
+    fake.services |= {"network": "/compute/v2.1", "block-storage": "/compute/v2.1"}
+    table, rows = check(fake)
+    said = f"{len(rows)} checks of cloud fake: nothing to put right"
+    assert (table.good, table.summary) == (True, said)
+    assert {row["result"] for row in rows.values()} == {"ok", "not checkable"}
+    open_question = [name for name, row in rows.items() if row["result"] == "not checkable"]
+    assert open_question == ["right to migrate servers"]
+    assert rows["login"]["detail"] == "admin on project admin, roles admin, member"
+    assert rows["service compute"]["detail"].endswith("/compute/v2.1/, microversions to 2.96")
+
+
+def test_nothing_is_changed(fake: FakeCloud) -> None:
+    check(fake)
+    nobody = "/compute/v2.1/os-services/00000000-0000-0000-0000-000000000000"
+    assert [request.path for request in fake.changes] == [nobody]
+    assert [host.status for host in fake.hypervisors] == ["enabled"]
+
+
+class Case(NamedTuple):
+    """What is wrong with a cloud, and the row that says so."""
+
+    id: str
+    breaks: Callable[[FakeCloud], Any]
+    check: str
+    result: str
+    detail: str
+    advice: str = ""
+    good: bool = True
+
+
+def refuses(pattern: str, status: int = 403) -> Callable[[FakeCloud], Any]:
+    return lambda fake: fake.fail(pattern, status, times=math.inf)
+
+
+def nobody_listens() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+CASES = [
+    *(
+        Case(f"no {right}", refuses(pattern), right, "BAD", REFUSED, RIGHTS, False)
+        for right, pattern in {
+            "right to list servers of all projects": "GET .*/servers/detail",
+            "right to list hypervisors": "GET .*/os-hypervisors/detail",
+            "right to list migrations": "GET .*/os-migrations",
+            "right to list server groups of all projects": "GET .*/os-server-groups",
+            "right to list aggregates": "GET .*/os-aggregates",
+            "right to list projects": "GET .*/projects",
+            "right to ask placement": "GET .*/allocation_candidates",
+            "right to enable and disable compute services": "PUT .*/os-services/",
+        }.items()
+    ),
+    Case("a right that cannot be asked for", refuses("GET .*/os-aggregates", 404),
+         "right to list aggregates", "not checkable", "Cloud fake: asking compute"),
+    Case("a change that is not understood", refuses("PUT .*/os-services/", 400),
+         "right to enable and disable compute services", "not checkable", "Cloud fake: asking"),
+    Case("no Nova", lambda fake: fake.services.pop("compute"), "service compute", "BAD",
+         "not in the catalogue", "Check region_name", False),
+    Case("no Neutron is not missed by anyone yet", lambda fake: None, "service network",
+         "not checkable", "not in the catalogue", "Check region_name"),
+    Case("no Placement", lambda fake: fake.services.pop("placement"), "service placement", "BAD",
+         "not in the catalogue", "Check region_name", False),
+    Case("an old Nova", lambda fake: setattr(fake, "compute_version", "2.60"), "service compute",
+         "BAD", "http://127.0.0.1:", "2.64 is needed.", False),
+    Case("Glance is down", lambda fake: fake.services.update(image=nobody_listens()),
+         "service image", "BAD", "Cloud fake: asking image: no connection: http://127.0.0.1:",
+         "See whether the address", False),
+    Case("Glance fails", refuses("GET /image", 503), "service image", "BAD",
+         "Cloud fake: asking image: 503: It hurts.", "The service failed", False),
+    Case("Glance tells no versions", refuses("GET /image", 404), "service image", "ok", "http"),
+    Case("the clock is ahead", lambda fake: setattr(fake, "issued", lambda: time.time() + 60),
+         "clock", "BAD", "the cloud's clock is +", "Let both sides follow the same NTP servers.",
+         False),
+    Case("the clock is behind", lambda fake: setattr(fake, "issued", lambda: time.time() - 60),
+         "clock", "BAD", "the cloud's clock is -", "Let both sides follow the same NTP servers.",
+         False),
+    Case("the clock is nearly right", lambda fake: setattr(
+         fake, "issued", lambda: time.time() + 3), "clock", "ok", "the cloud's clock is +"),
+    Case("wrong credentials", refuses("POST .*/auth/tokens", 401), "login", "BAD",
+         "Cloud fake: the credentials are not accepted (401).", "They are wrong", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_what_each_row_says(case: Case, fake: FakeCloud) -> None:
+    case.breaks(fake)
+    table, rows = check(fake)
+    row = rows[case.check]
+    assert row["result"] == case.result
+    assert row["detail"].startswith(case.detail)
+    assert row["advice"].startswith(case.advice)
+    assert table.good == case.good
+    bad = [row for row in rows.values() if row["result"] == "BAD"]
+    assert len(table.summary.splitlines()) == 1 + len(bad)
+    assert ".." not in table.summary
+
+
+def test_without_a_login_nothing_else_is_asked(fake: FakeCloud) -> None:
+    fake.fail("POST .*/auth/tokens", 401)
+    _, rows = check(fake)
+    assert list(rows) == ["login", "state store"]
+
+
+def test_the_state_store_is_looked_at(fake: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = place.Finding("state folder", False, "it is a temporary folder", "Choose another.")
+    monkeypatch.setattr(place, "look_at", lambda url: [finding])
+    table, rows = check(fake)
+    assert (table.good, rows["state folder"]["result"]) == (False, "BAD")
+    assert rows["state store"]["result"] == "ok"
