@@ -33,6 +33,7 @@ _RECORD_WITHIN = 60.0
 _ABSENT_AFTER = 3.0
 # How often the compute service behind a migration under way is looked at.
 _SERVICE_LOOK = 10.0
+_CONFLICT = 409
 _ON_ITS_WAY = ("MIGRATING", "RESIZE", "VERIFY_RESIZE", "REVERT_RESIZE")
 
 
@@ -78,10 +79,14 @@ def move_server(
     if moved_but_unconfirmed:
         follow.newer_than -= 1
     attempt.note(newest_migration=follow.newer_than)
-    if how == "live":
-        change.live_migrate(cloud, server, target)
-    elif not moved_but_unconfirmed:
-        change.cold_migrate(cloud, server, target)
+    try:
+        if how == "live":
+            change.live_migrate(cloud, server, target)
+        elif not moved_but_unconfirmed:
+            change.cold_migrate(cloud, server, target)
+    except CloudError as refused:
+        follow.raise_if_on_its_way(refused)
+        raise
     return follow.to_the_end(confirms=True)
 
 
@@ -151,6 +156,18 @@ class _Follower:
                 if confirming:
                     self._confirm()
             self._bounded(record)
+
+    def raise_if_on_its_way(self, refused: CloudError) -> None:
+        """Raise UnknownOutcome if Nova refused the request because the server is moved already.
+
+        An earlier request of ours, given up when no answer came, can arrive after all: what
+        becomes of it is looked up.
+        """
+        if refused.status != _CONFLICT:
+            return
+        now = self._patiently()
+        if now is None or now.task_state or now.status in _ON_ITS_WAY or now.host != self.source:
+            raise UnknownOutcome(f"It may be on its way already: {refused}") from None
 
     def awaits_confirm(self, now: Server | None) -> bool:
         """Whether a cold migration of the server is done but for its confirmation."""

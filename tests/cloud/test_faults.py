@@ -108,6 +108,46 @@ def test_request_lost_before_the_cloud_got_it(kind: Kind, site: Site, proxied: P
     _assert_migrated_once(site, guest, since)
 
 
+def test_request_that_arrives_when_it_was_given_up(site: Site, proxied: Proxied) -> None:
+    """Nobody has answered in time, nothing is to be seen: sent again, and then both arrive."""
+    proxied.operator.config["limits"]["timeouts"] = {"request": "3s"}
+    (guest,) = site.boot()
+    since = site.newest_migration()
+    faults.set_knobs(site.source, live_migration_seconds=3)
+    late = proxied.proxy.fault(_LIVE, Delay(120))
+    again = proxied.proxy.fault(_LIVE, Hold("request"), skip=1)
+    started = proxied.operator.start("server.migrate", server=guest.id)
+    again.wait_reached(60)
+
+    late.release()
+    until(lambda: site.migrations(since, guest), "the late request has begun a migration")
+    again.release()
+    ended = started.end()
+
+    assert ended.kind == "done", ended
+    assert [request.upstream_status for request in proxied.proxy.find(_LIVE)] == [202, 409]
+    _assert_migrated_once(site, guest, since)
+
+
+def test_snapshot_whose_answer_is_lost(site: Site, proxied: Proxied) -> None:
+    (guest,) = site.boot()
+    since = site.newest_migration()
+    proxied.proxy.fault(Match("compute", "POST", "/action$", "createImage"), Cut(after=True))
+
+    ended = _migrate(proxied, guest, snapshot="true")
+
+    (image_id,) = [row["image"] for row in ended.result["changed"] if "image" in row]
+    images = [
+        image.id
+        for image in site.sdk.image.images()
+        if (image.properties or {}).get("openstack_ops_run") == ended.run
+    ]
+    for image in images:
+        site.sdk.image.delete_image(image)
+    assert images == [image_id]
+    _assert_migrated_once(site, guest, since)
+
+
 def test_too_many_requests(site: Site, proxied: Proxied) -> None:
     (guest,) = site.boot()
     since = site.newest_migration()

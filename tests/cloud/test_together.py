@@ -116,4 +116,5 @@ def test_migration_and_drain_of_its_host(site: Site, operator: Operator) -> None
     )
 
     assert site.service(site.source)["status"] == "enabled"
-    assert migration.end().kind == "done"
+    ended = migration.end()
+    assert ended.kind == "done", ended
