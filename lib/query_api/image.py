@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from accounts.cloud import Cloud, not_there
@@ -18,12 +20,17 @@ class Image(msgspec.Struct):
 
 
 class _Images(msgspec.Struct):
-    images: list[Image]
+    images: list[dict[str, Any]]
 
 
 def images(cloud: Cloud, **properties: str) -> list[Image]:
-    """Return the images that have all of these properties."""
-    return one(cloud, "image", "/v2/images", _Images, params=properties).images
+    """Return the images that have all of these properties; asked for, and looked at here again."""
+    found = one(cloud, "image", "/v2/images", _Images, params=properties).images
+    return [
+        msgspec.convert(image, Image)
+        for image in found
+        if all(image.get(name) == value for name, value in properties.items())
+    ]
 
 
 def image(cloud: Cloud, image_id: str) -> Image | None:
