@@ -13,7 +13,9 @@ from query_api.compute_types import Migration
 from workflow_api.errors import CloudError
 
 # How long after the last start the records are asked for how often, in seconds.
-_PACE = ((4.0, 0.3), (20.0, 0.6), (120.0, 2.0), (float("inf"), 5.0))
+_PACE = ((4.0, 0.4), (20.0, 0.8), (120.0, 2.0), (float("inf"), 5.0))
+# A service that is slow to answer is asked less often: a pause is this often the time it took.
+_PATIENCE = 2.0
 # A listing this young still tells the newest record of a server that is claimed by this run.
 _FRESH = 1.0
 # More than are in flight off one host; a record that newer ones pushed out is asked for by server.
@@ -85,8 +87,10 @@ class MigrationWatch:
     def _not_older_than(self, moment: float) -> _Listing:
         with self._lock:
             if self._listing.asked < moment or self._listing.asked == float("-inf"):
-                self._listing = self._listed(time.monotonic())
-                self._due = time.monotonic() + self._pace()
+                asked = time.monotonic()
+                self._listing = self._listed(asked)
+                answered = time.monotonic()
+                self._due = answered + max(self._pace(), _PATIENCE * (answered - asked))
             return self._listing
 
     def _listed(self, asked: float) -> _Listing:
