@@ -7,7 +7,7 @@ from pathlib import Path
 # StackStorm puts <pack>/lib on the path only where enable_common_libs is on (its default is off).
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
 
-from st2common.runners.base_action import Action  # noqa: E402
+from st2common.runners.base_action import Action
 
 
 class WorkflowAction(Action):
