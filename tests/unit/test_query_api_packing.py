@@ -14,7 +14,7 @@ from query_api.packing import Item, unplaced
 Free = dict[str, dict[str, int]]
 PLACES = ("p", "q", "r")
 CLASSES = ("VCPU", "MEMORY_MB", "group")
-unhurried = settings(deadline=None)  # a busy machine is no slow search
+unhurried = settings(deadline=None, max_examples=60)  # a busy machine is no slow search
 
 amounts = st.dictionaries(st.sampled_from(CLASSES), st.integers(0, 4), max_size=3)
 frees = st.dictionaries(st.sampled_from(PLACES), amounts, max_size=3)
