@@ -7,9 +7,11 @@ READY := $(VENV)/.installed
 export DEVCLOUD_STATE ?= $(CURDIR)/.devcloud
 # The runbook command takes its configuration from here; devcloud/up writes it.
 export OPENSTACK_OPS_CONFIG ?= $(DEVCLOUD_STATE)/openstack_ops.yaml
-PYTEST := $(BIN)/coverage run --parallel-mode -m pytest
+PYTEST := $(BIN)/python -m pytest -q
+# What several processes can do side by side: everything but what needs the one devcloud.
+SIDE_BY_SIDE := -n 2 --dist worksteal
 
-.PHONY: help venv lint test test-fast test-cloud test-crash coverage devcloud demo bench clean
+.PHONY: help venv lint test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,18 +32,25 @@ lint: venv  ## black, ruff, mypy
 
 test: lint  ## everything, on a devcloud that is brought up for it
 	$(BIN)/coverage erase
-	$(MAKE) test-fast
-	$(MAKE) test-cloud
+	$(MAKE) test-fast test-cloud PYTEST='$(BIN)/coverage run -m pytest -q'
 	$(MAKE) coverage
 
 test-fast: venv  ## unit and contract tests: no network, under a minute
-	$(PYTEST) -q tests/unit tests/contract
+	$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/contract
+
+test-pythons:  ## unit and contract tests on every supported Python that is here
+	for version in 3.10 3.11 3.12; do \
+	  if python$$version -c '' 2>/dev/null; then \
+	    echo "Python $$version" && $(MAKE) --no-print-directory test-fast \
+	      VENV=.venv-$$version PYTHON=python$$version || exit 1; \
+	  else echo "Python $$version is not here"; fi; \
+	done
 
 test-cloud: devcloud  ## the tests against a real OpenStack
-	$(PYTEST) -q -m 'cloud and not crash' tests
+	$(PYTEST) -m 'cloud and not crash' tests
 
 test-crash: devcloud  ## the long form of the kill tests
-	$(BIN)/python -m pytest -q -s -m crash tests
+	$(PYTEST) -s -m crash tests
 
 coverage: venv  ## what the tests of this folder have covered, by branches
 	$(BIN)/coverage combine --quiet
@@ -60,4 +69,4 @@ bench: devcloud  ## measure against the limit and the rivals
 
 clean:  ## remove what this Makefile made, and stop devcloud
 	devcloud/down --wipe
-	rm -rf $(VENV) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-3.* .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

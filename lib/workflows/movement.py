@@ -40,9 +40,14 @@ class Movement:
     why: str = ""
 
 
-def movement(server: Server, wanted: Migration, config: PackConfig) -> Movement:
-    """Judge one server by its state, its locks and what the configuration forbids."""
-    if why := protected(server, config) or _busy(server):
+def movement(
+    server: Server, wanted: Migration, config: PackConfig, *, bulk: bool = True
+) -> Movement:
+    """Judge one server by its state, its locks and what the configuration forbids.
+
+    Protection is against runbooks that take what they find (``bulk``), not against being named.
+    """
+    if why := (bulk and protected(server, config)) or _busy(server):
         return Movement(server, None, why)
     how = _HOW.get(server.status, {}).get(wanted)
     if how is None:

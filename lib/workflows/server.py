@@ -143,7 +143,7 @@ def migrate(
     version = compute.to_judge(cloud)
     (found,) = ctx.claimed(lambda: [compute.find_server(cloud, server, microversion=version)])
     plan = Plan(f"Migrate {clean(found.name)}")
-    judged = movement(found, migration, ctx.config)
+    judged = movement(found, migration, ctx.config, bulk=False)
     if judged.how is None:
         plan.refuse([f"{clean(found.name)} cannot be moved: {judged.why}"])
     known = compute.hypervisors(cloud)

@@ -206,7 +206,7 @@ def test_a_second_ctrl_c_leaves_running_steps(actions):
 
 
 def test_a_lost_connection_is_a_stop_and_not_a_death(actions):
-    words = ("run", "box.open", "shelf=a", "dry_run=0", "seconds=1")
+    words = ("run", "box.open", "shelf=a", "dry_run=0", "seconds=3")
     run = subprocess.Popen(
         command(actions, *words), env=environment(), stdout=subprocess.PIPE, text=True
     )

@@ -39,8 +39,10 @@ def plans(draw: st.DrawFn) -> list[dict[str, Any]]:
     return stages
 
 
+# One a thing: a break can use a passing fault up before it does anything, and a lasting one that
+# stood behind it would then befall a later try instead.
 faults = st.dictionaries(
-    st.sampled_from(NAMES), st.lists(st.sampled_from(FAULTS), min_size=1, max_size=2), max_size=3
+    st.sampled_from(NAMES), st.lists(st.sampled_from(FAULTS), min_size=1, max_size=1), max_size=3
 )
 # How many writes each process gets to make before it is gone.
 breaks = st.lists(st.integers(1, 25), max_size=4)
