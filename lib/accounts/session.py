@@ -53,6 +53,9 @@ class TracedSession(Session):  # type: ignore[misc]
         if trace is not None:
             headers = kwargs.setdefault("headers", {})
             headers.setdefault("X-OpenStack-Request-ID", trace.global_request_id)
+        # Some versions of the SDK have keystoneauth repeat what met a lost connection, changes
+        # too (4.13, the newest for Python 3.10, does). What is repeated is decided here alone.
+        kwargs.update(connect_retries=0, status_code_retries=0)
         send = super().request
 
         def once() -> Any:
