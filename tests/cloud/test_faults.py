@@ -59,7 +59,8 @@ def test_bad_answers_while_polling(migration: str, site: Site, proxied: Proxied)
     ended = started.end()
 
     assert ended.kind == "done", ended
-    assert sum(len(fault.hits) for fault in hit) >= len(bad)
+    # The first look that is answered at all comes after these six.
+    assert all(fault.hits for fault in hit[:6])
     _assert_migrated_once(site, guest, since)
 
 
