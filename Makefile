@@ -50,7 +50,7 @@ test-cloud: devcloud  ## the tests against a real OpenStack
 	$(PYTEST) -m 'cloud and not crash' tests
 
 test-crash: devcloud  ## the long form of the kill tests
-	$(PYTEST) -s -m crash tests
+	CRASH_KILLS=$${CRASH_KILLS:-40} $(PYTEST) -s -m crash tests
 
 coverage: venv  ## what the tests of this folder have covered, by branches
 	$(BIN)/coverage combine --quiet

@@ -208,7 +208,12 @@ def test_a_second_ctrl_c_leaves_running_steps(actions):
 def test_a_lost_connection_is_a_stop_and_not_a_death(actions):
     words = ("run", "box.open", "shelf=a", "dry_run=0", "seconds=3")
     run = subprocess.Popen(
-        command(actions, *words), env=environment(), stdout=subprocess.PIPE, text=True
+        command(actions, *words),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        # These tests may themselves run under nohup, which is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     assert run.stdout is not None
     while "start" not in run.stdout.readline():
