@@ -24,10 +24,14 @@ DATABASES = (
 
 @dataclass(frozen=True)
 class Schema:
-    """The command that brings one service's databases to their newest schema."""
+    """The command that brings one service's databases to their newest schema.
+
+    ``covers`` says for what it was done; for something else it is done again.
+    """
 
     name: str
     command: tuple[str, ...]
+    covers: str = ""
 
 
 def schemas(settings: Settings) -> list[Schema]:
@@ -47,6 +51,8 @@ def schemas(settings: Settings) -> list[Schema]:
         Schema(
             "nova",
             ("devcloud-schema", "nova", f"{etc}/nova/nova.conf", f"{etc}/nova/nova-db.conf"),
+            # It maps the hosts too, so a devcloud that grows needs it again.
+            covers=f"-{len(settings.compute_hosts)}-hosts",
         ),
         Schema(
             "cinder", ("cinder-manage", f"--config-file={etc}/cinder/cinder.conf", "db", "sync")
@@ -98,7 +104,7 @@ def make_databases(settings: Settings) -> None:
 
 def make_schema(settings: Settings, schema: Schema) -> None:
     """Create or upgrade the schema once; every command here can be run again after a kill."""
-    done = settings.var / "done" / f"schema-{schema.name}"
+    done = settings.var / "done" / f"schema-{schema.name}{schema.covers}"
     if done.exists():
         return
     _run_logged(settings, f"schema-{schema.name}", schema.command)
