@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -103,8 +104,13 @@ class Collection:
 
     def __init__(self, site: Site, api: str, path: str, key: str, query: str = "") -> None:
         self._site, self._api, self._path, self._key = site, api, path, key
-        listing = answer(getattr(site.admin, api).get(path + query))
-        (self.rows,) = (rows for rows in listing.values() if isinstance(rows, list))
+        self._query = query
+        self.rows = self._listed()
+
+    def _listed(self) -> list[dict]:
+        listing = answer(getattr(self._site.admin, self._api).get(self._path + self._query))
+        (rows,) = (rows for rows in listing.values() if isinstance(rows, list))
+        return rows
 
     def find(self, **wanted: object) -> dict | None:
         """The object that has all these values."""
@@ -129,6 +135,12 @@ class Collection:
             return found
         sent = {name: value for name, value in same.items() if value is not None}
         api = getattr(by or self._site.admin, self._api)
-        row = answer(api.post(self._path, json={self._key: sent | (more or {})}))[self._key]
+        response = api.post(self._path, json={self._key: sent | (more or {})})
+        if response.status_code == HTTPStatus.CONFLICT:
+            # A service that has just started can leave out of a listing what it has.
+            self.rows = self._listed()
+            if found := self.find(**same, **(within or {})):
+                return found
+        row = answer(response)[self._key]
         self._site.did(f"{self._key.replace('_', ' ')} {row.get('name', row['id'])}")
         return row
