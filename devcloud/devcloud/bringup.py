@@ -124,10 +124,6 @@ class Bringup:
         after = (*service.after, "marks") if reports else service.after
         return Step(service.name, partial(self._have_running, service), after)
 
-    def _report_step(self, service: Service) -> Step:
-        action = partial(self._wait_for_report, service)
-        return Step(f"{service.name} report", action, after=(service.name,))
-
     def _have_running(self, service: Service) -> None:
         process = service.process(self._settings)
         if not process.pid():

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from workflow_api.duration import Duration
+from workflow_api.duration import Duration, decoded
 from workflow_api.errors import NotFound, UserError
 from workflow_api.text import near
 
@@ -135,12 +135,10 @@ def load(config: Mapping[str, Any] | None) -> PackConfig:
 
 
 def _decode(kind: type, value: Any) -> Any:
-    if kind is Duration:
-        parsed = Duration.parse(value)
-        if parsed <= 0:
-            raise ValueError("it must be longer than nothing")
-        return parsed
-    raise NotImplementedError(kind)
+    duration = decoded(kind, value)
+    if duration <= 0:
+        raise ValueError("it must be longer than nothing")
+    return duration
 
 
 def _refuse_unverified(raw: Mapping[str, Any]) -> None:

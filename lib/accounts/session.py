@@ -79,8 +79,7 @@ def _allow_change(trace: tracing.Trace | None, method: str, url: str) -> None:
     if trace is None or not trace.changes:
         where = "outside a plan's step" if trace is None else "in a look-up or check"
         raise RuntimeError(f"{method} {urlsplit(url).path} {where}: only steps may change things")
-    trace.fence()
-    trace.sent += 1
+    trace.sending()
 
 
 def _retrying(harmless: bool) -> Retrying:

@@ -59,3 +59,11 @@ def humanize(seconds: float) -> str:
         if many:
             parts.append(f"{many}{unit}")
     return "".join(parts[:2])
+
+
+def decoded(kind: type, value: str) -> Duration:
+    """Read a value of a type that msgspec does not know; its only one here is Duration."""
+    if kind is Duration:
+        return Duration.parse(value)
+    # What msgspec's documentation asks of such a hook for a type that is not its own.
+    raise NotImplementedError(kind)

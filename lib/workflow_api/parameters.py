@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from workflow_api.duration import Duration
+from workflow_api.duration import decoded
 from workflow_api.errors import UserError
 from workflow_api.ref import as_parameter
 from workflow_api.text import clean, listed, near
@@ -108,7 +108,7 @@ def _typed(workflow: Workflow, name: str, value: Any) -> Any:
             advice=_guess(str(value), words),
         )
     try:
-        return msgspec.convert(value, kind, dec_hook=_decode)
+        return msgspec.convert(value, kind, dec_hook=decoded)
     except (msgspec.ValidationError, ValueError) as error:
         raise UserError(f"{workflow.name}: {name}: {clean(error)}.") from None
 
@@ -125,9 +125,3 @@ def _choices(kind: Any) -> list[Any]:
 def _guess(wanted: str, known: Iterable[str]) -> str:
     found = near(wanted, known)
     return f"Did you mean {' or '.join(found)}?" if found else ""
-
-
-def _decode(kind: type, value: Any) -> Any:
-    if kind is Duration:
-        return Duration.parse(value)
-    raise NotImplementedError(kind)
