@@ -9,7 +9,8 @@ verification and the whole.
 
     python bench/drain.py [--servers 12] [--parallel 4] [--rounds 3]
 
-Exit status 1 if ours takes longer than 1.15 of the limit, or sends more requests than one by one.
+Exit status 1 if ours takes longer than 1.15 of the limit, or does not send
+fewer requests than one by one.
 """
 
 from __future__ import annotations

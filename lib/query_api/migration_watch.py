@@ -13,7 +13,7 @@ from query_api.compute_types import Migration
 from workflow_api.errors import CloudError
 
 # How long after the last start the records are asked for how often, in seconds.
-_PACE = ((4.0, 0.4), (20.0, 0.8), (120.0, 2.0), (float("inf"), 5.0))
+_PACE = ((20.0, 1.0), (120.0, 2.0), (float("inf"), 5.0))
 # A service that is slow to answer is asked less often: a pause is this often the time it took.
 _PATIENCE = 2.0
 # A listing this young still tells the newest record of a server that is claimed by this run.
