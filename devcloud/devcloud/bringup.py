@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from devcloud import waiting
-from devcloud.catalogue import lift_limits, make_catalogue
+from devcloud.catalogue import has_volume_pools, lift_limits, make_catalogue
 from devcloud.configuration import write_configuration
 from devcloud.databases import (
     make_database_files,
@@ -106,6 +106,11 @@ class Bringup:
                 partial(lift_limits, settings),
                 after=("catalogue", "nova-api", "neutron-api", "cinder-api"),
             ),
+            Step(
+                "volume pools",
+                self._wait_for_pools,
+                after=("catalogue", "cinder-api", "cinder-scheduler", "cinder-volume"),
+            ),
         ]
         run_steps(steps, self._given_up)
 
@@ -172,3 +177,11 @@ class Bringup:
 
         self._wait(service, has_reported, "does not report to the others")
         self._say(f"{service.name} reports")
+
+    def _wait_for_pools(self) -> None:
+        """Wait until the scheduler knows where volumes may go; until then it refuses each one."""
+        if not self._dead & {"cinder-scheduler", "cinder-volume"}:
+            return
+        volume_service = next(s for s in all_services(self._settings) if s.name == "cinder-volume")
+        self._wait(volume_service, partial(has_volume_pools, self._settings), "offers no pool")
+        self._say("cinder-volume reports")

@@ -62,6 +62,14 @@ def lift_limits(settings: Settings) -> None:
     done.touch()
 
 
+def has_volume_pools(settings: Settings) -> bool:
+    """Whether Cinder's scheduler knows a backend that can take volumes."""
+    admin = Admin(settings)
+    admin.get("keystone", "/v3/auth/projects")
+    path = f"/v3/{admin.project_id}/scheduler-stats/get_pools"
+    return bool(admin.get("cinder", path)["pools"])
+
+
 def _make_accounts(admin: Admin, password: str) -> None:
     projects = _by_name(admin.get("keystone", "/v3/projects")["projects"])
     project = projects.get("service") or _create(
