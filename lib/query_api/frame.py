@@ -1,0 +1,207 @@
+"""Frames: which columns of a resource are read, from where, and how they are put side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from query_api import joining
+from query_api.conditions import All, Condition, Test, conjuncts, tests
+from query_api.listing import Listed, map_value
+from query_api.narrowing import Narrowed, narrowed
+from query_api.paths import Path, resolve
+from query_api.predicates import Passes, compiled
+from query_api.reading import Reading
+from query_api.resources import resource
+from query_api.schema import Link, Property, Resource
+from workflow_api.errors import CloudError
+
+Row = tuple[Any, ...]
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a query is carried out: at what moment, whether services are asked for less, and how
+    many rows are enough (None: all)."""
+
+    now: datetime
+    narrow: bool = True
+    enough: int | None = None
+
+
+class Join(msgspec.Struct):
+    """What is joined over a link: the frame there, and the paths that it is wanted for."""
+
+    link: Link
+    frame: Frame
+    paths: list[Path]
+
+
+class Frame:
+    """The columns that are wanted of one resource, and everything that is joined to it.
+
+    A row is a tuple: first the listing's own columns, then those of each source, then those that
+    are joined over each link. First everything is needed, then positions are asked for.
+    """
+
+    def __init__(self, of: Resource) -> None:
+        self.resource = of
+        self._own: dict[str, Path] = {}
+        self._sources: dict[str, list[Path]] = {}
+        self._joins: dict[str, Join] = {}
+        self._paths: dict[str, Path] = {}
+        self.need(of.key or of.properties[0].name)
+
+    def need(self, text: str) -> Path:
+        """Have a path among the columns; raises UserError if it leads nowhere."""
+        if text in self._paths:
+            return self._paths[text]
+        path = resolve(self.resource, text)
+        self._paths[text] = path
+        if path.links:
+            self._need_joined(path)
+        elif path.prop.source:
+            self.need(self.resource.sources[path.prop.source].key)
+            self._sources.setdefault(path.prop.source, []).append(path)
+        else:
+            self._own[text] = path
+        return path
+
+    def _need_joined(self, path: Path) -> None:
+        link = path.links[0]
+        self.need(link.here)
+        if link.name not in self._joins:
+            self._joins[link.name] = Join(link, Frame(resource(link.resource)), [])
+        join = self._joins[link.name]
+        join.frame.need(link.there)
+        join.frame.need(path.text[len(link.name) + 1 :])
+        join.paths.append(path)
+
+    def need_all(self, condition: Condition) -> None:
+        """Have every path of a condition among the columns, and what its filters look at."""
+        for test in tests(condition):
+            path = self.need(test.path)
+            filter_ = path.prop.filters.get(test.preset) if not path.links else None
+            if filter_ is not None and filter_.unless:
+                self.need(filter_.unless[0])
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources that are read."""
+        return list(self._sources)
+
+    @property
+    def joins(self) -> list[Join]:
+        """What is joined."""
+        return list(self._joins.values())
+
+    @property
+    def layout(self) -> list[str]:
+        """The paths of the columns, in the order in which they stand in a row."""
+        return [
+            *self._own,
+            *(path.text for paths in self._sources.values() for path in paths),
+            *(path.text for join in self._joins.values() for path in join.paths),
+        ]
+
+    def where(self, text: str) -> tuple[Property, int]:
+        """Return what a needed path's values are, and where in a row they stand."""
+        return self._paths[text].end, self.layout.index(text)
+
+    def passes(self, condition: Condition, now: datetime) -> Passes:
+        """Return whether a row passes; raises UserError for a preset or value that does not fit."""
+        return compiled(condition, self.where, now)
+
+    def split(self, condition: Condition) -> tuple[list[Condition], list[Condition]]:
+        """Return the parts that a listing's own columns decide, and those that need the rest."""
+        own: list[Condition] = []
+        rest: list[Condition] = []
+        for part in conjuncts(condition):
+            (own if all(test.path in self._own for test in tests(part)) else rest).append(part)
+        return own, rest
+
+    def narrowed(self, reading: Reading | None, condition: Condition, options: Options) -> Narrowed:
+        """Return what the service is asked for; with no reading, nothing is looked up for it."""
+        own, _rest = self.split(condition)
+        single = [part for part in own if isinstance(part, Test)]
+
+        def expand(name: str) -> Sequence[Any]:
+            if reading is None:
+                return ()
+            other, _, prop = name.partition(".")
+            frame = Frame(resource(other))
+            frame.need(prop)
+            _end, index = frame.where(prop)
+            return [row[index] for row in frame.read(reading, All(()), options)]
+
+        return narrowed(self.resource, single, options.now, expand, narrow=options.narrow)
+
+    def read(self, reading: Reading, condition: Condition, options: Options) -> list[Row]:
+        """Return the rows that pass a condition. Raises CloudError, UserError.
+
+        What cannot be joined is missing in the rows, and said to be.
+        """
+        own, rest = self.split(condition)
+        asked = self.narrowed(reading, condition, options)
+        keep = self.passes(All(tuple(own)), options.now) if own else None
+        listed = Listed(reading, self.resource, list(self._own.values()), keep)
+        rows = listed.rows(asked, None if rest else options.enough)
+        for name, paths in self._sources.items():
+            rows = self._with_source(reading, name, paths, rows)
+        for join in self._joins.values():
+            rows = self._joined(reading, join, rows, options)
+        if rest:
+            passes = self.passes(All(tuple(rest)), options.now)
+            rows = [row for row in rows if passes(row)]
+        return rows
+
+    def _with_source(
+        self, reading: Reading, name: str, paths: Sequence[Path], rows: list[Row]
+    ) -> list[Row]:
+        source = self.resource.sources[name]
+        _end, key = self.where(source.key)
+        known: Mapping[Any, Any] = {}
+        if rows:
+            with _missing(reading, f"{name} of {self.resource.plural}"):
+                known = source.read(reading, [row[key] for row in rows])
+        return [row + tuple(_said(path, known.get(row[key])) for path in paths) for row in rows]
+
+    def _joined(self, reading: Reading, join: Join, rows: list[Row], options: Options) -> list[Row]:
+        link = join.link
+        here, at = self.where(link.here)
+        values = joining.values(rows, at, here)
+        found: list[Row] = []
+        if values:
+            with _missing(reading, f"{link.name} of {self.resource.plural}"):
+                everything = msgspec.structs.replace(options, enough=None)
+                condition = Test(link.there, "any_in", tuple(values))
+                found = join.frame.read(reading, condition, everything)
+        there = join.frame.where(link.there)
+        inner = [join.frame.where(path.text[len(link.name) + 1 :])[1] for path in join.paths]
+        index = joining.index(found, there[1], there[0], inner)
+        return joining.side_by_side(rows, at, here, index, [path.end for path in join.paths], link)
+
+
+class _missing:
+    """Says that something is missing in the answer if the cloud refuses what is in the block."""
+
+    def __init__(self, reading: Reading, what: str) -> None:
+        self._reading, self._what = reading, what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, CloudError):
+            return False
+        self._reading.incomplete(self._what, str(error))
+        return True
+
+
+def _said(path: Path, known: Any) -> Any:
+    if known is None:
+        return None
+    value = path.prop.of(known) if path.prop.of else known
+    return value if path.key is None else map_value(value, path.key)

@@ -1,0 +1,96 @@
+"""Paths: ``status``, ``metadata.owner``, ``user.email``: a property, a key of one, or over a link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from query_api.kinds import LISTS
+from query_api.resources import resource
+from query_api.schema import Kind, Link, Property, Resource
+from workflow_api.errors import UserError
+from workflow_api.text import clean, listed, near
+
+_DEEPEST = 4
+
+
+class Path(msgspec.Struct, frozen=True):
+    """Where a path leads: over ``links``, to a property, and perhaps to a key of its map.
+
+    ``end`` is the property as seen from the start: a key's value is a text, and what is reached
+    over a link with many rows is a list.
+    """
+
+    text: str
+    links: tuple[Link, ...]
+    prop: Property
+    key: str | None
+    end: Property
+
+
+def resolve(start: Resource, text: str) -> Path:
+    """Return where ``text`` leads from a resource.
+
+    A property's name wins over a link's, the longest one over shorter ones. Raises UserError with
+    near names if there is no such property.
+    """
+    links: list[Link] = []
+    at, rest = start, text
+    while (found := _property(at, rest)) is None:
+        word, dot, after = rest.partition(".")
+        link = at.link(word)
+        if link is None or not dot or len(links) == _DEEPEST:
+            raise UserError(_unknown(at, rest, text), advice=_advice(at, rest, link))
+        links.append(link)
+        at, rest = resource(link.resource), after
+    prop, key = found
+    return Path(text, tuple(links), prop, key, _end(text, prop, key, links))
+
+
+def _property(at: Resource, text: str) -> tuple[Property, str | None] | None:
+    if prop := at.property(text):
+        return prop, None
+    for name in _heads(text):
+        prop = at.property(name)
+        if prop is not None and prop.kind == "map":
+            return prop, text[len(name) + 1 :]
+    return None
+
+
+def _heads(text: str) -> Iterator[str]:
+    """Yield what stands before each dot, the longest first."""
+    while "." in text:
+        text = text.rpartition(".")[0]
+        yield text
+
+
+def _end(text: str, prop: Property, key: str | None, links: list[Link]) -> Property:
+    kind: Kind = "text" if key is not None else prop.kind
+    if any(link.many for link in links) and kind not in LISTS:
+        kind = "addresses" if kind == "address" else "texts"
+    return Property(
+        name=text,
+        kind=kind,
+        about=prop.about,
+        unit=prop.unit if kind == prop.kind else "",
+        case=prop.case,
+    )
+
+
+def _unknown(at: Resource, rest: str, text: str) -> str:
+    where = f"{clean(text)!r}: " if rest != text else ""
+    return f"{where}{at.plural} have no property {clean(rest)!r}."
+
+
+def _advice(at: Resource, rest: str, link: Link | None) -> str:
+    known = [prop.name for prop in at.properties]
+    if link is not None and "." not in rest:
+        other = resource(link.resource)
+        return f"{link.name} leads to {other.plural}: say which property, as {link.name}.{other.key or 'id'}."
+    likely = near(rest, [*known, *(link.name for link in at.links)])
+    if likely:
+        return f"Did you mean {' or '.join(likely)}?"
+    return (
+        f"They have {listed(known, 60)}; and lead to {listed([one.name for one in at.links], 30)}."
+    )

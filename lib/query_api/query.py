@@ -1,0 +1,153 @@
+"""Queries: verbs that read like SQL, checked whole before the first request.
+
+    >>> busy = (
+    ...     query("server")
+    ...     .where("status", "any_in", "ACTIVE", "ERROR")
+    ...     .select("name", "status", "user.email")
+    ...     .sort_by("-updated_at")
+    ... )
+
+Each verb returns a new query, so that one can be kept and carried on in several ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from query_api.conditions import All, Condition, Test, all_of
+from query_api.grouping import Aggregate, Group
+from query_api.resources import resource
+from query_api.schema import WHOLE, Resource
+from workflow_api.errors import UserError
+from workflow_api.text import listed, near
+
+if TYPE_CHECKING:
+    from accounts.cloud import Cloud
+    from query_api.answer import Answer
+    from query_api.explain import Explanation
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """One resource of a query: what its rows must pass, and the link over which it is reached."""
+
+    resource: Resource
+    condition: Condition = All(())
+    link: str = ""
+
+
+class Query(msgspec.Struct, frozen=True):
+    """A question to one or several clouds. Made by :func:`query`."""
+
+    stages: tuple[Stage, ...]
+    selected: tuple[str, ...] = ()
+    appended: tuple[str, ...] = ()
+    sorting: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    aggregates: tuple[Aggregate, ...] = ()
+    at_most: int | None = None
+    is_distinct: bool = False
+
+    @property
+    def resource(self) -> Resource:
+        """The resource whose rows are the answer."""
+        return self.stages[-1].resource
+
+    def select(self, *paths: str) -> Query:
+        """Return only these columns, in this order; without it, the resource's usual ones."""
+        return self._with(selected=(*self.selected, *paths))
+
+    def select_all(self) -> Query:
+        """Return every property that the listing itself has: no joins, no further requests."""
+        own = (p.name for p in self.resource.properties if not p.source and p.wire != WHOLE)
+        return self._with(selected=tuple(own))
+
+    def where(self, path: str | Condition, preset: str = "", *values: Any) -> Query:
+        """Keep only rows that pass; several calls all have to be passed.
+
+        Takes ``("status", "any_in", "SHUTOFF", "ERROR")`` or a condition made of ``any_of``,
+        ``all_of`` and ``not_``.
+        """
+        new = Test(path, preset, values) if isinstance(path, str) else path
+        *before, last = self.stages
+        condition = new if last.condition == All(()) else all_of(last.condition, new)
+        return self._with(stages=(*before, msgspec.structs.replace(last, condition=condition)))
+
+    def then(self, link: str) -> Query:
+        """Go on with what the rows so far lead to over a link: each row there once.
+
+        Raises UserError if there is no such link, or if columns were selected already.
+        """
+        found = self.resource.link(link)
+        if found is None:
+            names = [one.name for one in self.resource.links]
+            likely = near(link, names)
+            advice = (
+                f"Did you mean {' or '.join(likely)}?"
+                if likely
+                else f"They lead to {listed(names, 30)}."
+            )
+            raise UserError(f"{self.resource.plural} do not lead to {link!r}.", advice=advice)
+        if self.selected or self.appended or self.sorting or self.groups or self.aggregates:
+            raise UserError(f"Follow {link} before columns are chosen, joined, sorted or grouped.")
+        return self._with(stages=(*self.stages, Stage(resource(found.resource), link=link)))
+
+    def append_from(self, link: str, *properties: str) -> Query:
+        """Join columns of what each row leads to over a link; ``user.email`` selects the same."""
+        return self._with(appended=(*self.appended, *(f"{link}.{name}" for name in properties)))
+
+    def sort_by(self, *paths: str) -> Query:
+        """Sort by paths or aggregates, a minus before one for descending; missing values last."""
+        return self._with(sorting=(*self.sorting, *paths))
+
+    def group_by(self, *groups: str | Group) -> Query:
+        """Show rows in groups of equal values, or of named ranges."""
+        made = (Group(one) if isinstance(one, str) else one for one in groups)
+        return self._with(groups=(*self.groups, *made))
+
+    def aggregate(self, function: str, path: str = "") -> Query:
+        """Return a row a group with its ``count``, ``sum``, ``min``, ``max`` or ``avg``."""
+        return self._with(aggregates=(*self.aggregates, Aggregate(function, path)))
+
+    def count(self) -> Query:
+        """Return the number of rows of each group, or of all."""
+        return self.aggregate("count")
+
+    def distinct(self) -> Query:
+        """Return equal rows once."""
+        return self._with(is_distinct=True)
+
+    def limit(self, rows: int) -> Query:
+        """Return at most so many rows, or groups where rows are aggregated."""
+        return self._with(at_most=rows)
+
+    def run(
+        self, clouds: Sequence[Cloud], *, narrow: bool = True, now: datetime | None = None
+    ) -> Answer:
+        """Ask the clouds and return the rows.
+
+        ``narrow=False`` asks the services for everything and judges all of it here. ``now`` is
+        what ages are counted from. Raises UserError before the first request if the query is not
+        sound, and CloudError if no cloud answers.
+        """
+        from query_api.running import Run
+
+        return Run(self, now or datetime.now(timezone.utc), narrow=narrow).answer(clouds)
+
+    def explain(self, *, now: datetime | None = None) -> Explanation:
+        """Return what would be asked of which service, and what would be done here."""
+        from query_api.explain import explained
+        from query_api.running import Run
+
+        return explained(Run(self, now or datetime.now(timezone.utc)))
+
+    def _with(self, **changes: Any) -> Query:
+        return msgspec.structs.replace(self, **changes)
+
+
+def query(of: str) -> Query:
+    """Return a query for a resource by its singular or plural name; raises NotFound."""
+    return Query((Stage(resource(of)),))

@@ -1,0 +1,66 @@
+"""What rows are grouped by: a value, or the named range that it lies in; and how groups sort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import cache
+from operator import itemgetter
+from typing import Any
+
+from query_api import times
+from query_api.grouping import Group, range_of, typed
+from query_api.kinds import NUMBERS, value_for
+from query_api.schema import Property
+from workflow_api.duration import Duration
+from workflow_api.errors import UserError
+
+Row = tuple[Any, ...]
+Key = Callable[[Row], Any]
+# What sorts a group's value; a missing one comes last.
+Order = Callable[[Any], Any]
+
+
+def key_of(group: Group, prop: Property, at: int, now: datetime) -> tuple[Key, Order]:
+    """Return what a row is grouped by, its value standing at ``at``, and how groups are sorted.
+
+    Raises UserError if the group has ranges and the property is neither a number nor a time.
+    """
+    if not group.ranges:
+        return itemgetter(at), _value_order(prop)
+    names = [one.name for one in group.ranges]
+    order = {name: number for number, name in enumerate(names)}
+    if prop.kind == "time":
+        made = typed(group, lambda given: float(Duration.parse(given)), touching=True)
+        label, age = range_of(made), _age(now)
+        return lambda row: label(age(row[at])), lambda name: order.get(name, len(order))
+    if prop.kind in NUMBERS:
+        made = typed(group, lambda given: value_for(prop, given), touching=prop.kind == "number")
+        label = range_of(made)
+        return lambda row: label(row[at]), lambda name: order.get(name, len(order))
+    raise UserError(f"{group.path} is a {prop.kind}: only numbers and times have ranges.")
+
+
+def _value_order(prop: Property) -> Order:
+    if prop.kind == "time":
+        return lambda value: (value is None, value and times.sortable(value))
+    return lambda value: (value is None, value if value is not None else 0)
+
+
+def _age(now: datetime) -> Callable[[str | None], float | None]:
+    """Return what tells the age in seconds of a time in our form."""
+
+    @cache
+    def age(time: str | None) -> float | None:
+        if time is None:
+            return None
+        moment = datetime.fromisoformat(_fraction_of_six(times.sortable(time)))
+        return (now - moment.replace(tzinfo=timezone.utc)).total_seconds()
+
+    return age
+
+
+def _fraction_of_six(text: str) -> str:
+    # Python 3.10 reads fractions of 3 and 6 digits only.
+    head, dot, digits = text.partition(".")
+    return f"{head}.{digits:0<6}" if dot else head

@@ -1,0 +1,40 @@
+"""The resources by name. Only the module that a resource stands in is imported."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from query_api.schema import Resource
+from workflow_api.errors import NotFound
+from workflow_api.text import near
+
+# The resources by the module of this package that they stand in.
+MODULES: dict[str, tuple[str, ...]] = {
+    "server": ("server",),
+}
+_MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
+
+
+def names() -> list[str]:
+    """Return the names of all resources, in the order in which they are documented."""
+    return list(_MODULE_OF)
+
+
+@cache
+def resource(name: str) -> Resource:
+    """Return a resource by its singular or plural name. Raises NotFound with near names."""
+    singular = name if name in _MODULE_OF else _singular(name)
+    if singular not in _MODULE_OF:
+        raise NotFound("resource", name, where="a cloud", near=near(name, names()) or names())
+    module = import_module(f"query_api.resources.{_MODULE_OF[singular]}")
+    found: Resource = module.RESOURCES[singular]
+    return found
+
+
+def _singular(name: str) -> str:
+    for ending, instead in (("ies", "y"), ("s", "")):
+        singular = name.removesuffix(ending) + instead
+        if name.endswith(ending) and singular in _MODULE_OF:
+            return singular
+    return name

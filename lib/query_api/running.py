@@ -1,0 +1,245 @@
+"""Carrying out a query: frames are laid out and everything is checked, then clouds are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from query_api import joining, operate
+from query_api.answer import Answer, Column
+from query_api.conditions import Test, all_of
+from query_api.frame import Frame, Options
+from query_api.grouping import Aggregate, Group, unparse_aggregate
+from query_api.kinds import NUMBERS, SINGLE
+from query_api.query import Query
+from query_api.ranges import key_of
+from query_api.reading import Reading
+from query_api.schema import Kind, Property
+from workflow_api.errors import CloudError, UserError
+from workflow_api.text import clean
+
+if TYPE_CHECKING:
+    from accounts.cloud import Cloud
+
+Row = tuple[Any, ...]
+# The column that says which cloud a row is from; it stands in front of every row.
+CLOUD = Property(name="cloud", kind="text", about="The cloud, as the configuration calls it.")
+
+
+class Run:
+    """A query that was checked, ready to be asked. Raises UserError if it is not sound."""
+
+    def __init__(self, query: Query, now: datetime, *, narrow: bool = True) -> None:
+        self.query = query
+        plain = not (query.sorting or query.groups or query.aggregates or query.is_distinct)
+        enough = query.at_most if plain and len(query.stages) == 1 else None
+        self.options = Options(now, narrow, enough)
+        self.frames = [Frame(stage.resource) for stage in query.stages]
+        for frame, stage in zip(self.frames, query.stages, strict=True):
+            frame.need_all(stage.condition)
+        for frame, before, stage in zip(
+            self.frames[1:], self.frames, query.stages[1:], strict=False
+        ):
+            link = before.resource.link(stage.link)
+            assert link is not None
+            before.need(link.here)
+            frame.need(link.there)
+        self._aggregates = query.aggregates
+        self._groups = [group.path for group in query.groups]
+        self._shown = self._columns()
+        self._sorting = [self._sort_key(text) for text in query.sorting]
+        for path in (*self._groups, *self._shown, *(a.path for a in query.aggregates if a.path)):
+            self._need(path)
+        if not query.aggregates:
+            for path, _ in self._sorting:
+                self._need(path)
+        self._check()
+
+    def answer(self, clouds: Sequence[Cloud]) -> Answer:
+        """Ask the clouds side by side. Raises CloudError if none of them answers."""
+        readings = [Reading(cloud) for cloud in clouds]
+        parts: list[list[Row]] = []
+        with ThreadPoolExecutor(max(1, len(readings))) as pool:
+            futures = [pool.submit(self._rows, reading) for reading in readings]
+            failed: CloudError | None = None
+            for reading, future in zip(readings, futures, strict=True):
+                try:
+                    parts.append(future.result())
+                except CloudError as error:
+                    failed = error
+                    reading.incomplete(f"cloud {reading.cloud.name}", str(error))
+            if failed is not None and not parts:
+                raise failed
+        columns, rows = self._worked([row for part in parts for row in part], len(clouds))
+        return Answer(
+            self.query.resource.plural,
+            columns,
+            rows,
+            groups=[] if self._aggregates else self._groups,
+            reasons=[reason for reading in readings for reason in reading.reasons],
+            requests={reading.cloud.name: reading.requests for reading in readings},
+        )
+
+    # -- what is checked before anything is asked ----------------------------------------------
+
+    def _columns(self) -> list[str]:
+        query = self.query
+        if query.aggregates:
+            if query.selected or query.appended:
+                raise UserError(
+                    "With aggregates the columns are the groups and the aggregates.",
+                    advice="Leave select and join out, or the aggregates.",
+                )
+            return []
+        selected = query.selected or query.resource.default
+        return list(dict.fromkeys((*self._groups, *selected, *query.appended)))
+
+    def _sort_key(self, text: str) -> tuple[str, bool]:
+        path = text[1:] if text.startswith("-") else text
+        if self._aggregates and path not in (*self._groups, *map(_title, self._aggregates)):
+            raise UserError(
+                f"Groups cannot be sorted by {clean(path)!r}.",
+                advice=f"Sort by {', '.join([*self._groups, *map(_title, self._aggregates)])}.",
+            )
+        return path, text.startswith("-")
+
+    def _need(self, path: str) -> None:
+        if path != CLOUD.name:
+            self.frames[-1].need(path)
+
+    def _check(self) -> None:
+        """Refuse what does not fit its kind; the same closures are made again when they are used."""
+        now = self.options.now
+        for frame, stage in zip(self.frames, self.query.stages, strict=True):
+            frame.passes(stage.condition, now)
+        for path in [*self._groups, *([] if self._aggregates else [p for p, _ in self._sorting])]:
+            kind = self._end(path)[0].kind
+            if kind not in SINGLE:
+                raise UserError(f"{path} is a {kind}: rows cannot be sorted or grouped by it.")
+        for one in self._aggregates:
+            _check_aggregate(one, self._end(one.path)[0].kind if one.path else None)
+        for group in self.query.groups:
+            key_of(group, *self._end(group.path), now)
+        if self.query.at_most is not None and self.query.at_most < 0:
+            raise UserError("limit is a whole number, 0 or more.")
+
+    def _end(self, path: str) -> tuple[Property, int]:
+        """Return what a path's values are and where they stand in a row that has its cloud."""
+        if path == CLOUD.name:
+            return CLOUD, 0
+        end, at = self.frames[-1].where(path)
+        return end, at + 1
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def _rows(self, reading: Reading) -> list[Row]:
+        rows: list[Row] = []
+        for number, (frame, stage) in enumerate(zip(self.frames, self.query.stages, strict=True)):
+            condition = stage.condition
+            if number:
+                before = self.frames[number - 1]
+                link = before.resource.link(stage.link)
+                assert link is not None
+                here, at = before.where(link.here)
+                values = joining.values(rows, at, here)
+                condition = all_of(Test(link.there, "any_in", tuple(values)), condition)
+            rows = frame.read(reading, condition, self.options)
+        name = (reading.cloud.name,)
+        return [name + row for row in rows]
+
+    # -- working on what was read --------------------------------------------------------------
+
+    def _worked(self, rows: list[Row], clouds: int) -> tuple[list[Column], list[Row]]:
+        if self._aggregates:
+            return self._aggregated(rows)
+        rows = operate.sorted_by(rows, [(*_place(self._end(p)), down) for p, down in self._sorting])
+        shown = self._shown
+        if clouds > 1 and CLOUD.name not in shown:
+            shown = [CLOUD.name, *shown]
+        if self._groups:
+            rows = self._in_groups(rows)
+        ends = [self._end(path) for path in shown]
+        places = [at for _, at in ends]
+        cut = [tuple([row[at] for at in places]) for row in rows]
+        columns = [
+            Column(path, end.kind, end.unit) for path, (end, _) in zip(shown, ends, strict=True)
+        ]
+        for number, (column, group) in enumerate(zip(columns, self._group_of(shown), strict=True)):
+            if group is not None and group.ranges:
+                label = key_of(group, *self._end(group.path), self.options.now)[0]
+                cut = [
+                    (*new[:number], label(row), *new[number + 1 :])
+                    for new, row in zip(cut, rows, strict=True)
+                ]
+                columns[number] = Column(column.name, "text")
+        if self.query.is_distinct:
+            cut = operate.distinct(cut)
+        return columns, cut if self.query.at_most is None else cut[: self.query.at_most]
+
+    def _group_of(self, shown: Sequence[str]) -> list[Group | None]:
+        by_path = {group.path: group for group in self.query.groups}
+        return [by_path.get(path) for path in shown]
+
+    def _grouped(self, rows: list[Row]) -> list[tuple[Row, list[Row]]]:
+        """Return the groups; in the order of their values unless the rows were sorted."""
+        keys = [
+            key_of(group, *self._end(group.path), self.options.now) for group in self.query.groups
+        ]
+        found = list(operate.grouped(rows, [key for key, _ in keys]).items())
+        if not self._sorting:
+            found.sort(
+                key=lambda entry: tuple(o(v) for (_, o), v in zip(keys, entry[0], strict=True))
+            )
+        return found
+
+    def _in_groups(self, rows: list[Row]) -> list[Row]:
+        return [row for _, part in self._grouped(rows) for row in part]
+
+    def _aggregated(self, rows: list[Row]) -> tuple[list[Column], list[Row]]:
+        kinds: list[Column] = []
+        for group in self.query.groups:
+            end, _at = self._end(group.path)
+            kinds.append(
+                Column(
+                    group.path,
+                    "text" if group.ranges else end.kind,
+                    "" if group.ranges else end.unit,
+                )
+            )
+        places: list[tuple[str, int | None, Kind | None]] = []
+        for one in self._aggregates:
+            of = self._end(one.path) if one.path else None
+            kinds.append(_aggregate_column(one, of[0] if of else None))
+            places.append((one.function, of[1] if of else None, of[0].kind if of else None))
+        groups = self._grouped(rows) if self._groups else [((), rows)]
+        found = [
+            (*key, *(operate.aggregated(part, name, at, kind) for name, at, kind in places))
+            for key, part in groups
+        ]
+        names = [column.name for column in kinds]
+        order = [(names.index(p), kinds[names.index(p)].kind, down) for p, down in self._sorting]
+        found = operate.sorted_by(found, order)
+        return kinds, found if self.query.at_most is None else found[: self.query.at_most]
+
+
+def _place(end: tuple[Property, int]) -> tuple[int, Kind]:
+    return end[1], end[0].kind
+
+
+def _title(one: Aggregate) -> str:
+    return unparse_aggregate([one])
+
+
+def _aggregate_column(one: Aggregate, end: Property | None) -> Column:
+    if one.function == "count" or end is None:
+        return Column(_title(one), "integer")
+    kind: Kind = "number" if one.function == "avg" else end.kind
+    return Column(_title(one), kind, end.unit)
+
+
+def _check_aggregate(one: Aggregate, kind: Kind | None) -> None:
+    fits = {"sum": NUMBERS, "avg": NUMBERS, "min": SINGLE, "max": SINGLE}.get(one.function)
+    if fits is not None and kind not in fits:
+        raise UserError(f"{one.path} is a {kind}: it has no {one.function}.")
