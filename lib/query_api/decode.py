@@ -29,8 +29,9 @@ Place = tuple[str, ...]
 class Page(msgspec.Struct):
     """One answer of a listing: columns in the order of the properties, and how it goes on.
 
-    ``ids`` tell its rows apart, if anything does. ``marker`` continues the listing, if it is not at its end. ``unproven`` rows came without what
-    everybody sees who sees everything. ``truncated`` is Keystone's word for having cut it.
+    ``ids`` tell its rows apart, if anything does. ``marker`` continues the listing, if it is not
+    at its end. ``unproven`` rows came without what everybody sees who sees everything.
+    ``truncated`` is Keystone's word for having cut it.
     """
 
     columns: list[list[Any]]

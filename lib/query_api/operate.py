@@ -1,4 +1,4 @@
-"""What is done with rows once they are here: sorted, made distinct, grouped, counted. One pass each.
+"""What is done with rows once they are here: sorted, made distinct, grouped, reckoned with.
 
 Missing values sort last in both directions, are a group of their own, and count in no aggregate
 but the plain count.
@@ -33,7 +33,7 @@ def sorted_by(rows: list[Row], keys: Sequence[tuple[int, Kind, bool]]) -> list[R
 
 
 def _address(text: str) -> tuple[int, int, str]:
-    """Return what sorts addresses as numbers, those of version 4 first and no address at the end."""
+    """Return what sorts addresses as numbers: version 4, version 6, and what is none."""
     from ipaddress import ip_address  # few sort by addresses
 
     try:

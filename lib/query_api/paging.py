@@ -195,9 +195,9 @@ class _Walk:
                     future.cancel()
 
     def _stretch(self, before: Page, ids: Sequence[Any]) -> list[Page]:
-        page = self._pages.after(before)
-        found, wanted = [page], set(ids).difference(page.ids)
-        for page in self._pages.onwards(page) if wanted else ():
+        first = self._pages.after(before)
+        found, wanted = [first], set(ids).difference(first.ids)
+        for page in self._pages.onwards(first) if wanted else ():
             if wanted.isdisjoint(page.ids):
                 break  # what is still wanted was deleted meanwhile
             found.append(page)

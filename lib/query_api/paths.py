@@ -1,4 +1,4 @@
-"""Paths: ``status``, ``metadata.owner``, ``user.email``: a property, a key of one, or over a link."""
+"""Paths to a property (``status``), a key of one (``metadata.owner``), over links (``user.email``)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ def _advice(at: Resource, rest: str, link: Link | None) -> str:
     known = [prop.name for prop in at.properties]
     if link is not None and "." not in rest:
         other = resource(link.resource)
-        return f"{link.name} leads to {other.plural}: say which property, as {link.name}.{other.key or 'id'}."
+        example = f"{link.name}.{other.key or other.properties[0].name}"
+        return f"{link.name} leads to {other.plural}: say which property, as {example}."
     likely = near(rest, [*known, *(link.name for link in at.links)])
     if likely:
         return f"Did you mean {' or '.join(likely)}?"

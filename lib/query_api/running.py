@@ -110,7 +110,7 @@ class Run:
             self.frames[-1].need(path)
 
     def _check(self) -> None:
-        """Refuse what does not fit its kind; the same closures are made again when they are used."""
+        """Refuse what does not fit its kind; closures are made as they will be for the rows."""
         now = self.options.now
         for frame, stage in zip(self.frames, self.query.stages, strict=True):
             frame.passes(stage.condition, now)

@@ -41,11 +41,11 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
     """One property of a resource.
 
     ``wire`` is its place in the service's answer, ``/`` between nested keys, or WHOLE; ``shape``
-    is the type it has there if that is not the kind's own, and ``of`` makes the value of it. ``case`` says
-    that the service writes the value in ``upper`` or ``lower`` case, so that an operator need
-    not. ``filters`` says by preset how the service is asked for less. ``source`` names one of the
-    resource's sources: the value is then ``of`` what that source says of the row. ``asked`` says
-    that the value is not in the answer: it is the one that was asked for.
+    is the type it has there if that is not the kind's own, and ``of`` makes the value of it.
+    ``case`` says that the service writes the value in ``upper`` or ``lower`` case, so that an
+    operator need not. ``filters`` says by preset how the service is asked for less. ``source``
+    names one of the resource's sources: the value is then ``of`` what that source says of the
+    row. ``asked`` says that the value is not in the answer: it is the one that was asked for.
     """
 
     name: str
