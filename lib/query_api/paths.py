@@ -1,4 +1,4 @@
-"""Paths to a property (``status``), a key of one (``metadata.owner``), over links (``user.email``)."""
+"""Paths to a property (`status`), a key of one (`metadata.owner`), over links (`user.email`)."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ ARITY: dict[str, str] = {
 # The preset to suggest to whoever gives several values to one that takes one.
 FOR_MANY: dict[str, str] = {"equal_to": "any_in", "not_equal_to": "not_any_in"}
 
+# `not` before the name of a preset whose own name has a `not_` form is that form.
 ALIASES: dict[str, str] = {
     "=": "equal_to",
     "==": "equal_to",
@@ -44,5 +45,4 @@ ALIASES: dict[str, str] = {
     "not in": "not_any_in",
     "is null": "is_null",
     "is not null": "not_null",
-    "not null": "not_null",
 }
