@@ -1,0 +1,118 @@
+"""What rows can be grouped by: a property, by its values or by named ranges of them."""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from query_api.words import pointed, shown
+from workflow_api.errors import UserError
+
+
+class Range(msgspec.Struct, frozen=True):
+    """Values from ``low`` to ``high``, both included; None is no end. ``at`` is its place in the
+    text that it was read from. Raises UserError if it has neither end or no name."""
+
+    name: str
+    low: Any = None
+    high: Any = None
+    at: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise UserError("A range wants a name.")
+        if self.low is None and self.high is None:
+            raise UserError(f"Range {shown(self.name)} has neither a low nor a high end.")
+
+    def __str__(self) -> str:
+        """Return ``small (..2047)``, for messages."""
+        low, high = ("" if end is None else end for end in (self.low, self.high))
+        return f"{shown(self.name)} ({low}..{high})"
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A property to group by: by its values, or by named ranges of them. ``at`` is its place in the
+    text that it was read from. Raises UserError if two ranges have one name."""
+
+    path: str
+    ranges: tuple[Range, ...] = ()
+    at: int | None = None
+
+    def __post_init__(self) -> None:
+        names: set[str] = set()
+        for one in self.ranges:
+            if one.name in names:
+                raise UserError(f"{self.path} has two ranges called {shown(one.name)}.")
+            names.add(one.name)
+
+
+def group(path: str, /, **ranges: tuple[Any, Any]) -> Group:
+    """Return what to group by, its ranges by their names. Raises UserError as the types do.
+
+    >>> group("flavor.ram", small=(None, 2047), large=(2048, None)).ranges[1].low
+    2048
+    """
+    return Group(path, tuple(Range(name, low, high) for name, (low, high) in ranges.items()))
+
+
+def typed(
+    group: Group, value: Callable[[Any], Any], text: str = "", *, touching: bool = False
+) -> Group:
+    """Return the group with the ends of its ranges made by ``value``: things that compare.
+
+    ``value`` says by ValueError or UserError why an end is none of the property's kind. With
+    ``touching`` two ranges may share an end, which is the lower one's: for kinds that always have
+    another value between two. Raises UserError that points into ``text``, where the group was read
+    from, for such an end, for a range that runs backwards and for ranges that overlap.
+    """
+    made: list[Range] = []
+    for given in group.ranges:
+        try:
+            low, high = (None if end is None else value(end) for end in (given.low, given.high))
+        except (ValueError, UserError) as error:
+            raise _wrong(text, given, f"range {given}: {error}") from None
+        if low is not None and high is not None and high < low:
+            raise _wrong(text, given, f"range {given} runs backwards")
+        made.append(Range(given.name, low, high, given.at))
+    as_given = {one.name: one for one in group.ranges}
+    for lower, upper in itertools.pairwise(_ordered(made)):
+        apart = lower.high is not None and upper.low is not None and lower.high <= upper.low
+        if not apart or (lower.high == upper.low and not touching):
+            one, other = as_given[lower.name], as_given[upper.name]
+            later = max(one, other, key=lambda r: r.at or 0)
+            raise _wrong(text, later, f"ranges {one} and {other} overlap; ends are included")
+    return Group(group.path, tuple(made), group.at)
+
+
+def _wrong(text: str, one: Range, message: str) -> UserError:
+    return UserError(pointed(text, one.at if text else None, message))
+
+
+def _ordered(ranges: Iterable[Range]) -> list[Range]:
+    """Return typed ranges from low to high; those without a low end are first."""
+    known = list(ranges)
+    with_low = [one for one in known if one.low is not None]
+    with_low.sort(key=lambda r: (r.low, r.high is None, r.low if r.high is None else r.high))
+    return [one for one in known if one.low is None] + with_low
+
+
+def range_of(group: Group) -> Callable[[Any], str | None]:
+    """Return what tells the name of the range that a value lies in: None if it is missing or lies
+    in none. The group's ends are typed and do not overlap (see :func:`typed`)."""
+    ranges = _ordered(group.ranges)
+    highs = [one.high for one in ranges if one.high is not None]
+
+    def name(value: Any) -> str | None:
+        if value is None:
+            return None
+        index = bisect_left(highs, value)
+        if index == len(ranges):
+            return None
+        found = ranges[index]
+        return found.name if found.low is None or found.low <= value else None
+
+    return name
