@@ -238,7 +238,7 @@ def test_of_two_starts_at_once_one_runs_and_the_other_names_it(
     place: tuple[House, World],
 ) -> None:
     house, world = place
-    slow = {**SLOW, "data": {"seconds": 1.0}}
+    slow = {**SLOW, "data": {"seconds": 3.0}}  # longer than two processes start apart
     with (
         Victim(house, world.path, "toy.work", stages=[slow]) as one,
         Victim(house, world.path, "toy.work", stages=[slow]) as other,
