@@ -59,7 +59,8 @@ def dispatch(
         kind, result = "failed", Result(summary=session.bug(error))
     finally:
         session.close()
-    return kind, cap(redactor.data(result.as_dict()))
+    cut = result.trim()
+    return kind, cap(redactor.data(result.as_dict()), cut=cut)
 
 
 def _run(session: Session, workflow: Workflow, parameters: Mapping[str, Any]) -> tuple[str, Result]:
@@ -103,8 +104,22 @@ def _shown(table: Table, parameters: Mapping[str, Any], width: int) -> tuple[str
 
         write(Path(path), table.render(form))
         summary += f", written to {path}"
-    kind = "done" if table.good else "failed"
-    return kind, Result(summary=summary, rows=table.rows, text=table.render(form, width))
+    if not table.complete:
+        summary += "; the answer is not whole"
+        summary += f": {_first(table.reasons)}" if table.reasons else ""
+    result = Result(
+        summary=summary,
+        complete=table.complete,
+        left=[{"what": what, "why": why} for what, why in table.reasons],
+        rows=table.rows,
+        text=table.render(form, width),
+    )
+    return "done" if table.good else "failed", result
+
+
+def _first(reasons: Sequence[tuple[str, str]]) -> str:
+    (what, why), more = reasons[0], len(reasons) - 1
+    return f"{what}: {why}" + (f" (and {more} more)" if more else "")
 
 
 def _told(error: RunbookError) -> tuple[str, Result]:

@@ -2,82 +2,126 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from workflow_api.text import shorten, width
+from workflow_api.text import width, wrapped
+
+if TYPE_CHECKING:
+    from workflow_api.table import View
 
 _GAP = "  "
 # A column of sentences is not wrapped narrower than this; instead another column is left out.
 _NARROWEST = 18
 
-Cells = Sequence[Sequence[str]]
+Cells = Sequence[str]
 
 
-def laid_out(cells: Cells, numeric: Sequence[bool], bound: int) -> str:
-    """Return rows of cells (the first row are headings) as lines of at most ``bound`` columns.
+def laid_out(view: View, bound: int) -> list[str]:
+    """Return a table's headings and rows as lines of at most ``bound`` terminal columns.
 
     Columns of sentences are wrapped. If that is not enough, columns are left out from the right,
-    which is said below: half an id or an address is of no use. ``bound`` 0 means no bound.
+    which is said below: half an id or an address is of no use. ``bound`` 0 means no bound. The
+    columns are as wide in one group as in the others, each of which has its own headings.
     """
-    keep = len(cells[0])
-    sizes = _fitting(cells, keep, bound)
+    natural = [
+        max(width(above), _widest(cells))
+        for above, cells in zip(view.headings, view.columns, strict=True)
+    ]
+    wraps = [any(" " in text for text in cells) for cells in view.columns] if bound else []
+    keep = len(natural)
+    sizes = _fitting(natural, wraps, bound)
     while sizes is None and keep > 2:
         keep -= 1
-        sizes = _fitting(cells, keep, bound)
+        sizes = _fitting(natural[:keep], wraps, bound)
     if sizes is None:
-        sizes = _squeezed(cells, keep, bound)
-    lines = [line for row in cells for line in _lines(row[:keep], sizes, numeric)]
-    hidden = [heading.lower() for heading in cells[0][keep:]]
-    if hidden:
+        sizes = _squeezed(natural[:keep], bound)
+    lines = _grouped(view, sizes, bound)
+    if hidden := [above.lower() for above in view.headings[keep:]]:
         note = f"(no room for {', '.join(hidden)}: see output=json or a wider terminal)"
-        lines += ["", *textwrap.wrap(note, bound)]
-    return "\n".join(lines) + "\n"
+        lines += ["", *wrapped(note, bound)]
+    return lines
 
 
-def _sizes(cells: Cells, keep: int) -> list[int]:
-    return [max(width(row[i]) for row in cells) for i in range(keep)]
+def _grouped(view: View, sizes: Sequence[int], bound: int) -> list[str]:
+    """Return the lines of all groups, each under its heading if it has one."""
+    above = [[text] for text in view.headings[: len(sizes)]]
+    headings = _rows(above, sizes, view.numeric)
+    rows = _rows(view.columns[: len(sizes)], sizes, view.numeric)
+    lines: list[str] = []
+    for title, numbers in view.groups:
+        if not title:
+            return headings + rows
+        lines += wrapped(title, bound) if bound else [title]
+        if rows:
+            lines += [*headings, *(rows[number] for number in numbers), ""]
+    return lines[:-1] if rows else lines
 
 
-def _fitting(cells: Cells, keep: int, bound: int) -> list[int] | None:
-    """Return the widths of the first ``keep`` columns if wrapping makes them fit."""
-    sizes = _sizes(cells, keep)
-    room = bound - len(_GAP) * (keep - 1)
+def _widest(cells: Cells) -> int:
+    longest = max(map(len, cells), default=0)
+    return longest if "".join(cells).isascii() else max(map(width, cells))
+
+
+def _fitting(natural: Sequence[int], wraps: Sequence[bool], bound: int) -> list[int] | None:
+    """Return the widths of the columns if wrapping makes them fit."""
+    sizes, room = list(natural), bound - len(_GAP) * (len(natural) - 1)
     if not bound or sum(sizes) <= room:
         return sizes
-    wraps = [i for i in range(keep) if any(" " in row[i] for row in cells[1:])]
+    wide = [i for i, size in enumerate(sizes) if wraps[i] and size > _NARROWEST]
+    if sum(sizes) - sum(sizes[i] - _NARROWEST for i in wide) > room:
+        return None
+    for i in wide:
+        sizes[i] = min(sizes[i], room)
     while sum(sizes) > room:
-        wide = [i for i in wraps if sizes[i] > _NARROWEST]
-        if not wide:
-            return None
         sizes[max(wide, key=lambda i: sizes[i])] -= 1
     return sizes
 
 
-def _squeezed(cells: Cells, keep: int, bound: int) -> list[int]:
+def _squeezed(natural: Sequence[int], bound: int) -> list[int]:
     """Return widths for the columns that must stay; their cells are cut."""
-    sizes = _sizes(cells, keep)
-    while sum(sizes) + len(_GAP) * (keep - 1) > bound and max(sizes) > 1:
+    sizes = [min(size, bound) for size in natural]
+    while sum(sizes) + len(_GAP) * (len(sizes) - 1) > bound and max(sizes) > 1:
         sizes[sizes.index(max(sizes))] -= 1
     return sizes
 
 
-def _lines(row: Sequence[str], sizes: Sequence[int], numeric: Sequence[bool]) -> list[str]:
-    wrapped = [_wrapped(text, size) for text, size in zip(row, sizes, strict=True)]
-    lines = []
-    for number in range(max(map(len, wrapped))):
-        shown = []
-        for parts, size, right in zip(wrapped, sizes, numeric, strict=False):
-            text = parts[number] if number < len(parts) else ""
-            pad = " " * (size - width(text))
-            shown.append(pad + text if right else text + pad)
-        lines.append(_GAP.join(shown).rstrip())
-    return lines
+def _rows(columns: Sequence[Cells], sizes: Sequence[int], numeric: Sequence[bool]) -> list[str]:
+    """Return a text for each row, which has several lines if a cell has."""
+    folded = {
+        place: [wrapped(text, size, cut=True) for text in cells]
+        for place, (cells, size) in enumerate(zip(columns, sizes, strict=True))
+        if _widest(cells) > size
+    }
+
+    def lines(numbers: Sequence[int], level: int) -> list[str]:
+        """Return the lines of this level, a line a row."""
+        padded = []
+        for place, (cells, size, right) in enumerate(zip(columns, sizes, numeric, strict=False)):
+            if parts := folded.get(place):
+                cells = [p[level] if level < len(p := parts[n]) else "" for n in numbers]
+            elif level:
+                padded.append([" " * size] * len(numbers))
+                continue
+            padded.append(_padded(cells, size, right))
+        return [_GAP.join(row).rstrip() for row in zip(*padded, strict=True)]
+
+    numbers: Sequence[int] = range(len(columns[0]) if columns else 0)
+    rows, level = lines(numbers, 0), 1
+    while numbers := [n for n in numbers if any(len(p[n]) > level for p in folded.values())]:
+        for number, line in zip(numbers, lines(numbers, level), strict=True):
+            rows[number] += "\n" + line
+        level += 1
+    return rows
 
 
-def _wrapped(text: str, size: int) -> list[str]:
-    if width(text) <= size:
-        return [text]
-    parts = textwrap.wrap(text, size, break_long_words=False, break_on_hyphens=False)
-    # A word that is longer than its column is cut; so is text in wide characters.
-    return [shorten(part, size) for part in parts] or [""]
+def _padded(cells: Cells, size: int, right: bool) -> list[str]:
+    """Return the cells filled up to ``size`` terminal columns."""
+    if "".join(cells).isascii():
+        if right:
+            return [text.rjust(size) for text in cells]
+        return [text.ljust(size) for text in cells]
+    fills = [" " * (size - width(text)) for text in cells]
+    if right:
+        return [fill + text for fill, text in zip(fills, cells, strict=True)]
+    return [text + fill for fill, text in zip(fills, cells, strict=True)]

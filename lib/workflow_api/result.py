@@ -20,11 +20,13 @@ class Result:
     """What a runbook answers, in words and as data.
 
     ``changed``, ``skipped``, ``failed`` and ``left`` hold one mapping an object with at least
-    ``what`` (a sentence or name) and, but for ``changed``, ``why``.
+    ``what`` (a sentence or name) and, but for ``changed``, ``why``. ``complete=False`` says that
+    an answer is not whole; ``left`` then says what is missing and why.
     """
 
     run: str | None = None
     summary: str = ""
+    complete: bool = True
     changed: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
@@ -36,13 +38,33 @@ class Result:
         """Return plain JSON data with the schema's version first."""
         return {"schema": SCHEMA, **{name: plain(value) for name, value in vars(self).items()}}
 
+    def trim(self, limit: int = MAX_BYTES) -> int:
+        """Let go of rows that ``cap`` would cut in any case; return how many.
+
+        A large table is then not prepared whole for an answer that shows the start of it.
+        """
+        room, kept = limit - min(len(self.text), limit // 4), 0
+        # Cut far behind what is shown: a secret must still be whole where it is looked for.
+        self.text = self.text[:limit]
+        for row in self.rows:
+            room -= len(json.dumps(row, ensure_ascii=False, default=str, skipkeys=True))
+            if room < 0:
+                break
+            kept += 1
+        cut = len(self.rows) - kept
+        self.rows = self.rows[:kept]
+        return cut
+
 
 def plain(value: Any) -> Any:
     """Return ``value`` as JSON data that any reader takes, whatever a runbook put into it.
 
     What JSON has no form for becomes text; numbers that not every reader can hold do too.
     """
-    if value is None or isinstance(value, bool):
+    kind = type(value)
+    if kind is str:  # asked first because there are so many of them
+        return value if value.isascii() else _text(value)
+    if value is None or kind is bool:
         return value
     if isinstance(value, int):
         return int(value) if abs(value) < 2**63 else str(int(value))
@@ -57,17 +79,20 @@ def plain(value: Any) -> Any:
 
 def _text(value: Any) -> str:
     # A lone surrogate, which JSON lets in, could neither be sent nor stored.
+    if type(value) is str and value.isascii():
+        return value
     return str(value).encode("utf-8", "replace").decode()
 
 
-def cap(result: dict[str, Any], limit: int = MAX_BYTES) -> dict[str, Any]:
+def cap(result: dict[str, Any], limit: int = MAX_BYTES, cut: int = 0) -> dict[str, Any]:
     """Return ``result`` cut to ``limit`` bytes of JSON, saying in its summary what was cut.
 
-    The text goes first (it repeats the rows), then rows from the end of the largest list.
+    The text goes first (it repeats the rows), then rows from the end of the largest list. ``cut``
+    is how many entries were left out before.
     """
-    if _size(result) <= limit:
+    if not cut and _size(result) <= limit:
         return result
-    capped, room, cut = dict(result), limit // 4, 0
+    capped, room = dict(result), limit // 4
     if len(capped["text"].encode()) > room:
         capped["text"] = capped["text"].encode()[:room].decode(errors="ignore") + "\n[cut]\n"
     capped["summary"] = capped["summary"][:1000]
@@ -77,7 +102,7 @@ def cap(result: dict[str, Any], limit: int = MAX_BYTES) -> dict[str, Any]:
         name = max(sizes, key=lambda n: sizes[n])
         if not capped[name]:
             break
-        keep = len(capped[name]) * 3 // 4
+        keep = len(capped[name]) * 15 // 16
         cut += len(capped[name]) - keep
         capped[name] = capped[name][:keep]
         sizes[name] = _size(capped[name])

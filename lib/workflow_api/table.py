@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
-from workflow_api.layout import laid_out
-from workflow_api.text import clean
+from workflow_api.text import clean, count, wrapped
+
+if TYPE_CHECKING:
+    import datetime
 
 Row = Mapping[str, Any]
 # How a table can be shown.
 FORMS = ("text", "markdown", "html", "csv", "json")
+# What a column's values can be in, beside numbers and words as they are.
+UNITS = ("MiB", "GiB", "bytes", "seconds", "time")
+# A person is shown this many characters of a value, of a line of a title, and so many reasons.
+_LONGEST, _LONGEST_LINE, _MOST_REASONS = 500, 4000, 20
+# More of a text than this is not even looked at: escapes may hide what is shown in much more.
+_LOOKED_AT = 8
 
 
 class Table:
@@ -22,6 +30,13 @@ class Table:
     in one sentence; ``good=False`` says that the table tells of something that is not as it
     should be, so that the action fails. ``extra`` names keys that only JSON and CSV show: ids and
     lists for machines that would crowd a person's table.
+
+    ``units`` says of columns what their numbers are in (``MiB``, ``GiB``, ``bytes``, ``seconds``)
+    or that they hold an ISO ``time``: a person is shown ``8 GiB``, ``2d4h``, and UTC with its age
+    as of ``now`` (which has a zone; None means when it is shown). ``group_by`` names columns that
+    become headings, each over the rows that share their values. JSON and CSV stay raw and flat.
+    ``complete=False`` says that the answer is not whole, and ``reasons`` why: pairs of what is
+    missing and why.
     """
 
     def __init__(
@@ -33,12 +48,24 @@ class Table:
         summary: str = "",
         good: bool = True,
         extra: Sequence[str] = (),
+        units: Mapping[str, str] | None = None,
+        group_by: Sequence[str] = (),
+        complete: bool = True,
+        reasons: Iterable[tuple[str, str]] = (),
+        now: datetime.datetime | None = None,
     ) -> None:
-        self.columns = list(columns)
-        self.extra = list(extra)
+        self.group_by = list(group_by)
+        self.columns = [*(c for c in self.group_by if c not in columns), *columns]
+        self.extra = [column for column in extra if column not in self.columns]
         kept = [*self.columns, *self.extra]
         self.rows = [{column: row.get(column) for column in kept} for row in rows]
         self.title, self.summary, self.good = title, summary, good
+        self.units = {column: unit for column, unit in (units or {}).items() if unit}
+        if wrong := set(self.units.values()) - set(UNITS):
+            raise ValueError(f"a unit is one of {', '.join(UNITS)}, not {', '.join(sorted(wrong))}")
+        self.reasons = [(clean(what), clean(why)) for what, why in reasons]
+        self.complete = complete and not self.reasons
+        self.now = now
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -55,32 +82,115 @@ class Table:
         return EXPORTS[form](self)
 
 
-def cell(value: Any) -> str:
-    """Return a value as a person reads it, safe to print."""
+class View:
+    """What a person is shown of a table: texts that are safe, of a bounded length, by columns.
+
+    ``groups`` are headings with the numbers of their rows, in the order in which they first
+    appear; without ``group_by`` it is one, without a heading.
+    """
+
+    def __init__(self, table: Table) -> None:
+        values = {column: [row[column] for row in table.rows] for column in table.columns}
+        cells = {column: _shown(table, column, values[column]) for column in values}
+        below = [column for column in table.columns if column not in table.group_by]
+        self.headings = [heading(column) for column in below]
+        self.columns = [cells[column] for column in below]
+        self.numeric = [_is_numeric(values[column]) for column in below]
+        self.groups: list[tuple[str, Sequence[int]]] = [("", range(len(table)))]
+        if table.group_by and table.rows:
+            self.groups = _groups(table.group_by, values, cells)
+        self.title = [brief(line, _LONGEST_LINE) for line in table.title.split("\n") if table.title]
+        shown, more = table.reasons[:_MOST_REASONS], len(table.reasons) - _MOST_REASONS
+        self.reasons = [brief(f"{what}: {why}") for what, why in shown]
+        self.reasons += [f"and {count(more, 'more reason')}"] if more > 0 else []
+        self.warning = ""
+        if not table.complete:
+            self.warning = f"This answer is not whole{':' if shown else '.'}"
+
+
+def cell(value: Any, most: int | None = None) -> str:
+    """Return a value as a person reads it, safe to print; the first ``most`` entries of lists."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(cell(inner) for inner in value)
+        return ", ".join(cell(inner, most) for inner in islice(value, most))
     if isinstance(value, Mapping):
-        return ", ".join(f"{clean(key)}={cell(inner)}" for key, inner in value.items())
+        pairs = islice(value.items(), most)
+        return ", ".join(f"{_word(key, most)}={cell(inner, most)}" for key, inner in pairs)
+    return _word(value, most)
+
+
+def _word(value: Any, most: int | None) -> str:
+    if most and isinstance(value, str) and len(value) > most * _LOOKED_AT:
+        return clean(value[: most * _LOOKED_AT]) + "…"
     return clean(value)
+
+
+def brief(value: Any, most: int = _LONGEST) -> str:
+    """Return a value as ``cell`` does in at most ``most`` characters; an ellipsis marks a cut."""
+    if isinstance(value, str) and len(value) <= most:
+        return clean(value)
+    text = cell(value, most)
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def heading(column: str) -> str:
     """Return what stands above a column."""
-    return column.replace("_", " ").upper()
+    return clean(column.replace("_", " ").upper())
+
+
+def _shown(table: Table, column: str, values: list[Any]) -> list[str]:
+    """Return the cells of one column."""
+    if unit := table.units.get(column):
+        from workflow_api.humane import humaniser  # few tables have units
+
+        humanised = humaniser(unit, table.now)
+        return [brief(value) if (t := humanised(value)) is None else t for value in values]
+    try:
+        # All at once: most columns hold nothing but words that need no care.
+        if "".join(values).isprintable() and max(map(len, values), default=0) <= _LONGEST:
+            return values
+    except TypeError:
+        pass
+    return [brief(value) for value in values]
+
+
+def _is_numeric(values: list[Any]) -> bool:
+    kinds = set(map(type, values))
+    none = type(None)
+    return bool(kinds) and all(issubclass(k, (int, float, none)) and k is not bool for k in kinds)
+
+
+def _groups(
+    columns: Sequence[str], values: Mapping[str, list[Any]], cells: Mapping[str, list[str]]
+) -> list[tuple[str, Sequence[int]]]:
+    members: dict[Any, list[int]] = {}
+    for number, key in enumerate(zip(*(values[column] for column in columns), strict=True)):
+        try:
+            members.setdefault(key, []).append(number)
+        except TypeError:  # a list or a mapping in it
+            members.setdefault(repr(key), []).append(number)
+    found: list[tuple[str, Sequence[int]]] = []
+    for numbers in members.values():
+        parts = []
+        for column in columns:
+            name, text = heading(column).lower(), cells[column][numbers[0]]
+            parts.append(f"{name}: {text}" if text else f"no {name}")
+        found.append((f"{', '.join(parts)} ({len(numbers)})", numbers))
+    return found
 
 
 def _text(table: Table, bound: int) -> str:
-    cells = [[heading(column) for column in table.columns]]
-    cells += [[cell(row[c]) for c in table.columns] for row in table.rows]
-    numeric = [
-        bool(table.rows) and all(isinstance(row[c], (int, float, type(None))) for row in table.rows)
-        for c in table.columns
-    ]
-    titles = [clean(line) for line in table.title.split("\n")] if table.title else []
-    if bound:
-        titles = [part for line in titles for part in textwrap.wrap(line, bound) or [""]]
-    return "\n".join([*titles, laid_out(cells, numeric, bound)])
+    from workflow_api.layout import laid_out
+
+    view = View(table)
+
+    def folded(lines: Iterable[str]) -> list[str]:
+        return [part for line in lines for part in (wrapped(line, bound) if bound else [line])]
+
+    lines = [*folded(view.title), *laid_out(view, bound)]
+    if view.warning:
+        lines += ["", *folded([view.warning, *(f"- {reason}" for reason in view.reasons)])]
+    return "\n".join(lines) + "\n"

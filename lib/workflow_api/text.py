@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 # C0, DEL and C1 controls; the bidirectional and zero-width marks that can disguise a name; and
 # lone surrogates, which JSON lets through and no terminal, file or database takes.
@@ -12,6 +13,8 @@ _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 _ESCAPE = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[@-Z\\\\^_])")
+# Below it no character is wide or combines with another.
+_FIRST_ODD = "\u0300"
 
 
 def clean(value: object) -> str:
@@ -19,29 +22,71 @@ def clean(value: object) -> str:
 
     Names in a cloud are chosen by its users, who may be hostile.
     """
-    text = _ESCAPE.sub("", str(value))
+    text = str(value)
+    if text.isprintable():  # none of the characters below is, and most text is
+        return text
+    text = _ESCAPE.sub("", text)
     text = re.sub(r"[\t\r\n]+", " ", text)
     return _CONTROL.sub("", text)
 
 
 def width(text: str) -> int:
     """Return how many terminal columns ``text`` takes (wide East Asian characters take two)."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
+    if text.isascii() or max(text) < _FIRST_ODD:
+        return len(text)
+    return sum(map(_columns, text))
+
+
+@lru_cache(4096)
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def fitting(text: str, columns: int) -> str:
+    """Return as much of the start of ``text`` as ``columns`` terminal columns hold."""
+    if text.isascii():
+        return text[:columns]
+    taken = 0
+    for place, character in enumerate(text):
+        taken += _columns(character)
+        if taken > columns:
+            return text[:place]
+    return text
 
 
 def shorten(text: str, columns: int) -> str:
     """Cut ``text`` to at most ``columns`` terminal columns, marking the cut with an ellipsis."""
+    fits = fitting(text, columns)
+    return text if len(fits) == len(text) else fitting(fits, columns - 1) + "…"
+
+
+def wrapped(text: str, columns: int, *, cut: bool = False) -> list[str]:
+    """Return ``text`` as lines of at most ``columns`` terminal columns, broken between words.
+
+    A word that is longer than a line is broken too, or with ``cut`` shortened: half an id is of
+    no use, and an ellipsis says that it is one.
+    """
     if width(text) <= columns:
-        return text
-    kept = ""
-    for character in text:
-        if width(kept) + width(character) > columns - 1:
-            break
-        kept += character
-    return kept + "…"
+        return [text]
+    lines, line, room = [], "", columns
+    for word in text.split(" "):
+        size = width(word)
+        if size < room and line:
+            line += " " + word
+            room -= size + 1
+            continue
+        if line:
+            lines.append(line)
+        if size > columns and cut:
+            word = shorten(word, columns)
+        while (size := width(word)) > columns:
+            head = fitting(word, columns) or word[0]
+            lines.append(head)
+            word = word[len(head) :]
+        line, room = word, columns - size
+    return [*lines, line] if line or not lines else lines
 
 
 def near(wanted: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -60,7 +60,8 @@ def test_finds_lib_by_its_own_place(path: tuple[Path, ...]) -> None:
     assert answer["type"] == "bool"
     assert "no cloud 'nope'" in answer["result"]["summary"]
     assert set(answer["result"]) == {
-        "schema", "run", "summary", "changed", "skipped", "failed", "left", "rows", "text",
+        "schema", "run", "summary", "complete", "changed", "skipped", "failed", "left", "rows",
+        "text",
     }  # fmt: skip
 
 

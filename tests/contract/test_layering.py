@@ -19,6 +19,7 @@ TYPES = {
     "duration",
     "errors",
     "exports",
+    "humane",
     "layout",
     "plan",
     "redaction",

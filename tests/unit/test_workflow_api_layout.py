@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_api.table import Table
-from workflow_api.text import width
+from workflow_api.text import clean, width, wrapped
 
 ID = "25606d28-971b-40bf-858d-f91287a97437"
 ROW = {
@@ -60,3 +63,52 @@ def test_no_line_is_wider_than_the_screen(rows: list[list[str]], columns: int) -
 @pytest.mark.parametrize("columns", [0, 40])
 def test_no_rows_are_headings_only(columns: int) -> None:
     assert Table(["name", "id"], []).render(columns=columns) == "NAME  ID\n"
+
+
+def test_a_time_wraps_before_its_age_and_other_rows_stay_on_one_line() -> None:
+    now = datetime.datetime(2026, 11, 21, 4, 0, tzinfo=datetime.timezone.utc)
+    rows = [{"id": ID, "at": at} for at in ("2026-10-18T03:04:05Z", None)]
+    table = Table(["id", "at"], rows, units={"at": "time"}, now=now)
+    assert table.render(columns=58).splitlines() == [
+        f"ID{' ' * 36}AT",
+        f"{ID}  2026-10-18 03:04",
+        f"{' ' * 38}(34d)",
+        ID,
+    ]
+
+
+# -- text --------------------------------------------------------------------------------------
+
+ODD = st.text(st.sampled_from("ab 1é語\u0301\x1b[;]m\x07\t\n\u202e\u200b\ud800")) | st.text()
+
+
+@given(ODD)
+def test_what_is_cleaned_can_be_printed_and_stays_as_it_is(text: str) -> None:
+    cleaned = clean(text)
+    assert clean(cleaned) == cleaned
+    assert not any(ord(c) < 32 or c in "\x7f\x9b\u202e\u200b\ud800" for c in cleaned)
+    assert not text.isalnum() or cleaned == text
+
+
+@given(ODD)
+def test_width_counts_what_a_terminal_does(text: str) -> None:
+    wide = sum(
+        unicodedata.east_asian_width(c) in "WF" and not unicodedata.combining(c) for c in text
+    )
+    combining = sum(unicodedata.combining(c) > 0 for c in text)
+    assert width(text) == len(text) + wide - combining
+
+
+@given(ODD, st.integers(2, 30), st.booleans())
+def test_wrapped_lines_fit_and_lose_only_spaces(text: str, columns: int, cut: bool) -> None:
+    lines = wrapped(text, columns, cut=cut)
+    assert all(width(line) <= columns for line in lines)
+    if not cut:
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_words_stay_whole_where_they_fit() -> None:
+    assert wrapped("no valid host was found", 10) == ["no valid", "host was", "found"]
+    assert wrapped("25606d28-971b in cell", 8) == ["25606d28", "-971b in", "cell"]
+    assert wrapped("25606d28-971b in cell", 8, cut=True) == ["25606d2…", "in cell"]
+    assert (wrapped("", 5), wrapped("      ", 5)) == ([""], [""])
