@@ -91,10 +91,10 @@ def _read(session: Session, call: Call, parameters: Mapping[str, Any]) -> tuple[
 
         told = REQUESTS[answer.what](Runs(session), answer.run)
         return told.kind, told.result
-    return _shown(answer, parameters, session.reporter.columns)
+    return _shown(session, answer, parameters)
 
 
-def _shown(table: Table, parameters: Mapping[str, Any], width: int) -> tuple[str, Result]:
+def _shown(session: Session, table: Table, parameters: Mapping[str, Any]) -> tuple[str, Result]:
     form = common(parameters, "output", "text")
     if form not in FORMS:
         raise UserError(f"output is one of {', '.join(FORMS)}, not {form!r}.")
@@ -102,7 +102,7 @@ def _shown(table: Table, parameters: Mapping[str, Any], width: int) -> tuple[str
     if path := common(parameters, "output_file"):
         from workflow_api.output_file import write  # few ask for one
 
-        write(Path(path), table.render(form))
+        write(Path(path), session.redactor.text(table.render(form)))
         summary += f", written to {path}"
     if not table.complete:
         summary += "; the answer is not whole"
@@ -112,7 +112,7 @@ def _shown(table: Table, parameters: Mapping[str, Any], width: int) -> tuple[str
         complete=table.complete,
         left=[{"what": what, "why": why} for what, why in table.reasons],
         rows=table.rows,
-        text=table.render(form, width),
+        text=table.render(form, session.reporter.columns),
     )
     return "done" if table.good else "failed", result
 

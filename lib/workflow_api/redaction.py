@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 HIDDEN = "********"
@@ -16,6 +17,11 @@ _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+@")
 _SHORTEST = 6
 
 
+@lru_cache(maxsize=1000)  # the same few columns stand in a hundred thousand rows
+def _names_a_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
+
+
 def secrets_in(value: Any, key: str = "") -> Iterator[str]:
     """Yield the secret texts in a nested mapping: values under keys that name a secret."""
     if isinstance(value, Mapping):
@@ -25,7 +31,7 @@ def secrets_in(value: Any, key: str = "") -> Iterator[str]:
         for inner in value:
             yield from secrets_in(inner, key)
     elif isinstance(value, str) and value:
-        if _SECRET_KEY.search(key):
+        if _names_a_secret(key):
             yield value
         elif found := _URL_PASSWORD.search(value):
             yield found.group(0).rpartition("@")[0].partition(":")[2]
@@ -51,7 +57,7 @@ class Redactor:
         """Return ``text`` without the known secrets and without passwords in URLs."""
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
-        return _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", text)
+        return _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", text) if "://" in text else text
 
     def data(self, value: Any, key: str = "") -> Any:
         """Return plain data with secrets replaced, by value and by the name of their key."""
@@ -63,5 +69,5 @@ class Redactor:
         if isinstance(value, (list, tuple)):
             return [self.data(inner, key) for inner in value]
         if isinstance(value, str):
-            return HIDDEN if value and _SECRET_KEY.search(key) else self.text(value)
+            return HIDDEN if value and _names_a_secret(key) else self.text(value)
         return value

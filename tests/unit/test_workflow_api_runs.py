@@ -325,6 +325,20 @@ def test_a_large_answer_is_cut_and_says_so(place: Place, tmp_path: Any) -> None:
     assert list(tmp_path.iterdir()) == [whole]
 
 
+def test_no_secret_gets_into_a_file_either(place: Place, tmp_path: Any) -> None:
+    house, _ = place
+
+    @workflow("toy.telling")
+    def telling(ctx: Context) -> Table:
+        return Table(("address",), [{"address": "https://me:hunter2@db/"}])
+
+    whole = tmp_path / "whole.csv"
+    kind, result = house.ask("toy.telling", output="csv", output_file=str(whole))
+    assert kind == "done"
+    assert "hunter2" not in json.dumps(result) + whole.read_text()
+    assert "https://me:********@db/" in whole.read_text()
+
+
 def test_a_reading_runbook_claims_nothing(place: Place) -> None:
     house, _ = place
 
