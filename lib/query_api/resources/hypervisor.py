@@ -1,0 +1,150 @@
+"""Hypervisors: Nova's word on their state, Placement's on what they have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from query_api import inventories
+from query_api.properties import address, integer, mapping, number, text, texts
+from query_api.reader import Link as PageLink
+from query_api.schema import Link, Listing, Property, Resource, Source
+
+if TYPE_CHECKING:
+    from query_api.reading import Reading
+
+# Hypervisors and their services have UUIDs. CPUs are no longer told of from 2.88 on.
+_NOVA = "2.53"
+
+
+class _Host(msgspec.Struct):
+    id: str
+    servers: list[Any] = []
+
+
+class _Hosts(msgspec.Struct):
+    hypervisors: list[_Host]
+    hypervisors_links: list[PageLink] = []
+
+
+def _server_counts(reading: Reading, hosts: list[str]) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    params: dict[str, Any] = {"with_servers": "True", "limit": 1000}
+    while True:
+        page: _Hosts = reading.one("compute", "/os-hypervisors", _Hosts, params, _NOVA)
+        counts = {host.id: len(host.servers) for host in page.hypervisors}
+        after = next((link.href for link in page.hypervisors_links if link.rel == "next"), "")
+        marker = parse_qs(urlsplit(after).query).get("marker")
+        # A service that ignores paging answers with the same hosts again and again.
+        if not marker or counts.keys() <= found.keys():
+            return {**found, **counts}
+        found.update(counts)
+        params["marker"] = marker[0]
+
+
+# The word for a resource class in names of properties, the class, its unit.
+_CLASSES = (
+    ("vcpus", "VCPU", "", "Shared vCPUs"),
+    ("pcpus", "PCPU", "", "CPUs for servers with dedicated ones"),
+    ("memory", "MEMORY_MB", "MiB", "Memory"),
+    ("disk", "DISK_GB", "GiB", "Local disk"),
+)
+# The last word, where it comes from, and what it says.
+_AMOUNTS = (
+    ("total", "inventory", "in total"),
+    ("reserved", "inventory", "reserved for the host itself"),
+    ("ratio", "inventory", "how often each unit may be given away"),
+    ("capacity", "room", "that may be given away: (total - reserved) * ratio"),
+    ("used", "room", "given away, by Placement's allocations"),
+    ("free", "room", "still to be given away: capacity - used"),
+)
+
+
+def _amount(amount: str, name: str) -> Callable[[Any], Any]:
+    return lambda known: getattr(known, amount).get(name)
+
+
+def _amounts(amount: str) -> Callable[[Any], Any]:
+    return lambda known: getattr(known, amount)
+
+
+def _properties() -> tuple[Property, ...]:
+    """Return the properties of each class, and a map of all classes, for each amount."""
+    found = []
+    for amount, source, says in _AMOUNTS:
+        for word, name, unit, what in _CLASSES:
+            make, unit = (number, "") if amount == "ratio" else (integer, unit)
+            about = f"{what}: {says}."
+            of = _amount(amount, name)
+            found.append(make(f"{word}_{amount}", about, source=source, of=of, unit=unit))
+        about = f"By resource class, custom ones too: {says}."
+        found.append(mapping(f"resources_{amount}", about, source=source, of=_amounts(amount)))
+    return tuple(found)
+
+
+HYPERVISOR = Resource(
+    name="hypervisor",
+    plural="hypervisors",
+    about="A host that servers run on (or a bare-metal node), with what Placement says it has.",
+    listings=(
+        Listing(
+            service="compute",
+            path="/os-hypervisors/detail",
+            collection="hypervisors",
+            microversion=_NOVA,
+            paging="links",
+            brief="/os-hypervisors",
+        ),
+    ),
+    default=("name", "state", "status", "disabled_reason", "type", "host_ip"),
+    # Nova narrows by a part of the name, but refuses to when it is asked for pages.
+    properties=(
+        text("id", "Its UUID, also as a resource provider."),
+        text("name", "Its host name.", "hypervisor_hostname"),
+        text("state", "up or down: whether its service was heard of lately.", case="lower"),
+        text("status", "enabled or disabled: whether servers may be put on it.", case="lower"),
+        text("disabled_reason", "Why it is disabled.", "service/disabled_reason"),
+        text("service_host", "The host of its compute service.", "service/host"),
+        text("service_id", "Its compute service.", "service/id"),
+        text("type", "The kind of hypervisor, such as QEMU.", "hypervisor_type"),
+        integer("version", "The hypervisor's version as one number.", "hypervisor_version"),
+        address("host_ip", "Its address."),
+        integer("server_count", "How many servers are on it.", source="servers", of=int),
+        texts(
+            "traits",
+            "Its traits in Placement, and those of its parts.",
+            source="room",
+            of=lambda room: room.traits,
+        ),
+        *_properties(),
+    ),
+    links=(
+        Link("servers", "server", "name", "hypervisor_hostname", many=True),
+        Link("compute_service", "compute_service", "service_id"),
+        Link("aggregates", "aggregate", "service_host", "hosts", many=True),
+        Link("resource_providers", "resource_provider", "id", "root_id", many=True),
+        Link("allocations", "allocation", "id", "provider_id", many=True),
+    ),
+    sources={
+        "servers": Source(
+            key="id",
+            read=_server_counts,
+            cost="one request for a page of hypervisors, in which Nova looks at each of them",
+        ),
+        "room": Source(
+            key="id",
+            read=inventories.rooms,
+            cost="one to three requests, and four for each host that is full to the last unit",
+        ),
+        "inventory": Source(
+            key="id",
+            read=inventories.inventories,
+            cost="one request, and one for each resource provider",
+        ),
+    },
+)
+
+RESOURCES = {"hypervisor": HYPERVISOR}
