@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # What several processes can do side by side: everything but what needs the one devcloud.
 SIDE_BY_SIDE := -n 2 --dist worksteal
 
-.PHONY: help venv lint test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench clean
+.PHONY: help venv lint test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench bench-query clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -66,6 +66,9 @@ demo: devcloud  ## from nothing to a drained hypervisor
 bench: devcloud  ## measure against the limit and the rivals
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/drain.py
+
+bench-query: venv  ## measure queries over 100,000 servers against the SDK, keystoneauth and the limit
+	$(BIN)/python bench/query.py
 
 clean:  ## remove what this Makefile made, and stop devcloud
 	devcloud/down --wipe
