@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from accounts.cloud import not_there
-from query_api.placement import PLACEMENT
 from workflow_api.errors import CloudError
 
 if TYPE_CHECKING:
     from query_api.reading import Reading
 
 Answer = TypeVar("Answer")
+# Resources of all classes and of nested providers stand in summaries; one tree can be asked for.
+_PLACEMENT = "1.31"
 # So few hosts are asked for one by one: Placement looks at all of them to say where there is room.
 FEW = 4
 # A host appears among those with room if it has one unit left of any of these.
@@ -118,14 +119,9 @@ def rooms(reading: Reading, hosts: list[str]) -> Mapping[str, Room]:
     """Return what hosts have room for, by their ids; as :func:`inventories` otherwise.
 
     Placement has no list of it, but says it of every host that has anything left at all: one to
-    three requests. The rest, full to the last unit, is asked for host by host.
+    three requests. What is full to the last unit is asked for provider by provider.
     """
-    wanted, found = set(hosts), dict[str, Room]()
-    for resources in _ANY if len(wanted) > FEW else ():
-        if wanted <= found.keys():
-            break
-        for host, room in _with_room(reading, resources).items():
-            found.setdefault(host, room)
+    found = _rooms_left(reading, set(hosts))
     lacking = [host for host in hosts if host not in found]
     providers = _providers(reading, lacking)
     for provider, room in zip(
@@ -135,9 +131,23 @@ def rooms(reading: Reading, hosts: list[str]) -> Mapping[str, Room]:
     return {host: found[host] for host in hosts if host in found}
 
 
-def _with_room(reading: Reading, resources: str) -> dict[str, Room]:
-    path, params = "/allocation_candidates", {"resources": resources}
-    answer = reading.one("placement", path, _Candidates, params, PLACEMENT)
+def _rooms_left(reading: Reading, hosts: set[str]) -> dict[str, Room]:
+    """Return the room in hosts that have anything left; perhaps in others too."""
+    found: dict[str, Room] = {}
+    if len(hosts) <= FEW:
+        for room in reading.each(lambda host: _with_room(reading, _ANY[0], host), hosts):
+            found.update(room)
+        return found
+    for resources in _ANY:
+        if not hosts <= found.keys():
+            found = {**_with_room(reading, resources), **found}
+    return found
+
+
+def _with_room(reading: Reading, resources: str, host: str | None = None) -> dict[str, Room]:
+    """Return the hosts that have ``resources`` left, or just one of them if it has."""
+    path, params = "/allocation_candidates", {"resources": resources, "in_tree": host}
+    answer = reading.one("placement", path, _Candidates, params, _PLACEMENT)
     found: dict[str, Room] = {}
     for summary in answer.provider_summaries.values():
         room = Room(
@@ -176,7 +186,7 @@ def _providers(reading: Reading, hosts: list[str]) -> list[_Provider]:
 
 def _tree(reading: Reading, host: str | None) -> list[_Provider]:
     path, params = "/resource_providers", {"in_tree": host}
-    answer: _Providers = reading.one("placement", path, _Providers, params, PLACEMENT)
+    answer: _Providers = reading.one("placement", path, _Providers, params, _PLACEMENT)
     return answer.resource_providers
 
 
@@ -184,7 +194,7 @@ def _part(reading: Reading, provider: _Provider, name: str, nothing: Answer) -> 
     """Return what is said of a provider; ``nothing`` if it has just been deleted."""
     path = f"/resource_providers/{provider.uuid}/{name}"
     try:
-        found: Answer = reading.one("placement", path, type(nothing), None, PLACEMENT)
+        found: Answer = reading.one("placement", path, type(nothing), None, _PLACEMENT)
     except CloudError as error:
         if not not_there(error):
             raise

@@ -56,7 +56,8 @@ class Trees:
         assert service == "placement"
         self.asked.append(path)
         if path == "/allocation_candidates":
-            answer = self._candidates((params or {})["resources"])
+            asked = params or {}
+            answer = self._candidates(asked["resources"], asked.get("in_tree"))
         elif path == "/resource_providers":
             answer = self._listed((params or {}).get("in_tree"))
         else:
@@ -86,13 +87,13 @@ class Trees:
             "traits": provider.traits,
         }
 
-    def _candidates(self, resources: str) -> Json:
+    def _candidates(self, resources: str, tree: str | None) -> Json:
         wanted, _, amount = resources.partition(":")
         roots = {
             one.root
             for one in self.providers.values()
             for name, capacity, used in one.amounts()
-            if name == wanted and capacity - used >= int(amount)
+            if name == wanted and capacity - used >= int(amount) and tree in (None, one.root)
         }
         return {
             "provider_summaries": {

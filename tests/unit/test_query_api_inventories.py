@@ -66,6 +66,12 @@ def test_hosts_with_room_take_one_request() -> None:
     assert trees.asked == ["/allocation_candidates"]
 
 
+def test_few_hosts_take_one_small_request_each() -> None:
+    trees = Trees(*(plain(number) for number in range(100)))
+    assert [*rooms(trees, ["host-3", "host-4"])] == ["host-3", "host-4"]
+    assert trees.asked == ["/allocation_candidates"] * 2
+
+
 def test_full_hosts_are_asked_for_one_by_one() -> None:
     trees = Trees(*(plain(number, used=9 * (number == 0)) for number in range(MANY)))
     found = rooms(trees, list(trees.providers))
@@ -84,7 +90,7 @@ def test_both_ways_say_the_same() -> None:
 
 
 def test_what_placement_does_not_know_or_has_just_lost() -> None:
-    lost = plain(1)
+    lost = plain(1, used=9)
     lost.gone = True
     trees = Trees(lost, plain(2))
     asked = ["host-1", "host-2", "nonesuch"]

@@ -137,7 +137,7 @@ HYPERVISOR = Resource(
         "room": Source(
             key="id",
             read=inventories.rooms,
-            cost="one to three requests, and four for each host that is full to the last unit",
+            cost="one to four requests, and four for each host that is full to the last unit",
         ),
         "inventory": Source(
             key="id",

@@ -6,9 +6,11 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from query_api.placement import PLACEMENT
 from query_api.properties import integer, mapping, text
 from query_api.schema import Link, Listing, Resource, exact
+
+# Providers say what they are a part of, and are found by it.
+_PLACEMENT = "1.14"
 
 
 def _uuid(text: str) -> str | None:
@@ -28,7 +30,7 @@ RESOURCE_PROVIDER = Resource(
             service="placement",
             path="/resource_providers",
             collection="resource_providers",
-            microversion=PLACEMENT,
+            microversion=_PLACEMENT,
         ),
     ),
     default=("id", "name", "root_id"),
@@ -78,7 +80,7 @@ ALLOCATION = Resource(
         Listing(
             service="placement",
             path="/resource_providers/{provider_id}/allocations",
-            microversion=PLACEMENT,
+            microversion=_PLACEMENT,
             unpack=_taken,
         ),
     ),
