@@ -12,6 +12,25 @@ from workflow_api.text import near
 # The resources by the module of this package that they stand in.
 MODULES: dict[str, tuple[str, ...]] = {
     "server": ("server",),
+    "compute": (
+        "flavor",
+        "compute_service",
+        "aggregate",
+        "availability_zone",
+        "server_group",
+        "keypair",
+    ),
+    "hypervisor": ("hypervisor",),
+    "server_history": ("migration", "server_action"),
+    "placement": ("resource_provider", "allocation"),
+    "quota": ("quota",),
+    "identity": ("domain", "project", "user", "group", "role"),
+    "role_assignment": ("role_assignment", "effective_role_assignment"),
+    "image": ("image",),
+    "network": ("network", "subnet", "port"),
+    "router": ("router", "floating_ip", "network_agent"),
+    "security_group": ("security_group", "security_group_rule", "rbac_policy"),
+    "volume": ("volume", "volume_snapshot", "volume_type", "volume_service"),
 }
 _MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
 
