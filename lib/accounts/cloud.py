@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from accounts.session import TracedSession
 
 Shared = TypeVar("Shared")
+# The version of the API that is asked for: a catalogue's address ends in it, or does not.
+_VERSIONS = {"identity": "v3", "image": "v2", "network": "v2.0"}
+_VERSIONED = re.compile(r"/v\d+(\.\d+)?/?$")
 
 
 class Cloud:
@@ -29,6 +33,7 @@ class Cloud:
         self.entry, self.config = entry, config
         self.name = entry.name
         self._shared: dict[Any, Any] = {}
+        self._bases: dict[str, str | None] = {}
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
@@ -73,7 +78,7 @@ class Cloud:
         sent = {name: value for name, value in (params or {}).items() if value is not None}
         with self.errors(f"asking {service} for {path.partition('?')[0]}"):
             answer = self.session.get(
-                path,
+                self._path(service, path),
                 params=sent,
                 endpoint_filter=self.endpoint_filter(service),
                 endpoint_override=self.entry.endpoint_override.get(service),
@@ -82,6 +87,34 @@ class Cloud:
             )
             body: bytes = answer.content
             return body
+
+    def _path(self, service: str, path: str) -> str:
+        """Return the path below the service's address, which may name the API's version."""
+        version = _VERSIONS.get(service)
+        if version is None:
+            return path
+        if service not in self._bases:
+            found = self.entry.endpoint_override.get(service)
+            self._bases[service] = found or self.session.get_endpoint(
+                **self.endpoint_filter(service)
+            )
+        bare = path.removeprefix(f"/{version}")
+        named = _VERSIONED.search(self._bases[service] or "")
+        return bare if named else f"/{version}{bare}"
+
+    def log_in(self) -> None:
+        """Log in, if this has not been done: a request does so itself. Raises as :meth:`get`."""
+        with self.errors("logging in"):
+            self.session.get_token()
+
+    def confined_to(self) -> str | None:
+        """Return the domain that the account is logged in to; None if it is to a project, or all.
+
+        Keystone shows such an account what is in this domain. Raises as :meth:`get`.
+        """
+        with self.errors("logging in"):
+            access = self.session.auth.get_access(self.session)
+        return (access.domain_name or access.domain_id) if access.domain_scoped else None
 
     def supports(self, service: str, microversion: str) -> bool:
         """Return whether the service knows a microversion; asks its version document once."""

@@ -36,16 +36,17 @@ def resolve(start: Resource, text: str) -> Path:
     near names if there is no such property.
     """
     links: list[Link] = []
-    at, rest = start, text
+    at, rest, many = start, text, False
     while (found := _property(at, rest)) is None:
         word, dot, after = rest.partition(".")
         link = at.link(word)
         if link is None or not dot or len(links) == _DEEPEST:
             raise UserError(_unknown(at, rest, text), advice=_advice(at, rest, link))
         links.append(link)
+        many = many or leads_to_many(at, link)
         at, rest = resource(link.resource), after
     prop, key = found
-    return Path(text, tuple(links), prop, key, _end(text, prop, key, links))
+    return Path(text, tuple(links), prop, key, _end(text, prop, key, many))
 
 
 def _property(at: Resource, text: str) -> tuple[Property, str | None] | None:
@@ -65,9 +66,15 @@ def _heads(text: str) -> Iterator[str]:
         yield text
 
 
-def _end(text: str, prop: Property, key: str | None, links: list[Link]) -> Property:
+def leads_to_many(at: Resource, link: Link) -> bool:
+    """Return whether a row leads to a list of rows over a link: each value of a list leads on."""
+    here = resolve(at, link.here).end
+    return link.many or here.kind in LISTS
+
+
+def _end(text: str, prop: Property, key: str | None, many: bool) -> Property:
     kind: Kind = "text" if key is not None else prop.kind
-    if any(link.many for link in links) and kind not in LISTS:
+    if many and kind not in LISTS:
         kind = "addresses" if kind == "address" else "texts"
     return Property(
         name=text,

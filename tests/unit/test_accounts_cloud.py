@@ -208,6 +208,20 @@ def test_an_address_of_the_catalogue_is_replaced(fake: FakeCloud) -> None:
     assert len(list(connection(cloud).compute.hypervisors(details=True))) == 1
 
 
+@pytest.mark.parametrize(("service", "address"), [
+    ("identity", "/identity"), ("identity", "/identity/"), ("identity", "/identity/v3"),
+    ("image", "/image"), ("image", "/image/v2/"),
+])  # fmt: skip
+def test_a_catalogue_names_the_version_or_does_not(
+    fake: FakeCloud, service: str, address: str
+) -> None:
+    fake.services[service] = address
+    cloud = Cloud.from_config(load({"clouds": [fake.entry()]}), None)
+    paths = {"identity": ["/projects", "/v3/projects"], "image": ["/images", "/v2/images"]}
+    for path in paths[service]:
+        assert cloud.get(service, path).startswith(b"{")
+
+
 # -- what it keeps to itself -------------------------------------------------------------------
 
 
