@@ -71,7 +71,7 @@ def _values(action: Action, key: str, clouds: Callable[[], Iterable[str]]) -> li
     parameter: Parameter | None = action.parameters.get(key)
     if parameter is None or parameter.immutable:
         return []
-    if key == "cloud":
+    if key in ("cloud", "clouds"):
         return sorted(clouds())
     return [str(choice) for choice in parameter.choices]
 

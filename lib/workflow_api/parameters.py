@@ -48,12 +48,13 @@ def common(parameters: Mapping[str, Any], name: str, default: Any = None) -> Any
 def bind(
     workflow: Workflow,
     parameters: Mapping[str, Any],
-    account: Callable[[type, str | None], Any],
+    account: Callable[[type, str | list[str] | None], Any],
 ) -> Call:
     """Turn ``parameters`` into arguments of ``workflow``.
 
-    Accounts are looked up with ``account(type, name or None)``. Raises UserError that names the
-    parameter that is unknown, missing or of the wrong type.
+    Accounts are looked up with ``account(type, name)``; the name is a list for a type of several,
+    and None if there is none. Raises UserError that names the parameter that is unknown, missing
+    or of the wrong type.
     """
     own = CHANGING if workflow.changes else READING
     given = {
@@ -68,7 +69,7 @@ def bind(
             advice = _guess(name, known) or takes
             raise UserError(f"{workflow.name} has no parameter {name!r}.", advice=advice)
     accounts = {
-        name: account(kind, _name(workflow, name, given.get(name)))
+        name: account(kind, _name(workflow, name, kind, given.get(name)))
         for name, kind in workflow.accounts.items()
     }
     arguments: dict[str, Any] = {}
@@ -92,9 +93,13 @@ def whole_number(parameters: Mapping[str, Any], name: str) -> int | None:
     raise UserError(f"{name} is a whole number, not {clean(value)!r}.")
 
 
-def _name(workflow: Workflow, name: str, value: Any) -> str | None:
+def _name(workflow: Workflow, name: str, kind: Any, value: Any) -> str | list[str] | None:
     if value is None or isinstance(value, str):
         return value or None
+    if hasattr(kind, "each"):
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return value
+        raise UserError(f"{workflow.name}: {name} is a list of names in the configuration.")
     raise UserError(f"{workflow.name}: {name} is a name in the configuration, not {value!r:.80}.")
 
 

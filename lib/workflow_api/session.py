@@ -37,7 +37,7 @@ class Session:
     parameters: Mapping[str, Any]
     cancelled: Sequence[Watcher] = ()
     deadline: float | None = None
-    _accounts: dict[tuple[type, str], Any] = field(default_factory=dict)
+    _accounts: dict[tuple[type, Any], Any] = field(default_factory=dict)
     _journal: Journal | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -52,9 +52,16 @@ class Session:
                 self._journal = Journal(Store(self.config.state_url))
             return self._journal
 
-    def account(self, kind: type, name: str | None) -> Any:
-        """Return the account of type ``kind`` that the configuration calls ``name``."""
-        make: Callable[[PackConfig, str | None], Any] = kind.from_config  # type: ignore[attr-defined]
+    def account(self, kind: type, name: str | list[str] | None) -> Any:
+        """Return the account of type ``kind`` that the configuration calls ``name``.
+
+        A kind that is of several (``each``) chooses their names, and gets them one by one.
+        """
+        each: type | None = getattr(kind, "each", None)
+        if each is not None:
+            names = kind.chosen(self.config, name)  # type: ignore[attr-defined]
+            return kind(self.account(each, one) for one in names)
+        make: Callable[[PackConfig, Any], Any] = kind.from_config  # type: ignore[attr-defined]
         with self._lock:
             if name is not None and (kind, name) in self._accounts:
                 return self._accounts[kind, name]
