@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # What several processes can do side by side: everything but what needs the one devcloud.
 SIDE_BY_SIDE := -n 2 --dist worksteal
 
-.PHONY: help venv lint test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench bench-query clean
+.PHONY: help venv lint generate test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench bench-query clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,9 +26,13 @@ $(READY): requirements.txt requirements-local.txt requirements-dev.txt
 	touch $@
 
 lint: venv  ## black, ruff, mypy
-	$(BIN)/black --check --quiet lib actions tests devcloud bench || $(BIN)/black --check lib actions tests devcloud bench
-	$(BIN)/ruff check lib actions tests devcloud bench
+	$(BIN)/black --check --quiet lib actions tests devcloud bench tools || $(BIN)/black --check lib actions tests devcloud bench tools
+	$(BIN)/ruff check lib actions tests devcloud bench tools
 	$(BIN)/mypy lib
+	MYPYPATH=lib:tools $(BIN)/mypy tools
+
+generate: venv  ## the actions that ask, and docs/QUERY.md, from the resources' tables
+	$(BIN)/python tools/generate.py
 
 test: lint  ## everything, on a devcloud that is brought up for it
 	$(BIN)/coverage erase

@@ -1,4 +1,4 @@
-"""Runbooks about hypervisors: list, show, disable, enable, drain."""
+"""Runbooks about hypervisors: list, search, show, disable, enable, drain."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from workflow_api import (
 from workflows.movement import Migration, Movement, movement, step_data
 from workflows.moving import move_server, verify_arrived
 from workflows.preflight import elsewhere, refuse_down
+from workflows.searching import register
 
 _LONGEST_REASON = 255  # Nova's column
 # What becomes of the hypervisor's scheduling when a drain is cancelled.
@@ -36,12 +37,7 @@ _UNDO: dict[OnCancel, Undo] = {"leave": "never", "restore": "on_cancel"}
 # -- reading -----------------------------------------------------------------------------------
 
 
-@workflow("hypervisor.list")
-def list_hypervisors(ctx: Context, cloud: Cloud) -> Table:
-    """List the hypervisors with their state, load and why they are disabled."""
-    rows = [_row(h) for h in sorted(compute.hypervisors(cloud), key=lambda h: h.name)]
-    columns = ("name", "state", "status", "servers", "vcpus", "memory_gib", "reason")
-    return Table(columns, rows, summary=count(len(rows), "hypervisor"), extra=("id",))
+register("hypervisor", "hypervisors")
 
 
 @workflow("hypervisor.show")

@@ -1,4 +1,4 @@
-"""Runbooks about servers: list, show, migrate."""
+"""Runbooks about servers: list, search, show, migrate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from accounts.cloud import Cloud
 from openstack_api import compute as change
-from query_api import compute, identity, image
+from query_api import compute, image
 from workflow_api import (
     Attempt,
     Context,
@@ -18,50 +18,19 @@ from workflow_api import (
     Table,
     UnknownOutcome,
     clean,
-    count,
     step,
     workflow,
 )
 from workflows.movement import Migration, movement, step_data
 from workflows.moving import move_server, verify_arrived
 from workflows.preflight import elsewhere, refuse_down
+from workflows.searching import register
 
 # What is written on every image that a runbook takes: which run, which step, how long to keep it.
 _RUN, _STEP, _KEEP = "openstack_ops_run", "openstack_ops_step", "openstack_ops_keep_until"
 
 
-@workflow("server.list")
-def list_servers(
-    ctx: Context,
-    cloud: Cloud,
-    hypervisor: str | None = None,
-    project: str | None = None,
-    status: str | None = None,
-) -> Table:
-    """List servers of all projects, narrowed by hypervisor, project and status."""
-    host = compute.find_hypervisor(cloud, hypervisor).service.host if hypervisor else None
-    owner = identity.find_project(cloud, project).id if project else None
-    wanted = status.upper() if status else None
-    found = compute.servers(cloud, host=host, project_id=owner, status=wanted)
-    rows = [
-        {
-            "name": clean(server.name),
-            "id": server.id,
-            "status": server.status,
-            "hypervisor": server.host,
-            "addresses": server.ips,
-            "flavor": clean(server.flavor.original_name),
-            "project": server.project_id,
-            "user": server.user_id,
-            "updated": server.updated,
-        }
-        for server in sorted(found, key=lambda s: (s.name, s.id))
-        # Filters only narrow: what a service did not understand it ignores silently.
-        if owner in (None, server.project_id) and wanted in (None, server.status)
-    ]
-    columns = ("name", "id", "status", "hypervisor", "addresses")
-    extra = ("flavor", "project", "user", "updated")
-    return Table(columns, rows, summary=count(len(rows), "server"), extra=extra)
+register("server", "servers of all projects")
 
 
 @workflow("server.show")

@@ -67,13 +67,13 @@ def nobody() -> Iterator[int]:
 
 def test_names_that_stand_for_nothing(clumsy: Clumsy, site: Site) -> None:
     drain = {"reason": "proof", "hypervisor": site.source}
-    clumsy.refused("server.list", "no cloud 'devclod'", "Did you mean devcloud?", cloud="devclod")
+    clumsy.refused("server.list", "no cloud 'devclod'", "Did you mean devcloud?", clouds="devclod")
     clumsy.refused("hypervisor.show", "no hypervisor 'cmp-l'", "mean cmp-", hypervisor="cmp-l")
     clumsy.refused("server.show", "no server 'monitor-l'", "monitor-1", server="monitor-l")
     clumsy.refused("server.show", "no server", server="6f2a4a0e-5d0c-4a6b-9a51-05b0c0ffee00")
     clumsy.refused("hypervisor.drain", "exclude", "monitor-l", **drain, exclude=["monitor-l"])
     clumsy.refused("hypervisor.drain", "no hypervisor 'cmp-9'", **drain, target="cmp-9")
-    clumsy.refused("server.list", "no project 'shopp'", "shop", project="shopp")
+    clumsy.refused("server.search", "no property 'hots'", "Did you mean host", where="hots = x")
     clumsy.refused("run.show", "no run 'c0ffee00'", run="c0ffee00")
     clumsy.refused("hypervisor.drian", "hypervisor.drain")
 

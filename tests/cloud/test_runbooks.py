@@ -20,26 +20,27 @@ def _only_move(site: Site, guest: Guest, since: int) -> dict[str, str]:
 # -- reading -----------------------------------------------------------------------------------
 
 
-def test_server_list(site: Site, operator: Operator) -> None:
+def test_server_list_and_search(site: Site, operator: Operator) -> None:
     running, stopped = site.boot(2)
     site.act(stopped, "os-stop", "SHUTOFF")
 
     everywhere = operator.done("server.list").result["rows"]
-    here = operator.done("server.list", hypervisor=site.source).result["rows"]
-    off = operator.done("server.list", hypervisor=site.source, status="shutoff").result["rows"]
-    shop = operator.done("server.list", project="shop").result["rows"]
+    where = f"host = {site.source}"
+    here = operator.done("server.search", where=where).result["rows"]
+    off = operator.done("server.search", where=f"{where} and status = shutoff").result["rows"]
+    shop = operator.done("server.search", where="project.name = shop").result["rows"]
 
     assert {row["id"]: row["status"] for row in here} == {
         running.id: "ACTIVE",
         stopped.id: "SHUTOFF",
     }
-    assert {row["hypervisor"] for row in here} == {site.source}
+    assert {row["host"] for row in here} == {site.source}
     assert [row["id"] for row in off] == [stopped.id]
     ids = {server.id for server in site.sdk.compute.servers(details=False, all_projects=True)}
     assert {row["id"] for row in everywhere} == ids
     project = site.sdk.identity.find_project("shop", ignore_missing=False)
     assert shop
-    assert {row["project"] for row in shop} == {project.id}
+    assert {row["project_id"] for row in shop} == {project.id}
 
 
 def test_server_show(site: Site, operator: Operator) -> None:
@@ -66,7 +67,7 @@ def test_hypervisor_list_and_show(site: Site, operator: Operator) -> None:
     assert {name: (row["state"], row["status"]) for name, row in rows.items()} == {
         host: (service["state"], service["status"]) for host, service in states.items()
     }
-    assert rows[site.other]["reason"] == "being looked at"
+    assert rows[site.other]["disabled_reason"] == "being looked at"
     assert {row["id"] for row in shown.result["rows"]} == {guest.id for guest in guests}
     by_id = operator.done("hypervisor.show", hypervisor=site.hypervisor(site.source)["id"])
     assert by_id.result["rows"] == shown.result["rows"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from query_api.resources import names, resource
 from workflow_api.version import VERSION
 
 TOP = Path(__file__).parents[2]
@@ -65,8 +66,14 @@ def test_make_targets_exist(page: Path) -> None:
 def test_actions_that_are_named_exist(page: Path) -> None:
     subjects = "|".join({name.partition(".")[0] for name in ACTIONS})
     for name in re.findall(rf"`(?:openstack_ops\.)?((?:{subjects})\.[a-z_]+)`", page.read_text()):
-        # Things with the same form: files, and the runbook that a drain names as the right tool.
-        assert name in ACTIONS | {"hypervisor.evacuate"} or name.endswith(".py"), name
+        # Things with the same form: files, paths to a property of another resource, and the
+        # runbook that a drain names as the right tool.
+        known = name in ACTIONS | {"hypervisor.evacuate"} or name.endswith(".py")
+        assert known or is_path(*name.split(".")), name
+
+
+def is_path(link: str, rest: str) -> bool:
+    return link in names() and resource(link).property(rest) is not None
 
 
 def test_versions_agree() -> None:

@@ -55,7 +55,7 @@ def config(**more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", [(), (TOP / "lib",)], ids=["no common libs", "common libs"])
 def test_finds_lib_by_its_own_place(path: tuple[Path, ...]) -> None:
-    answer, _ = call({"workflow": "server.list", "cloud": "nope"}, config(), path)
+    answer, _ = call({"workflow": "server.list", "clouds": ["nope"]}, config(), path)
     assert answer["success"] is False
     assert answer["type"] == "bool"
     assert "no cloud 'nope'" in answer["result"]["summary"]

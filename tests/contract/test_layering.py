@@ -124,7 +124,7 @@ def test_outside_systems_do_not_know_each_other() -> None:
 def test_no_file_is_long() -> None:
     long = {
         str(path.relative_to(TOP)): lines
-        for folder in ("lib", "actions", "devcloud", "bench")
+        for folder in ("lib", "actions", "devcloud", "bench", "tools")
         for path in (TOP / folder).rglob("*.py")
         if (lines := len(path.read_text().splitlines())) > 330
     }

@@ -33,6 +33,7 @@ class FakeNova:
             f"GET /servers/{_ID}/os-instance-actions": self._actions,
             f"GET /servers/{_ID}/os-instance-actions/{_ID}": self._events,
             "GET /os-hypervisors/detail": self._hypervisors,
+            "GET /os-services": self._services,
             "GET /os-migrations": self._migrations,
             "GET /os-server-groups": self._groups,
             "GET /os-aggregates": self._aggregates,
@@ -78,6 +79,14 @@ class FakeNova:
         hosts = self._cloud.hypervisors
         rows = [host.as_json(self._cloud.servers) for host in hosts]
         return self._page(request, "hypervisors", [host.id for host in hosts], rows)
+
+    def _services(self, request: Request) -> Answer:
+        rows = [
+            {"id": h.service, "host": h.host, "binary": "nova-compute"}
+            | {"status": h.status, "state": h.state, "disabled_reason": h.reason, "zone": "nova"}
+            for h in self._cloud.hypervisors
+        ]
+        return Answer({"services": rows})
 
     def _page(
         self, request: Request, collection: str, ids: Sequence[str], rows: list[Json]

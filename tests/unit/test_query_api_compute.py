@@ -12,7 +12,6 @@ from query_api import compute, identity, image
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Flavor, Group, Hypervisor, Project, Server, uuid_of
 from support.fake_cloud_http import Request
-from support.fake_cloud_runs import read
 from workflow_api import CloudError, NotFound, UserError
 from workflow_api.errors import Ambiguous
 
@@ -115,10 +114,6 @@ def test_what_a_service_ignores_is_checked_here(fake: FakeCloud) -> None:
     cloud = fake.account()
     assert names(compute.servers(cloud, host="cmp-1")) == s(1, 3)
     assert compute.find_server(cloud, "s3").name == "s3"
-    fake.servers[0].status, fake.servers[1].project = "ERROR", "other"
-    fake.projects.append(Project("other", id="other"))
-    assert [row["name"] for row in read(cloud, "server.list", status="error").rows] == ["s0"]
-    assert [row["name"] for row in read(cloud, "server.list", project="other").rows] == ["s1"]
 
 
 def test_the_lowest_microversion_that_answers_is_asked_for(fake: FakeCloud) -> None:

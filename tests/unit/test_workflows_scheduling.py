@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Flavor, Hypervisor, Server
+from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_plans import drain, hosts
 from support.fake_cloud_runs import (
     FakeAttempt,
@@ -177,20 +177,6 @@ def test_what_was_excluded_may_be_there(fake: FakeCloud) -> None:
 
 
 # -- reading -----------------------------------------------------------------------------------
-
-
-def test_hypervisors_are_listed() -> None:
-    hosts = [disabled("burnt \x1b[31mout"), Hypervisor("cmp-0", state="down")]
-    with FakeCloud(hosts, [Server("a", flavor=Flavor(vcpus=2, ram=4096))]) as fake:
-        table = read(fake.account(), "hypervisor.list")
-    assert table.summary == "2 hypervisors"
-    assert [(row["name"], row["state"], row["status"], row["reason"]) for row in table.rows] == [
-        ("cmp-0", "down", "enabled", ""),
-        ("cmp-1", "up", "disabled", "burnt out"),
-    ]
-    assert [(row["servers"], row["vcpus"], row["memory_gib"]) for row in table.rows] == [
-        (0, "0/16", "0/16"), (1, "2/16", "4/16"),
-    ]  # fmt: skip
 
 
 def test_a_hypervisor_is_shown_with_its_servers() -> None:

@@ -1,4 +1,4 @@
-"""server.migrate, its snapshot, and what server.list and server.show tell."""
+"""server.migrate, its snapshot, and what server.show tells."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Flavor, Group, Hypervisor, Project, Server, uuid_of
+from support.fake_cloud_estate import Flavor, Group, Hypervisor, Server, uuid_of
 from support.fake_cloud_plans import LIVE, hosts
 from support.fake_cloud_runs import FakeAttempt, Remembered, call, drawn, look_up, perform, read
 from workflow_api import Duration, NotFound, Plan, Refused, StepFailed, UnknownOutcome
@@ -170,27 +170,6 @@ def test_a_snapshot_that_is_never_whole(snapshots: Snapshots) -> None:
 
 
 # -- reading -----------------------------------------------------------------------------------
-
-
-def test_servers_are_listed_and_narrowed() -> None:
-    servers = [
-        Server("web", "cmp-2", status="SHUTOFF"),
-        Server("db", project=Project("shop").id),
-        Server("\x1b[2Japp", status="ERROR"),
-    ]
-    with FakeCloud(hosts(), servers, projects=[Project("shop")]) as fake:
-        cloud = fake.account()
-        table = read(cloud, "server.list")
-        assert [row["name"] for row in table.rows] == ["app", "db", "web"]
-        assert (table.summary, table.rows[1]["hypervisor"]) == ("3 servers", "cmp-1")
-        for asked, names in (
-            ({"hypervisor": "cmp-2"}, ["web"]),
-            ({"status": "shutoff"}, ["web"]),
-            ({"project": "default/shop"}, ["db"]),
-            ({"hypervisor": "cmp-1", "status": "ERROR"}, ["app"]),
-            ({"status": "PAUSED"}, []),
-        ):
-            assert [row["name"] for row in read(cloud, "server.list", **asked).rows] == names
 
 
 def test_a_server_is_shown() -> None:

@@ -1,0 +1,5 @@
+"""Runbooks about flavors: list, search."""
+
+from workflows.searching import register
+
+register("flavor", "flavors")

@@ -1,0 +1,5 @@
+"""Runbooks about ports: list, search."""
+
+from workflows.searching import register
+
+register("port", "ports")

@@ -1,0 +1,5 @@
+"""Runbooks about projects: list, search."""
+
+from workflows.searching import register
+
+register("project", "projects")

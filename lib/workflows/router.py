@@ -1,0 +1,5 @@
+"""Runbooks about routers: list, search."""
+
+from workflows.searching import register
+
+register("router", "routers")

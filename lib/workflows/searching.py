@@ -1,0 +1,185 @@
+"""Questions as actions ask them: from texts and lists of words to a query, and its answer.
+
+``register`` gives a subject its ``search`` and ``list``. The query API is imported when something
+is asked: these runbooks stand in modules with others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from accounts.clouds import Clouds
+from workflow_api import Context, Table, UserError, count, workflow
+
+if TYPE_CHECKING:
+    from query_api.answer import Answer
+    from query_api.query import Query
+    from query_api.schema import Resource
+
+# Selects every property that the listing itself has.
+ALL = "*"
+
+
+def register(resource: str, plural: str) -> None:
+    """Register ``<resource>.search`` and ``<resource>.list``; ``plural`` is for their sentences."""
+
+    def search(
+        ctx: Context,
+        clouds: Clouds,
+        where: str | None = None,
+        select: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+        sort_by: list[str] = [],  # noqa: B006
+        group_by: str | None = None,
+        aggregate: str | None = None,
+        follow: str | None = None,
+        join: str | None = None,
+        limit: int | None = None,
+        explain: bool = False,
+        allow_partial: bool = False,
+    ) -> Table:
+        asked = question(
+            resource,
+            where=where,
+            select=select,
+            sort_by=sort_by,
+            group_by=group_by,
+            aggregate=aggregate,
+            follow=follow,
+            join=join,
+            limit=limit,
+        )
+        return answered(asked, clouds, where, explain=explain, allow_partial=allow_partial)
+
+    def everything(
+        ctx: Context,
+        clouds: Clouds,
+        select: list[str] = [],  # noqa: B006
+        sort_by: list[str] = [],  # noqa: B006
+        group_by: str | None = None,
+        limit: int | None = None,
+        explain: bool = False,
+        allow_partial: bool = False,
+    ) -> Table:
+        asked = question(resource, select=select, sort_by=sort_by, group_by=group_by, limit=limit)
+        return answered(asked, clouds, explain=explain, allow_partial=allow_partial)
+
+    search.__doc__ = f"Search {plural} by any of their properties."
+    everything.__doc__ = f"List all {plural}."
+    workflow(f"{resource}.search")(search)
+    workflow(f"{resource}.list")(everything)
+
+
+def question(
+    resource: str,
+    *,
+    where: str | None = None,
+    select: Sequence[str] = (),
+    sort_by: Sequence[str] = (),
+    group_by: str | None = None,
+    aggregate: str | None = None,
+    follow: str | None = None,
+    join: str | None = None,
+    limit: int | None = None,
+) -> Query:
+    """Return the query that an action's parameters say; a text that is None or empty says nothing.
+
+    ``where`` is about the resource, everything else about what ``follow`` leads to. Raises
+    UserError that points at the word of a text which cannot be understood, and NotFound for an
+    unknown resource. What fits its kind is checked when the query is run.
+    """
+    from query_api import chains, conditions, grouping, paths
+    from query_api.query import query
+    from query_api.running import CLOUD
+    from query_api.where import parse
+
+    def known(text: str, at: int | None, path: str, of: Resource) -> None:
+        with _pointing(text, at):
+            paths.resolve(of, path)
+
+    asked = query(resource)
+    if where and where.strip():
+        condition = parse(where)
+        for test in conditions.tests(condition):
+            known(where, test.at, test.path, asked.resource)
+        asked = asked.where(condition)
+    for step in chains.parse_follow(follow or ""):
+        with _pointing(follow or "", step.at):
+            asked = asked.then(step.link)
+    if ALL in select:
+        asked = asked.select_all()
+    asked = asked.select(*(name for name in select if name != ALL)).sort_by(*sort_by)
+    for one in chains.parse_join(join or ""):
+        known(join or "", one.at, one.path, asked.resource)
+        asked = asked.append_from(one.link, one.name)
+    for group in grouping.parse_group_by(group_by or ""):
+        if group.path != CLOUD.name:
+            known(group_by or "", group.at, group.path, asked.resource)
+        asked = asked.group_by(group)
+    for reckoned in grouping.parse_aggregate(aggregate or ""):
+        if reckoned.path not in ("", CLOUD.name):
+            known(aggregate or "", reckoned.at, reckoned.path, asked.resource)
+        asked = asked.aggregate(reckoned.function, reckoned.path)
+    return asked if limit is None else asked.limit(limit)
+
+
+def answered(
+    asked: Query,
+    clouds: Clouds,
+    where: str | None = None,
+    *,
+    explain: bool = False,
+    allow_partial: bool = False,
+) -> Table:
+    """Ask the clouds and return the rows or, to ``explain``, the parts with their requests.
+
+    The table is not good if the answer is not whole, unless ``allow_partial``. ``where`` is the
+    text that the condition was read from, to point into. Raises UserError before the first
+    request for what does not fit, and CloudError if no cloud answers.
+    """
+    with _pointing_at_tests(where or ""):
+        parts = asked.explain() if explain else None
+        answer = asked.run(clouds)
+    good, told = answer.complete or allow_partial, _told(asked, answer)
+    if parts is None:
+        return answer.table(summary=told, good=good)
+    table = parts.table(answer.requests)
+    table.summary = f"{told} with {count(answer.sent, 'request')}"
+    table.good, table.complete, table.reasons = good, answer.complete, list(answer.reasons)
+    return table
+
+
+def _told(asked: Query, answer: Answer) -> str:
+    """Return the answer in a sentence: its number of rows or groups, or its one row of figures."""
+    if not asked.aggregates:
+        return answer.summary
+    if asked.groups:
+        return f"{count(len(answer.rows), 'group')} of {answer.plural}"
+    (figures,) = answer.dicts() or [{}]
+    told = ", ".join(f"{name} {value}" for name, value in figures.items() if value is not None)
+    return f"{answer.plural}: {told or 'nothing'}"
+
+
+@contextmanager
+def _pointing(text: str, at: int | None) -> Iterator[None]:
+    """Have a UserError of the block point at a place of a text."""
+    from query_api.where import pointed
+
+    try:
+        yield
+    except UserError as error:
+        # The advice belongs above the caret, not behind it.
+        raise UserError(pointed(text, at, str(error))) from None
+
+
+@contextmanager
+def _pointing_at_tests(text: str) -> Iterator[None]:
+    """Have what is said of a test in the block point at it."""
+    from query_api.predicates import Unfit
+
+    try:
+        yield
+    except Unfit as error:
+        with _pointing(text, error.at):
+            raise

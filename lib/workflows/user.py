@@ -1,0 +1,5 @@
+"""Runbooks about users: list, search."""
+
+from workflows.searching import register
+
+register("user", "users")

@@ -1,0 +1,65 @@
+"""What is generated from the resources' tables is what stands in the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from generate import TOP, pages
+from query_api import conditions
+from query_api.paths import resolve
+from query_api.preset_names import ARITY
+from query_api.resources import names, resource
+from query_api.where import parse
+from query_page import _SAYS
+from search_actions import SEARCHES
+
+PAGES = pages()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_no_difference(path: Path) -> None:
+    assert path.read_text() == PAGES[path], "run `make generate`"
+
+
+def test_every_search_and_list_of_a_resource_is_generated() -> None:
+    generated = {path.stem for path in PAGES if path.suffix == ".yaml"}
+    asking = {f"{name}.{verb}" for name in names() for verb in ("search", "list")}
+    there = {path.stem for path in (TOP / "actions").glob("*.yaml")}
+    assert there & (asking | {"query.run"}) == generated
+    assert {"query.run", "server.search", "security_group.list"} < generated
+
+
+def test_query_run_knows_every_resource() -> None:
+    action = yaml.safe_load((TOP / "actions" / "query.run.yaml").read_text())
+    assert action["parameters"]["resource"]["enum"] == names()
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_is_described_by_its_properties(name: str) -> None:
+    action = yaml.safe_load((TOP / "actions" / f"{name}.search.yaml").read_text())
+    listed = action["description"].removesuffix(".").partition(": ")[2].split(", ")
+    assert listed == [prop.name for prop in resource(name).properties]
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_examples_are_of_the_resource(name: str) -> None:
+    for test in conditions.tests(parse(SEARCHES[name].where)):
+        assert resolve(resource(name), test.path)
+
+
+def test_every_preset_is_explained() -> None:
+    assert list(_SAYS) == list(ARITY)
+
+
+def test_the_page_has_every_resource_property_and_link() -> None:
+    page = (TOP / "docs" / "QUERY.md").read_text()
+    assert "<!-- resources" not in page
+    for name in names():
+        section = page.split(f"\n### {name}\n")[1].split("\n### ")[0]
+        for prop in resource(name).properties:
+            assert f"\n| `{prop.name}` | {prop.kind}" in section, prop.name
+        for link in resource(name).links:
+            assert f"\n| `{link.name}` | " in section, link.name

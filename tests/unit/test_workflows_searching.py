@@ -1,0 +1,256 @@
+"""Questions as actions ask them: their words become a query, and what is wrong is pointed at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.fake_cloud import FakeCloud
+from support.fake_cloud_estate import Flavor, Hypervisor, Server
+from workflow_api.dispatch import dispatch
+from workflow_api.errors import NotFound, UserError
+from workflows.searching import question
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeCloud]:
+    servers = [
+        Server("web-1", "cmp-1"),
+        Server("web-2", "cmp-2", status="SHUTOFF", flavor=Flavor("big", vcpus=4, ram=4096)),
+        Server("db", "cmp-1", status="ERROR", metadata={"owner": "ann"}),
+        Server("\x1b[2Jlost", None, status="ERROR"),
+    ]
+    with FakeCloud([Hypervisor("cmp-1"), Hypervisor("cmp-2")], servers) as fake:
+        yield fake
+
+
+def ask(fake: FakeCloud, name: str = "server.search", **parameters: Any) -> dict[str, Any]:
+    """Return the result of an action that succeeds."""
+    kind, result = dispatch(name, parameters, fake.config())
+    assert kind == "done", result["summary"]
+    return result
+
+
+def refused(fake: FakeCloud, name: str = "server.search", **parameters: Any) -> str:
+    """Return what is said of an action that is refused before anything is asked."""
+    kind, result = dispatch(name, parameters, fake.config())
+    assert kind == "refused", result["summary"]
+    assert fake.requests == []
+    return result["summary"]
+
+
+# -- words to a query --------------------------------------------------------------------------
+
+
+def test_every_word_has_its_place_in_the_query() -> None:
+    asked = question(
+        "servers",
+        where="status = ERROR or host is null",
+        select=["name", "metadata.owner"],
+        sort_by=["-created_at", "name"],
+        group_by="host; flavor.ram: small ..2047, large 2048..",
+        limit=7,
+    )
+    (stage,) = asked.stages
+    assert (stage.resource.name, len(stage.condition.parts)) == ("server", 2)
+    assert asked.selected == ("name", "metadata.owner")
+    assert asked.sorting == ("-created_at", "name")
+    assert [(g.path, [r.name for r in g.ranges]) for g in asked.groups] == [
+        ("host", []),
+        ("flavor.ram", ["small", "large"]),
+    ]
+    assert asked.at_most == 7
+
+
+def test_empty_words_say_nothing() -> None:
+    empty: Any = dict.fromkeys(("group_by", "aggregate", "follow", "join"), "")
+    assert question("server", where=" ", **empty) == question("server")
+    nothing: Any = dict.fromkeys([*empty, "where", "limit"])
+    assert question("server", **nothing) == question("server")
+
+
+def test_a_star_selects_what_the_listing_has_and_more_can_stand_beside_it() -> None:
+    asked = question("server", select=["cloud", "*"])
+    assert {"id", "name", "flavor.vcpus", "metadata"} < set(asked.selected)
+    assert asked.selected[-1] == "cloud"
+
+
+def test_an_unknown_resource_is_told_with_near_names() -> None:
+    with pytest.raises(NotFound, match=r"no resource 'servr'.*server"):
+        question("servr")
+
+
+# -- answers -----------------------------------------------------------------------------------
+
+
+def test_rows_are_kept_sorted_and_cut_to_columns(fake: FakeCloud) -> None:
+    result = ask(
+        fake,
+        where="(status = error or status = SHUTOFF) and not (host is null)",
+        select=["name", "metadata.owner", "flavor.vcpus"],
+        sort_by=["-flavor.vcpus"],
+    )
+    assert result["summary"] == "2 servers"
+    assert result["rows"] == [
+        {"name": "web-2", "metadata.owner": None, "flavor.vcpus": 4},
+        {"name": "db", "metadata.owner": "ann", "flavor.vcpus": 1},
+    ]
+
+
+def test_what_a_service_ignores_is_checked_here(fake: FakeCloud) -> None:
+    fake.ignores = {"host", "name", "status", "uuid"}
+    result = ask(fake, where="host = cmp-1 and name starts_with w", select=["name"])
+    assert result["rows"] == [{"name": "web-1"}]
+
+
+def test_a_list_is_a_search_without_conditions(fake: FakeCloud) -> None:
+    names = [row["name"] for row in ask(fake, "server.list", sort_by=["name"])["rows"]]
+    assert names == [row["name"] for row in ask(fake, sort_by=["name"])["rows"]]
+    assert len(names) == 4
+    assert ask(fake, "query.run", resource="server", limit=2)["summary"] == "2 servers"
+    assert "\x1b" not in ask(fake, "server.list")["text"]
+    said = refused_after(fake, "server.list", where="status = ERROR")
+    assert "server.list has no parameter 'where'" in said
+
+
+def refused_after(fake: FakeCloud, name: str, **parameters: Any) -> str:
+    fake.requests.clear()
+    return refused(fake, name, **parameters)
+
+
+def test_groups_and_their_figures(fake: FakeCloud) -> None:
+    grouped = ask(fake, group_by="status", aggregate="count, sum flavor.vcpus", sort_by=["-count"])
+    assert grouped["summary"] == "3 groups of servers"
+    assert grouped["rows"][0] == {"status": "ERROR", "count": 2, "sum flavor.vcpus": 2}
+    shown = ask(fake, group_by="status", select=["name"])
+    assert "status: ERROR (2)" in shown["text"]
+    whole = ask(fake, aggregate="count, max flavor.ram")
+    assert whole["summary"] == "servers: count 4, max flavor.ram 4096"
+
+
+def test_explain_runs_it_and_shows_the_parts(fake: FakeCloud) -> None:
+    result = ask(fake, where="host = cmp-1", select=["name"], explain=True)
+    sent = fake.count("GET /compute/v2.1/.")
+    assert result["summary"].startswith(f"2 servers with {sent} request")
+    done = {row["done"]: row for row in result["rows"]}
+    assert "host=cmp-1" in done["by compute"]["what"]
+    assert done["made"]["resource"] == "fake"
+    assert (done["made"]["what"], done["made"]["expected"]) == ("requests to compute", str(sent))
+
+
+# -- several clouds, and answers that are not whole --------------------------------------------
+
+
+@pytest.fixture
+def sore() -> Iterator[FakeCloud]:
+    """A cloud that shows nobody its servers."""
+    with FakeCloud([], [Server("b")]) as sore:
+        sore.fail("GET /compute/v2.1/servers", 403, times=100)
+        yield sore
+
+
+def several(*clouds: FakeCloud) -> dict[str, Any]:
+    """Return a configuration with these clouds: fake, other."""
+    names = ("fake", "other")
+    entries = [cloud.entry(name=name) for cloud, name in zip(clouds, names, strict=False)]
+    return {"clouds": entries, "default_cloud": "fake"}
+
+
+def test_rows_say_which_cloud_they_are_from(fake: FakeCloud) -> None:
+    with FakeCloud([], [Server("b")]) as other:
+        asked = {"clouds": ["*"], "where": "name any_in (b, db)", "select": ["name"]}
+        kind, result = dispatch("server.search", asked, several(fake, other))
+        assert kind == "done"
+        assert result["rows"] == [{"cloud": "fake", "name": "db"}, {"cloud": "other", "name": "b"}]
+        asked |= {"clouds": ["other"], "select": ["name", "cloud"]}
+        kind, result = dispatch("server.search", asked, several(fake, other))
+        assert result["rows"] == [{"name": "b", "cloud": "other"}]
+        asked |= {"clouds": ["*"], "select": [], "group_by": "cloud", "aggregate": "count"}
+        kind, result = dispatch("server.search", asked, several(fake, other))
+        assert result["rows"] == [{"cloud": "fake", "count": 1}, {"cloud": "other", "count": 1}]
+
+
+@pytest.mark.parametrize("more", [{}, {"explain": True}])
+def test_an_answer_that_is_not_whole_fails(
+    fake: FakeCloud, sore: FakeCloud, more: dict[str, Any]
+) -> None:
+    asked = {"clouds": ["*"], "select": ["name"], **more}
+    kind, result = dispatch("server.search", asked, several(fake, sore))
+    assert (kind, result["complete"]) == ("failed", False)
+    assert result["left"][0]["what"] == "cloud other"
+    assert "403" in result["left"][0]["why"]
+    assert "This answer is not whole" in result["text"]
+    assert "4 servers" in result["summary"]
+
+
+def test_unless_a_part_of_it_is_allowed(fake: FakeCloud, sore: FakeCloud) -> None:
+    asked = {"clouds": ["*"], "select": ["name"], "allow_partial": True}
+    kind, result = dispatch("server.list", asked, several(fake, sore))
+    assert (kind, result["complete"], len(result["rows"])) == ("done", False, 4)
+    assert "not whole: cloud other: " in result["summary"]
+
+
+def test_no_cloud_that_answers_is_no_answer(sore: FakeCloud) -> None:
+    asked = {"allow_partial": True}
+    kind, result = dispatch("server.list", asked, several(sore))
+    assert kind == "failed"
+    assert "403" in result["summary"]
+    assert result["rows"] == []
+
+
+# -- what is wrong -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("where", "status == ERROR and ¶statu = x", "have no property 'statu'. Did you mean"),
+        ("where", "¶metadta.owner = x", "have no property 'metadta.owner'"),
+        ("where", "name = x or ¶status older_than 30d", "status is a text: older_than does not"),
+        ("where", "name = x and not (¶flavor.ram > lots)", "'lots' is not a number of MiB"),
+        ("where", "¶created_at older_than soon", "created_at older_than"),
+        ("where", "¶created_at = yesterday", "created_at equal_to"),
+        ("where", "name ¶resembles x", "'resembles' is not a preset"),
+        ("group_by", "host, ¶hots", "have no property 'hots'. Did you mean host"),
+        ("aggregate", "count, ¶sum flavor.cpus", "flavors have no property 'cpus'"),
+        ("follow", "¶projct", "do not lead to 'projct'. Did you mean project?"),
+        ("join", "user: ¶", "a property to join over 'user' is missing"),
+    ],
+)
+def test_errors_point_at_the_word(fake: FakeCloud, name: str, text: str, message: str) -> None:
+    at = text.index("¶")
+    said = refused(fake, **{name: text.replace("¶", "")})
+    assert said.startswith(f"At character {at + 1}: ")
+    assert message in said
+    assert said.splitlines()[-1] == "  " + " " * at + "^"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"select": ["nam"]}, "servers have no property 'nam'. Did you mean name"),
+        ({"sort_by": ["-creatd_at"]}, "servers have no property 'creatd_at'"),
+        ({"sort_by": ["addresses"]}, "rows cannot be sorted or grouped by it"),
+        ({"group_by": "status: a ..3"}, "only numbers and times have ranges"),
+        ({"aggregate": "sum name"}, "name is a text: it has no sum"),
+        ({"aggregate": "count", "select": ["name"]}, "Leave select and join out"),
+        ({"aggregate": "count", "sort_by": ["name"]}, "Groups cannot be sorted by 'name'"),
+        ({"limit": -1}, "limit is a whole number, 0 or more"),
+        ({"clouds": ["fak"]}, "no cloud 'fak' in the configuration. Did you mean fake?"),
+        ({"where": ["name = x"]}, "where"),
+        ({"wher": "name = x"}, "no parameter 'wher'. Did you mean where?"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_asked(
+    fake: FakeCloud, asked: dict[str, Any], message: str
+) -> None:
+    assert message in refused(fake, **asked)
+
+
+def test_a_follow_is_of_the_resource_and_the_rest_of_what_it_leads_to() -> None:
+    asked = question("server", where="host = cmp-1", follow="flavor", select=["id"])
+    assert [stage.resource.name for stage in asked.stages] == ["server", "flavor"]
+    with pytest.raises(UserError, match="flavors have no property 'hots'"):
+        question("server", follow="flavor", group_by="hots")

@@ -1,0 +1,44 @@
+"""Write what is made from the resources' tables: the actions that ask, and docs/QUERY.md.
+
+python tools/generate.py [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
+
+from query_page import page  # noqa: E402 - found by the line above
+from search_actions import actions  # noqa: E402
+
+
+def pages() -> dict[Path, str]:
+    """Return the text of each file that is generated."""
+    found = {TOP / "actions" / f"{name}.yaml": text for name, text in actions().items()}
+    found[TOP / "docs" / "QUERY.md"] = page()
+    return found
+
+
+def main() -> None:
+    """Write the files that differ; with --check only name them, and exit with 1."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    differ = {path: text for path, text in pages().items() if _present(path) != text}
+    for path, text in differ.items():
+        if not options.check:
+            path.write_text(text)
+        print(f"{'differs' if options.check else 'written'}: {path.relative_to(TOP)}")
+    sys.exit(bool(differ) and options.check)
+
+
+def _present(path: Path) -> str | None:
+    return path.read_text() if path.is_file() else None
+
+
+if __name__ == "__main__":
+    main()

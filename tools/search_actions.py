@@ -1,0 +1,219 @@
+"""The actions that ask: their YAML, from the resources' tables and the workflows' sentences."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import yaml
+
+from query_api.resources import names, resource
+from query_api.schema import Resource
+from workflow_api.table import FORMS
+from workflow_api.workflow import workflow_named
+
+
+class Search(NamedTuple):
+    """What suits a resource as an example: a condition, and what to group by."""
+
+    where: str
+    group_by: str
+
+
+# The resources that have a search and a list of their own.
+SEARCHES = {
+    "server": Search(
+        "status any_in (SHUTOFF, ERROR) and updated_at older_than 30d", "host, status"
+    ),
+    "project": Search("enabled = true and description is null", "domain.name, enabled"),
+    "user": Search("email is null or enabled = false", "domain.name, enabled"),
+    "hypervisor": Search("state = down or disabled_reason contains disk", "state, status"),
+    "image": Search("visibility = private and created_at older_than 365d", "os_distro"),
+    "flavor": Search("vcpus >= 8 and ram >= 64GiB and is_public = true", "is_public, vcpus"),
+    "network": Search("external = true or shared = true", "provider_network_type"),
+    "volume": Search("status = available and updated_at older_than 90d", "volume_type, status"),
+    "port": Search("addresses in_cidr 10.0.0.0/8 and status = DOWN", "device_owner"),
+    "router": Search("external_network_id is null", "project.name, status"),
+    "floating_ip": Search("port_id is null and created_at older_than 7d", "project.name"),
+    "security_group": Search("name != default and stateful = true", "project.name"),
+}
+_WIDTH = 100
+_STRING: dict[str, Any] = {"type": "string"}
+_WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+_FLAG: dict[str, Any] = {"type": "boolean", "default": False}
+# What every action of the pack ends with, as written by hand in the others.
+_END = """\
+  timeout:
+    description: Seconds after which StackStorm kills the action.
+    default: 600
+  env:
+    immutable: true
+    default: {}
+  debug:
+    immutable: true
+    default: false
+  log_level:
+    immutable: true
+    default: INFO
+  content_version:
+    immutable: true
+    default: ""
+"""
+
+
+def actions() -> dict[str, str]:
+    """Return the text of each action's YAML by the action's name."""
+    found = {"query.run": _action("query.run", _query_parameters())}
+    for name in SEARCHES:
+        found[f"{name}.search"] = _action(f"{name}.search", _search_parameters(resource(name)))
+        found[f"{name}.list"] = _action(f"{name}.list", _list_parameters(resource(name)))
+    return found
+
+
+def description(action: str) -> str:
+    """Return what an action is described by: a search also by the properties it knows."""
+    said = workflow_named(action).summary
+    subject, _, verb = action.partition(".")
+    if verb != "search":
+        return said
+    known = ", ".join(prop.name for prop in resource(subject).properties)
+    return f"{said.removesuffix('.')}: {known}."
+
+
+def _action(name: str, parameters: dict[str, dict[str, Any]]) -> str:
+    parameters = {**parameters, **_identity(name)}
+    lines = [
+        "---",
+        f"name: {name}",
+        *_described(description(name), ""),
+        "enabled: true",
+        "runner_type: python-script",
+        "entry_point: src/workflow_actions.py",
+        "parameters:",
+    ]
+    for position, (parameter, given) in enumerate(parameters.items()):
+        lines += [f"  {parameter}:", *_lines({**given, "position": position})]
+    return "\n".join(lines) + "\n" + _END
+
+
+def _lines(given: dict[str, Any]) -> Iterator[str]:
+    for key, value in given.items():
+        if key == "description":
+            yield f"    description: {_scalar(value)}"
+        elif isinstance(value, dict):
+            yield f"    {key}:"
+            yield from (f"      {inner}: {_scalar(one)}" for inner, one in value.items())
+        elif key == "enum":
+            yield from _enum(value)
+        else:
+            yield f"    {key}: {_scalar(value)}"
+
+
+def _enum(values: list[str]) -> list[str]:
+    line = f"    enum: [{', '.join(values)}]"
+    if len(line) <= _WIDTH:
+        return [line]
+    return ["    enum:", *(f"      - {value}" for value in values)]
+
+
+def _described(text: str, indent: str) -> list[str]:
+    line = f"{indent}description: {_scalar(text)}"
+    if len(line) <= _WIDTH:
+        return [line]
+    inner = indent + "  "
+    folded = textwrap.wrap(text, _WIDTH - len(inner), break_on_hyphens=False)
+    return [f"{indent}description: >-", *(inner + part for part in folded)]
+
+
+def _scalar(value: Any) -> str:
+    """Return a value as YAML, without quotes where they change nothing."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    try:
+        if yaml.safe_load(f"key: {value}") == {"key": value}:
+            return value
+    except yaml.YAMLError:
+        pass
+    return json.dumps(value, ensure_ascii=False)
+
+
+# -- parameters --------------------------------------------------------------------------------
+
+
+def _clouds() -> dict[str, dict[str, Any]]:
+    said = "The clouds, as the configuration calls them; the default one if empty, all if *."
+    return {"clouds": {"description": said, **_WORDS}}
+
+
+def _query_parameters() -> dict[str, dict[str, Any]]:
+    what = {"description": "What is asked about.", **_STRING, "required": True, "enum": names()}
+    return {**_clouds(), "resource": what, **_question(resource("server")), **_answer()}
+
+
+def _search_parameters(of: Resource) -> dict[str, dict[str, Any]]:
+    return {**_clouds(), **_question(of), **_answer()}
+
+
+def _list_parameters(of: Resource) -> dict[str, dict[str, Any]]:
+    wanted = ("select", "sort_by", "group_by", "limit")
+    asked = _question(of)
+    return {**_clouds(), **{name: asked[name] for name in wanted}, **_answer()}
+
+
+def _question(of: Resource) -> dict[str, dict[str, Any]]:
+    example = SEARCHES[of.name]
+    said = {
+        "where": f"Only those that pass, as: {example.where}.",
+        "select": "The columns: properties, paths over links, or * for all; a few if empty.",
+        "sort_by": "The columns to sort by, a minus before one for descending.",
+        "group_by": f"Properties to group by, or named ranges of one, as: {example.group_by}.",
+        "aggregate": "Figures of each group, as count, sum, min, max, avg of a property.",
+        "follow": f"Links to go on over, as {of.links[0].name}; all but where is about their end.",
+        "join": f"Columns of what each row leads to, as {_joined(of)}.",
+        "limit": "At most so many rows, or groups.",
+    }
+    kinds: dict[str, dict[str, Any]] = {
+        **dict.fromkeys(said, _STRING),
+        "select": {**_WORDS, "default": []},
+        "sort_by": {**_WORDS, "default": []},
+        "limit": {"type": "integer", "minimum": 1},
+    }
+    return {name: {"description": text, **kinds[name]} for name, text in said.items()}
+
+
+def _joined(of: Resource) -> str:
+    """Return an example of a join: the names of what two links lead to, if there are two."""
+    named = [link.name for link in of.links if resource(link.resource).property("name")]
+    return "; ".join(f"{link}: name" for link in named[:2])
+
+
+def _answer() -> dict[str, dict[str, Any]]:
+    path = "Also write the whole table to this absolute path on the action runner."
+    form = "The form of the text in the result."
+    parts = "Show how it was asked, and the requests expected and made, instead of rows."
+    partial = "Succeed even if something is missing in the answer, which says so."
+    return {
+        "output": {"description": form, **_STRING, "enum": list(FORMS), "default": "text"},
+        "output_file": {"description": path, **_STRING},
+        "explain": {"description": parts, **_FLAG},
+        "allow_partial": {"description": partial, **_FLAG},
+    }
+
+
+def _identity(name: str) -> dict[str, dict[str, Any]]:
+    fixed = {**_STRING, "immutable": True}
+    return {
+        "workflow": {"description": "The workflow behind this action.", **fixed, "default": name},
+        "requested_by": {
+            "description": "Who asks, as StackStorm says.",
+            **fixed,
+            "default": "{{ action_context.user }}",
+        },
+        "deadline": {
+            "description": "The timeout, so that a run stops in time.",
+            **fixed,
+            "default": "{{ timeout }}",
+        },
+    }
