@@ -68,8 +68,6 @@ def main() -> None:
     options = parser.parse_args()
     told: dict[str, Any] = {}
     targets: list[Target] = []
-    if not options.json:
-        print(f"{'':30}{'CPU':>9}{'of limit':>10}{'wall':>9}{'memory':>10}{'process':>9}")
     for name in options.only:
         told[name] = PARTS[name](options, targets)
     missed = [target.name for target in targets if not target.met]
@@ -77,9 +75,9 @@ def main() -> None:
         marks = [{**vars(target), "met": target.met} for target in targets]
         print(json.dumps({"figures": told, "targets": marks, "missed": missed}))
     else:
-        print(f"\n{'target':62}{'wanted':>9}{'reached':>9}")
+        print(f"\n{'target':62}{'wanted':>10}{'reached':>9}")
         for target in targets:
-            edge = ">" if target.is_least else "<"
+            edge = ">=" if target.is_least else "<="
             print(f"{target.name:62}{edge}{_short(target.wanted):>5}{target.unit:3}", end="")
             print(f"{_short(target.reached):>6}{target.unit:3}{'' if target.met else ' MISSED'}")
     sys.exit(bool(missed))
@@ -87,6 +85,8 @@ def main() -> None:
 
 def lists(options: argparse.Namespace, targets: list[Target]) -> Figures:
     """List everything, and with ours also do something with it; 10,000 and 100,000 servers."""
+    if not options.json:
+        print(f"{'':30}{'CPU':>9}{'of limit':>10}{'wall':>9}{'memory':>10}{'process':>9}")
     told: Figures = {}
     for servers in (SMALL, BIG):
         with big_cloud(servers) as cloud:
@@ -254,7 +254,7 @@ PARTS: dict[str, Callable[[argparse.Namespace, list[Target]], Figures]] = {
 
 
 def _short(number: float) -> str:
-    return f"{number:.0f}" if number >= 10 or number == int(number) else f"{number:.2f}"
+    return f"{number:.3g}" if number < 1000 else f"{number:.0f}"
 
 
 if __name__ == "__main__":
