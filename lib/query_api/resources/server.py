@@ -151,8 +151,8 @@ SERVER = Resource(
         ),
     ),
     default=("id", "name", "status", "project_id", "user_id", "host", "flavor.name", "created_at"),
-    # Nova's filter `hostname` is by a name made fit for DNS, the one by zone by the zone that was
-    # wished for: neither is what is shown, so neither is asked for.
+    # Nova's filter `hostname` is by the name made fit for DNS, never by the name. The one by zone is
+    # by the zone that was wished for: that is not what is shown, so it is not asked for.
     properties=(
         text("id", "Its UUID.", filters=exact("uuid")),
         text("name", "Its name; others may have the same.", filters=_BY_NAME),
@@ -266,7 +266,12 @@ SERVER = Resource(
         text("description", "What its owner says it is for."),
         boolean("config_drive", "Whether it has one.", shape=str | None, of=_is_true),
         integer("progress", "How far a running task is, in percent."),
-        text("hostname", "Its name made fit for DNS.", "OS-EXT-SRV-ATTR:hostname"),
+        text(
+            "hostname",
+            "Its name made fit for DNS.",
+            "OS-EXT-SRV-ATTR:hostname",
+            filters=exact("hostname", encode=nova_patterns.whole),
+        ),
         text("instance_name", "Its name on the host.", "OS-EXT-SRV-ATTR:instance_name"),
         text("reservation_id", "The request it came from.", "OS-EXT-SRV-ATTR:reservation_id"),
         text("root_device_name", "Its root disk.", "OS-EXT-SRV-ATTR:root_device_name"),
