@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import LONGTEXT
 
 # The revision of the newest migration; the store compares it without importing alembic.
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData(
     naming_convention={
@@ -136,5 +136,41 @@ claims = Table(
     Column("subject", String(255), primary_key=True),
     Column("run", _UUID, _run(), nullable=False, index=True),
     Column("claimed_at", Double, nullable=False),
+    **_OPTIONS,
+)
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("id", _UUID, primary_key=True),
+    # What makes it the same campaign when it is run again.
+    Column("key", String(255), nullable=False, unique=True),
+    Column("notice", String(128), nullable=False),
+    Column("account", String(128), nullable=False),
+    Column("requested_by", String(255), nullable=False),
+    Column("created_at", Double, nullable=False, index=True),
+    Column("options", _JSON, nullable=False),
+    **_OPTIONS,
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    Column("campaign", _UUID, ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True),
+    # A mail address has at most 254 characters (RFC 5321).
+    Column("recipient", String(254), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("state", _STATE, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("code", Integer),
+    Column("changed_at", Double, nullable=False),
+    Column("sent_at", Double),
+    # The run that last did something about it.
+    Column("run", _UUID),
+    Column("message_id", String(255), nullable=False),
+    Column("subject", _LONG, nullable=False),
+    Column("said", _LONG),
+    Column("content", _JSON, nullable=False),
+    Index("ix_mails_state", "campaign", "state"),
     **_OPTIONS,
 )
