@@ -151,8 +151,8 @@ SERVER = Resource(
         ),
     ),
     default=("id", "name", "status", "project_id", "user_id", "host", "flavor.name", "created_at"),
-    # Nova's filter `hostname` is by the name made fit for DNS, never by the name. The one by zone is
-    # by the zone that was wished for: that is not what is shown, so it is not asked for.
+    # Nova's filter `hostname` is by the name made fit for DNS, never by the name. The one by zone
+    # is by the zone that was wished for: that is not what is shown, so it is not asked for.
     properties=(
         text("id", "Its UUID.", filters=exact("uuid")),
         text("name", "Its name; others may have the same.", filters=_BY_NAME),
