@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
 from workflow_api.duration import Duration, decoded
 from workflow_api.errors import NotFound, UserError
 from workflow_api.text import near
+
+Entry = TypeVar("Entry", "CloudEntry", SmtpEntry)
 
 
 def _duration(text: str) -> Duration:
@@ -59,6 +62,7 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     plan_valid: Duration = _duration("1h")
     resume_within: Duration = _duration("1h")
     keep_runs: Duration = _duration("90d")
+    keep_campaigns: Duration = _duration("365d")
     lease: Duration = _duration("30s")
     grace: Duration = _duration("60s")
     timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
@@ -89,6 +93,10 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     live_migration_forbidden: LiveMigrationForbidden = msgspec.field(
         default_factory=LiveMigrationForbidden
     )
+    smtp_accounts: list[SmtpEntry] = []
+    default_smtp_account: str | None = None
+    organisation: Organisation = msgspec.field(default_factory=Organisation)
+    email: EmailSettings = msgspec.field(default_factory=EmailSettings)
 
     def __repr__(self) -> str:
         return f"<PackConfig of {len(self.clouds)} clouds>"  # state_url can hold a password
@@ -98,21 +106,37 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
         Raises NotFound with near names, or UserError if nothing says which cloud is meant.
         """
-        entries = {entry.name: entry for entry in self.clouds}
-        if not entries:
-            raise UserError(
-                "No cloud is configured.", advice="Add one to clouds in the pack's configuration."
-            )
-        wanted = name or self.default_cloud or (next(iter(entries)) if len(entries) == 1 else None)
-        if wanted is None:
-            raise UserError(
-                f"Several clouds are configured ({', '.join(entries)}) and none is the default.",
-                advice="Give cloud=<name>, or set default_cloud.",
-            )
-        if wanted not in entries:
-            found = near(wanted, entries) or sorted(entries)
-            raise NotFound("cloud", wanted, where="the configuration", near=found)
-        return entries[wanted]
+        return _chosen(self.clouds, name or self.default_cloud, "cloud", "clouds", "default_cloud")
+
+    def smtp(self, name: str | None) -> SmtpEntry:
+        """Return the SMTP account called ``name``, or the default one; raises as :meth:`cloud`."""
+        default = name or self.default_smtp_account
+        return _chosen(self.smtp_accounts, default, "smtp", "smtp_accounts", "default_smtp_account")
+
+
+_SHOWN = {"cloud": "cloud", "smtp": "SMTP account"}
+
+
+def _chosen(
+    entries: list[Entry], wanted: str | None, parameter: str, key: str, default: str
+) -> Entry:
+    """Return the entry that is called ``wanted``, or the only one if nothing is wanted."""
+    kind, named = _SHOWN[parameter], {entry.name: entry for entry in entries}
+    if not named:
+        raise UserError(
+            f"No {kind} is configured.", advice=f"Add one to {key} in the pack's configuration."
+        )
+    if not wanted and len(named) > 1:
+        raise UserError(
+            f"Several {kind}s are configured ({', '.join(named)}) and none is the default.",
+            advice=f"Give {parameter}=<name>, or set {default}.",
+        )
+    if not wanted:
+        return entries[0]
+    if wanted not in named:
+        found = near(wanted, named) or sorted(named)
+        raise NotFound(kind, wanted, where="the configuration", near=found)
+    return named[wanted]
 
 
 def load(config: Mapping[str, Any] | None) -> PackConfig:
@@ -129,9 +153,12 @@ def load(config: Mapping[str, Any] | None) -> PackConfig:
             f"The pack's configuration is not valid: {error}.",
             advice="Compare it with openstack_ops.yaml.example.",
         ) from None
-    names = [entry.name for entry in loaded.clouds]
-    if len(set(names)) < len(names):
-        raise UserError("Two clouds in the pack's configuration have the same name.")
+    for kind, names in (
+        ("clouds", [entry.name for entry in loaded.clouds]),
+        ("SMTP accounts", [entry.name for entry in loaded.smtp_accounts]),
+    ):
+        if len(set(names)) < len(names):
+            raise UserError(f"Two {kind} in the pack's configuration have the same name.")
     return loaded
 
 
@@ -143,10 +170,12 @@ def _decode(kind: type, value: Any) -> Any:
 
 
 def _refuse_unverified(raw: Mapping[str, Any]) -> None:
-    for entry in raw.get("clouds") or []:
-        if isinstance(entry, Mapping) and ("verify" in entry or "insecure" in entry):
-            raise UserError(
-                f"Cloud {entry.get('name')!r}: verify cannot be turned off, because then anyone "
-                "on the way can take the credentials.",
-                advice="Name the certificate authority's file in cacert instead.",
-            )
+    for kind, key in (("Cloud", "clouds"), ("SMTP account", "smtp_accounts")):
+        entries = raw.get(key)
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, Mapping) and ("verify" in entry or "insecure" in entry):
+                raise UserError(
+                    f"{kind} {entry.get('name')!r}: verify cannot be turned off, because then "
+                    "anyone on the way can take the credentials.",
+                    advice="Name the certificate authority's file in cacert instead.",
+                )
