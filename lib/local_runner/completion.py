@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from local_runner.actions import Action, Catalogue, Parameter
+from workflow_api.text import shorten
 
 VARIABLE = "_RUNBOOK_COMPLETE"
 _BASH = "complete_bash"
+# A search is described by all of its properties.
+_BRIEF = 120
 
 
 def mend_bash_words() -> None:
@@ -30,7 +33,7 @@ def mend_bash_words() -> None:
 def action_names(catalogue: Catalogue, incomplete: str) -> list[tuple[str, str]]:
     """Return the actions that begin with what is typed, with their descriptions."""
     found = [action for action in catalogue.all() if action.name.startswith(incomplete)]
-    return [(action.name, action.description) for action in found]
+    return [(action.name, shorten(action.description, _BRIEF)) for action in found]
 
 
 def words(

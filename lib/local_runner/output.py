@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from local_runner.actions import Action, Parameter
 from local_runner.screen import clean_lines, console, is_terminal
-from workflow_api.text import clean
+from workflow_api.text import clean, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,21 +17,27 @@ if TYPE_CHECKING:
 
 _STYLES = {"done": "bold green", "failed": "bold red", "interrupted": "bold yellow"}
 _REFUSED = "bold yellow"
+# A search is described by all of its properties.
+_BRIEF = 120
 
 
 def show_actions(actions: Sequence[Action]) -> None:
-    """Print one line an action; a pipe gets them unshortened."""
+    """Print one line an action; a pipe gets them as long as they are described in a sentence."""
     if not is_terminal(sys.stdout):
         size = max((len(action.name) for action in actions), default=0)
         for action in actions:
-            sys.stdout.write(f"{action.name:<{size}}  {_about(action)}".rstrip() + "\n")
+            sys.stdout.write(f"{action.name:<{size}}  {_brief(action)}".rstrip() + "\n")
         return
     from rich.text import Text
 
     table = _grid()
     for action in actions:
-        table.add_row(Text(action.name, "bold"), Text(_about(action)))
+        table.add_row(Text(action.name, "bold"), Text(_brief(action)))
     console(sys.stdout).print(table)
+
+
+def _brief(action: Action) -> str:
+    return shorten(_about(action), _BRIEF)
 
 
 def _about(action: Action) -> str:
@@ -138,7 +144,8 @@ def _show_refusal(screen: Console, result: Mapping[str, Any], note: str) -> None
 def _show_last(screen: Console, kind: str, summary: str, note: str) -> None:
     from rich.text import Text
 
-    screen.print(Text(clean(summary), _STYLES.get(kind, _REFUSED)))
+    # Several lines where it points at a word.
+    screen.print(Text(clean_lines(summary), _STYLES.get(kind, _REFUSED)))
     if note:
         screen.print(Text(clean(note)))
 

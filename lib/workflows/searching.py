@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accounts.clouds import Clouds
 from workflow_api import Context, Table, UserError, count, workflow
@@ -152,13 +152,18 @@ def answered(
 
 def _told(asked: Query, answer: Answer) -> str:
     """Return the answer in a sentence: its number of rows or groups, or its one row of figures."""
+    one, several = (name.replace("_", " ") for name in (asked.resource.name, answer.plural))
     if not asked.aggregates:
-        return answer.summary
+        return count(len(answer.rows), one, several)
     if asked.groups:
-        return f"{count(len(answer.rows), 'group')} of {answer.plural}"
+        return f"{count(len(answer.rows), 'group')} of {several}"
     (figures,) = answer.dicts() or [{}]
-    told = ", ".join(f"{name} {value}" for name, value in figures.items() if value is not None)
-    return f"{answer.plural}: {told or 'nothing'}"
+    told = [f"{name} {_short(value)}" for name, value in figures.items() if value is not None]
+    return f"{several}: {', '.join(told) or 'nothing'}"
+
+
+def _short(value: Any) -> Any:
+    return round(value, 2) if isinstance(value, float) else value
 
 
 @contextmanager
