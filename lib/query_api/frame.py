@@ -134,7 +134,8 @@ class Frame:
             frame = Frame(resource(other))
             frame.need(prop)
             _end, index = frame.where(prop)
-            return [row[index] for row in frame.read(reading, All(()), options)]
+            everything = msgspec.structs.replace(options, enough=None)
+            return [row[index] for row in frame.read(reading, All(()), everything)]
 
         return narrowed(self.resource, single, options.now, expand, narrow=options.narrow)
 

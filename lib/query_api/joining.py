@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,6 @@ def _gathered(keys: Iterable[Any], known: Mapping[Any, list[Row]], ends: Sequenc
             value = cut[place]
             for one in value if isinstance(value, list) else (value,):
                 if one is not None:
-                    gathered[one if isinstance(one, str) else str(one)] = None
+                    gathered[one if isinstance(one, str) else json.dumps(one)] = None
         columns.append(list(gathered))
     return tuple(columns)

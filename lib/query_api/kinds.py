@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache
 from typing import Any
 
 from query_api import times
@@ -20,6 +21,16 @@ _BYTES = {"bytes": 1, "MiB": 1 << 20, "GiB": 1 << 30}
 _SUFFIX = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?i?B)", re.IGNORECASE)
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
+
+
+_MANY_WORDS: dict[Kind, str] = {"texts": "a list of texts", "addresses": "a list of addresses"}
+
+
+def a_kind(kind: Kind | None) -> str:
+    """Return what a property of a kind is, for messages: ``an integer``."""
+    if kind in _MANY_WORDS:
+        return _MANY_WORDS[kind]
+    return f"{'an' if str(kind)[0] in 'ai' else 'a'} {kind}"
 
 
 def value_for(prop: Property, given: Any) -> Any:
@@ -73,9 +84,18 @@ def _boolean(given: Any) -> bool:
 
 
 def _address(given: str) -> str:
+    found = canonical(given)
+    if found is None:
+        raise ValueError(f"{given!r} is not an IP address")
+    return found
+
+
+@cache
+def canonical(address: str) -> str | None:
+    """Return the one form of an address that IPv6 allows in several; None if it is none."""
     from ipaddress import ip_address  # few ask for addresses
 
     try:
-        return str(ip_address(given))
+        return str(ip_address(address))
     except ValueError:
-        raise ValueError(f"{given!r} is not an IP address") from None
+        return None

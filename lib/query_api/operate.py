@@ -6,30 +6,32 @@ but the plain count.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
 from query_api import times
+from query_api.kinds import SINGLE
 from query_api.schema import Kind
 
 Row = tuple[Any, ...]
+# What a value that is not missing is compared by; None if by itself.
+Order = Callable[[Any], Any] | None
 
 
-def sorted_by(rows: list[Row], keys: Sequence[tuple[int, Kind, bool]]) -> list[Row]:
-    """Return rows sorted by (place, kind, descending) keys, the first one deciding first."""
-    for at, kind, descending in reversed(keys):
-        value: Callable[[Row], Any] = itemgetter(at)
+def sorted_by(rows: list[Row], keys: Sequence[tuple[int, Order, bool]]) -> list[Row]:
+    """Return rows sorted by (place, order, descending) keys, the first one deciding first."""
+    for at, order, descending in reversed(keys):
         there = [row for row in rows if row[at] is not None]
         missing = [row for row in rows if row[at] is None] if len(there) < len(rows) else []
-        if kind == "time":
-            there.sort(key=lambda row: times.sortable(row[at]), reverse=descending)
-        elif kind == "address":
-            there.sort(key=lambda row: _address(row[at]), reverse=descending)
-        else:
-            there.sort(key=value, reverse=descending)
+        there.sort(key=_comparable(at, order), reverse=descending)
         rows = there + missing
     return rows
+
+
+def _comparable(at: int, order: Order) -> Callable[[Row], Any]:
+    return itemgetter(at) if order is None else lambda row: order(row[at])
 
 
 def _address(text: str) -> tuple[int, int, str]:
@@ -41,6 +43,10 @@ def _address(text: str) -> tuple[int, int, str]:
     except ValueError:
         return (9, 0, text)
     return (address.version, int(address), "")
+
+
+# The kinds whose values are not compared as they are.
+ORDERS: dict[Kind, Callable[[Any], Any]] = {"time": times.sortable, "address": _address}
 
 
 def distinct(rows: Iterable[Row]) -> list[Row]:
@@ -58,7 +64,7 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(map(_frozen, value))
     if isinstance(value, dict):
-        return frozenset((key, _frozen(inner)) for key, inner in value.items())
+        return json.dumps(value, sort_keys=True)  # which tells 1 from true
     return value
 
 
@@ -82,29 +88,22 @@ def _average(values: Sequence[Any]) -> Any:
     return sum(values) / len(values) if values else None
 
 
-def _least(values: Sequence[Any]) -> Any:
-    return min(values, default=None)
-
-
-def _most(values: Sequence[Any]) -> Any:
-    return max(values, default=None)
-
-
 # What each makes of the values that are not missing; of none, a sum and a count are 0.
 AGGREGATES: dict[str, Callable[[Sequence[Any]], Any]] = {
     "count": len,
     "sum": _sum,
-    "min": _least,
-    "max": _most,
     "avg": _average,
 }
+_ENDS = {"min": min, "max": max}
 
 
 def aggregated(rows: Sequence[Row], function: str, at: int | None, kind: Kind | None) -> Any:
     """Return what an aggregate makes of a column; with no place it is the number of rows."""
     if at is None:
         return len(rows)
+    if kind is not None and kind not in SINGLE:
+        return sum(1 for row in rows if row[at])  # a list with nothing in it is missing
     values = [row[at] for row in rows if row[at] is not None]
-    if kind == "time" and values and function != "count":
-        return (max if function == "max" else min)(values, key=times.sortable)
-    return AGGREGATES[function](values)
+    if (end := _ENDS.get(function)) is None:
+        return AGGREGATES[function](values)
+    return end(values, key=ORDERS.get(kind) if kind else None, default=None)

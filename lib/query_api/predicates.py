@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from query_api.conditions import All, Condition, Not, Test
+from query_api.kinds import a_kind
 from query_api.preset_names import ARITY
 from query_api.presets import NEGATIVE, POSITIVE, fitting, predicate
 from query_api.schema import Property
@@ -51,7 +52,7 @@ def _test(test: Test, where: Where, now: datetime) -> Passes:
     fits = fitting(prop.kind)
     if test.preset not in fits:
         if test.preset in POSITIVE or test.preset in NEGATIVE:
-            message = f"{clean(test.path)} is a {prop.kind}: {test.preset} does not fit."
+            message = f"{clean(test.path)} is {a_kind(prop.kind)}: {test.preset} does not fit."
             raise Unfit(message, test, advice=f"These do: {', '.join(fits)}.")
         likely = near(test.preset, [*POSITIVE, *NEGATIVE])
         advice = f"Did you mean {' or '.join(likely)}?" if likely else f"Known: {', '.join(fits)}."

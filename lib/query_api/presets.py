@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from query_api import times
-from query_api.kinds import LISTS, ORDERED, TEXTUAL, value_for
+from query_api.kinds import LISTS, ORDERED, TEXTUAL, canonical, value_for
 from query_api.schema import Kind, Property
 
 Passes = Callable[[Any], bool]
@@ -42,7 +42,16 @@ class Preset(msgspec.Struct, frozen=True):
 
 def _one_of(prop: Property, values: Sequence[Any], now: datetime) -> Passes:
     wanted = {value_for(prop, value) for value in values}
+    if prop.kind in ("address", "addresses"):
+        return _one_of_addresses(wanted)
     return wanted.__contains__
+
+
+def _one_of_addresses(wanted: set[str]) -> Passes:
+    if not any(":" in address for address in wanted):
+        return wanted.__contains__
+    # Only those of version 6 can be written in several ways.
+    return lambda value: value in wanted or (":" in value and canonical(value) in wanted)
 
 
 def _more(prop: Property, values: Sequence[Any], now: datetime) -> Passes:
@@ -204,7 +213,7 @@ def predicate(
     passes = preset.make(prop, values, now)
     if prop.kind in LISTS and not preset.whole:
         return lambda row: any(map(passes, row[index] or ()))
-    if preset.make is _one_of:
+    if preset.make is _one_of and prop.kind != "address":
         # None is in no set of wanted values.
         return lambda row: passes(row[index])
 

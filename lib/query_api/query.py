@@ -130,22 +130,28 @@ class Query(msgspec.Struct, frozen=True):
         """Ask the clouds and return the rows.
 
         ``narrow=False`` asks the services for everything and judges all of it here. ``now`` is
-        what ages are counted from. Raises UserError before the first request if the query is not
-        sound, and CloudError if no cloud answers.
+        what ages are counted from, in UTC if it has no zone. Raises UserError before the first
+        request if the query is not sound, and CloudError if no cloud answers.
         """
         from query_api.running import Run
 
-        return Run(self, now or datetime.now(timezone.utc), narrow=narrow).answer(clouds)
+        return Run(self, _aware(now), narrow=narrow).answer(clouds)
 
     def explain(self, *, now: datetime | None = None) -> Explanation:
         """Return what would be asked of which service, and what would be done here."""
         from query_api.explain import explained
         from query_api.running import Run
 
-        return explained(Run(self, now or datetime.now(timezone.utc)))
+        return explained(Run(self, _aware(now)))
 
     def _with(self, **changes: Any) -> Query:
         return msgspec.structs.replace(self, **changes)
+
+
+def _aware(now: datetime | None) -> datetime:
+    moment = now or datetime.now(timezone.utc)
+    # Never the zone of this machine.
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def query(of: str) -> Query:

@@ -8,17 +8,17 @@ from functools import cache
 from operator import itemgetter
 from typing import Any
 
-from query_api import times
+from query_api import operate, times
 from query_api.grouping import Group, range_of, typed
-from query_api.kinds import NUMBERS, value_for
+from query_api.kinds import NUMBERS, a_kind, value_for
 from query_api.schema import Property
 from workflow_api.duration import Duration
 from workflow_api.errors import UserError
 
 Row = tuple[Any, ...]
 Key = Callable[[Row], Any]
-# What sorts a group's value; a missing one comes last.
-Order = Callable[[Any], Any]
+# What groups' values, missing ones aside, are compared by.
+Order = operate.Order
 
 
 def key_of(group: Group, prop: Property, at: int, now: datetime) -> tuple[Key, Order]:
@@ -27,24 +27,18 @@ def key_of(group: Group, prop: Property, at: int, now: datetime) -> tuple[Key, O
     Raises UserError if the group has ranges and the property is neither a number nor a time.
     """
     if not group.ranges:
-        return itemgetter(at), _value_order(prop)
-    names = [one.name for one in group.ranges]
-    order = {name: number for number, name in enumerate(names)}
+        return itemgetter(at), operate.ORDERS.get(prop.kind)
+    # Ranges sort as they were given.
+    order = [one.name for one in group.ranges].index
     if prop.kind == "time":
         made = typed(group, lambda given: float(Duration.parse(given)), touching=True)
         label, age = range_of(made), _age(now)
-        return lambda row: label(age(row[at])), lambda name: order.get(name, len(order))
+        return lambda row: label(age(row[at])), order
     if prop.kind in NUMBERS:
         made = typed(group, lambda given: value_for(prop, given), touching=prop.kind == "number")
         label = range_of(made)
-        return lambda row: label(row[at]), lambda name: order.get(name, len(order))
-    raise UserError(f"{group.path} is a {prop.kind}: only numbers and times have ranges.")
-
-
-def _value_order(prop: Property) -> Order:
-    if prop.kind == "time":
-        return lambda value: (value is None, value and times.sortable(value))
-    return lambda value: (value is None, value if value is not None else 0)
+        return lambda row: label(row[at]), order
+    raise UserError(f"{group.path} is {a_kind(prop.kind)}: only numbers and times have ranges.")
 
 
 def _age(now: datetime) -> Callable[[str | None], float | None]:

@@ -12,9 +12,9 @@ from query_api.answer import Answer, Column
 from query_api.conditions import Test, all_of
 from query_api.frame import Frame, Options
 from query_api.grouping import Aggregate, Group, unparse_aggregate
-from query_api.kinds import NUMBERS, SINGLE
+from query_api.kinds import NUMBERS, SINGLE, a_kind
 from query_api.query import Query
-from query_api.ranges import key_of
+from query_api.ranges import Key, key_of
 from query_api.reading import Reading
 from query_api.schema import Kind, Property
 from workflow_api.errors import CloudError, UserError
@@ -58,20 +58,20 @@ class Run:
         self._check()
 
     def answer(self, clouds: Sequence[Cloud]) -> Answer:
-        """Ask the clouds side by side. Raises CloudError if none of them answers."""
+        """Ask the clouds side by side. Raises CloudError or UserError if none of them answers."""
         readings = [Reading(cloud) for cloud in clouds]
         parts: list[list[Row]] = []
         with ThreadPoolExecutor(max(1, len(readings))) as pool:
             futures = [pool.submit(self._rows, reading) for reading in readings]
-            failed: CloudError | None = None
+            failed: list[CloudError | UserError] = []
             for reading, future in zip(readings, futures, strict=True):
                 try:
                     parts.append(future.result())
-                except CloudError as error:
-                    failed = error
+                except (CloudError, UserError) as error:  # also credentials that are not accepted
+                    failed.append(error)
                     reading.incomplete(f"cloud {reading.cloud.name}", str(error))
-            if failed is not None and not parts:
-                raise failed
+            if failed and not parts:
+                raise _of_all(failed)
         columns, rows = self._worked([row for part in parts for row in part], len(clouds))
         return Answer(
             self.query.resource.plural,
@@ -117,12 +117,15 @@ class Run:
         for path in [*self._groups, *([] if self._aggregates else [p for p, _ in self._sorting])]:
             kind = self._end(path)[0].kind
             if kind not in SINGLE:
-                raise UserError(f"{path} is a {kind}: rows cannot be sorted or grouped by it.")
+                raise UserError(
+                    f"{path} is {a_kind(kind)}: rows cannot be sorted or grouped by it."
+                )
         for one in self._aggregates:
             _check_aggregate(one, self._end(one.path)[0].kind if one.path else None)
         for group in self.query.groups:
             key_of(group, *self._end(group.path), now)
-        if self.query.at_most is not None and self.query.at_most < 0:
+        most = self.query.at_most
+        if most is not None and (type(most) is not int or most < 0):
             raise UserError("limit is a whole number, 0 or more.")
 
     def _end(self, path: str) -> tuple[Property, int]:
@@ -144,6 +147,8 @@ class Run:
                 assert link is not None
                 here, at = before.where(link.here)
                 values = joining.values(rows, at, here)
+                if not values:
+                    return []
                 condition = all_of(Test(link.there, "any_in", tuple(values)), condition)
             rows = frame.read(reading, condition, self.options)
         name = (reading.cloud.name,)
@@ -154,7 +159,9 @@ class Run:
     def _worked(self, rows: list[Row], clouds: int) -> tuple[list[Column], list[Row]]:
         if self._aggregates:
             return self._aggregated(rows)
-        rows = operate.sorted_by(rows, [(*_place(self._end(p)), down) for p, down in self._sorting])
+        rows = operate.sorted_by(
+            rows, [(*_sort_place(self._end(p)), down) for p, down in self._sorting]
+        )
         shown = self._shown
         if clouds > 1 and CLOUD.name not in shown:
             shown = [CLOUD.name, *shown]
@@ -184,15 +191,15 @@ class Run:
 
     def _grouped(self, rows: list[Row]) -> list[tuple[Row, list[Row]]]:
         """Return the groups; in the order of their values unless the rows were sorted."""
-        keys = [
-            key_of(group, *self._end(group.path), self.options.now) for group in self.query.groups
-        ]
-        found = list(operate.grouped(rows, [key for key, _ in keys]).items())
-        if not self._sorting:
-            found.sort(
-                key=lambda entry: tuple(o(v) for (_, o), v in zip(keys, entry[0], strict=True))
-            )
-        return found
+        found = operate.grouped(rows, [key for key, _ in self._keys()])
+        if self._sorting:
+            return list(found.items())
+        order = [(at, order, False) for at, (_, order) in enumerate(self._keys())]
+        return [(key, found[key]) for key in operate.sorted_by(list(found), order)]
+
+    def _keys(self) -> list[tuple[Key, operate.Order]]:
+        now = self.options.now
+        return [key_of(group, *self._end(group.path), now) for group in self.query.groups]
 
     def _in_groups(self, rows: list[Row]) -> list[Row]:
         return [row for _, part in self._grouped(rows) for row in part]
@@ -219,13 +226,21 @@ class Run:
             for key, part in groups
         ]
         names = [column.name for column in kinds]
-        order = [(names.index(p), kinds[names.index(p)].kind, down) for p, down in self._sorting]
-        found = operate.sorted_by(found, order)
+        orders = [order for _, order in self._keys()]
+        orders += [operate.ORDERS.get(column.kind) for column in kinds[len(orders) :]]
+        keys = [(names.index(path), down) for path, down in self._sorting]
+        found = operate.sorted_by(found, [(at, orders[at], down) for at, down in keys])
         return kinds, found if self.query.at_most is None else found[: self.query.at_most]
 
 
-def _place(end: tuple[Property, int]) -> tuple[int, Kind]:
-    return end[1], end[0].kind
+def _of_all(errors: Sequence[CloudError | UserError]) -> CloudError | UserError:
+    """Return the error to raise where each cloud has one."""
+    told = list(dict.fromkeys(map(str, errors)))
+    return errors[0] if len(told) == 1 else CloudError(" ".join(told))
+
+
+def _sort_place(end: tuple[Property, int]) -> tuple[int, operate.Order]:
+    return end[1], operate.ORDERS.get(end[0].kind)
 
 
 def _title(one: Aggregate) -> str:
@@ -242,4 +257,4 @@ def _aggregate_column(one: Aggregate, end: Property | None) -> Column:
 def _check_aggregate(one: Aggregate, kind: Kind | None) -> None:
     fits = {"sum": NUMBERS, "avg": NUMBERS, "min": SINGLE, "max": SINGLE}.get(one.function)
     if fits is not None and kind not in fits:
-        raise UserError(f"{one.path} is a {kind}: it has no {one.function}.")
+        raise UserError(f"{one.path} is {a_kind(kind)}: it has no {one.function}.")

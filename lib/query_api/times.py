@@ -9,7 +9,7 @@ so nothing has to be parsed to compare them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 from workflow_api.duration import Duration
 
@@ -59,8 +59,8 @@ def cutoff(given: object, now: datetime) -> str:
 
     ``given`` is an absolute time, or a duration before ``now``. Raises ValueError.
     """
-    if isinstance(given, datetime):
-        return sortable(_written(given if given.tzinfo else given.replace(tzinfo=timezone.utc)))
+    if isinstance(given, date):
+        return sortable(normal(given.isoformat()))
     if not isinstance(given, str):
         raise ValueError(f"{given!r} is neither a duration like 30d nor a time")
     if len(given) >= _DAY and given[4:5] == "-":
