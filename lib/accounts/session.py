@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,6 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     retry_if_result,
-    stop_after_attempt,
     stop_after_delay,
     wait_exponential,
     wait_random,
@@ -26,6 +26,8 @@ from workflow_api import tracing
 logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
 
 _TRIES = 4
+# Reads side by side that are refused for being too many take turns: each can be refused often.
+_TRIES_WHEN_BUSY = 12
 _LONGEST_WAIT = 60.0
 # A service that answers so has not acted on a read, or a proxy in front of it answered instead.
 _TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
@@ -37,6 +39,9 @@ _LOST = (
     exceptions.UnknownConnectionError,
 )
 _backoff = wait_exponential(multiplier=0.2, max=10) + wait_random(0, 0.2)
+_too_late = stop_after_delay(2 * _LONGEST_WAIT)
+# Those who were told to wait as long as each other must not come back together each time.
+_apart = wait_random(0, 0.5)
 
 
 class TracedSession(Session):  # type: ignore[misc]
@@ -45,6 +50,27 @@ class TracedSession(Session):  # type: ignore[misc]
     Reads are repeated when the answer was lost or the service is busy; a change is repeated only
     on 429. A change outside a step's attempt, or after the run's lease was lost, is never sent.
     """
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        self._mine = threading.local()
+        self._renewing = threading.Lock()
+
+    def get_auth_headers(self, auth: Any = None, **how: Any) -> Any:
+        """Return the headers that a request is sent with, and remember the token in them."""
+        headers = super().get_auth_headers(auth, **how)
+        self._mine.token = (headers or {}).get("X-Auth-Token")
+        return headers
+
+    def invalidate(self, auth: Any = None) -> bool:
+        """Forget a token that was refused; unless another thread has renewed it since."""
+        auth = auth or self.auth
+        with self._renewing:
+            if hasattr(auth, "auth_ref"):
+                known = auth.auth_ref
+                if known is None or known.auth_token != getattr(self._mine, "token", None):
+                    return True
+            return bool(super().invalidate(auth))
 
     def request(self, url: str, method: str, *args: Any, **kwargs: Any) -> Any:
         """Send a request as keystoneauth does; raises LeaseLost before a change that is fenced."""
@@ -85,6 +111,10 @@ def _allow_change(trace: tracing.Trace | None, method: str, url: str) -> None:
 def _retrying(harmless: bool) -> Retrying:
     statuses = _TRY_AGAIN if harmless else _TOO_MANY
 
+    def is_enough(state: RetryCallState) -> bool:
+        tries = _TRIES_WHEN_BUSY if harmless and _is_busy(state) else _TRIES
+        return state.attempt_number >= tries or _too_late(state)
+
     def is_worth(error: BaseException) -> bool:
         if getattr(error, "was_retried", False):
             return False  # a login inside this request has been repeated enough
@@ -94,8 +124,8 @@ def _retrying(harmless: bool) -> Retrying:
     return Retrying(
         retry=retry_if_exception(is_worth)
         | retry_if_result(lambda answer: answer.status_code in statuses),
-        wait=_pause,
-        stop=stop_after_attempt(_TRIES) | stop_after_delay(2 * _LONGEST_WAIT),
+        wait=_pause_apart if harmless else _pause,
+        stop=is_enough,
         retry_error_callback=_last,
     )
 
@@ -109,12 +139,35 @@ def _last(state: RetryCallState) -> Any:
     return state.outcome.result()
 
 
+def _is_busy(state: RetryCallState) -> bool:
+    """Return whether the answer was that there are too many requests; some say it with a 503."""
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    status = error.http_status if isinstance(error, exceptions.HttpError) else None
+    if error is None:
+        status = state.outcome.result().status_code
+    return status == 429 or (status == 503 and _asked(state) is not None)
+
+
+def _pause_apart(state: RetryCallState) -> float:
+    asked = _asked(state)
+    if asked is None:
+        return _backoff(state)
+    return asked + (_apart(state) if state.attempt_number > 1 else 0.0)
+
+
 def _pause(state: RetryCallState) -> float:
-    """Wait as long as the service asks for (Retry-After, RFC 9110), else longer each time."""
+    """Wait as long as the service asks for, else longer each time."""
+    asked = _asked(state)
+    return _backoff(state) if asked is None else asked
+
+
+def _asked(state: RetryCallState) -> float | None:
+    """Return how long the service asks to wait (Retry-After, RFC 9110), if it does."""
     assert state.outcome is not None
     error = state.outcome.exception()
     answer = getattr(error, "response", None) if error else state.outcome.result()
     asked = answer.headers.get("Retry-After", "") if answer is not None else ""
     with contextlib.suppress(ValueError):
         return min(max(0.0, float(asked)), _LONGEST_WAIT)  # what is no number is no wait
-    return _backoff(state)
+    return None

@@ -19,6 +19,7 @@ from openstack_api import compute as change
 from query_api import compute
 from support.fake_cloud import PASSWORD, FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
+from support.fake_cloud_http import Answer, Fault, Request
 from support.fake_cloud_runs import tracing_as
 from workflow_api import CloudError, UnknownOutcome, UserError, tracing
 from workflow_api.errors import LeaseLost
@@ -62,7 +63,7 @@ def test_a_read_is_repeated(fault: dict[str, Any], fake: FakeCloud, slept: list[
     fake.fail(SERVERS, **fault, times=math.inf)
     with pytest.raises(CloudError):
         compute.servers(cloud)
-    assert fake.count(SERVERS) == 8
+    assert fake.count(SERVERS) == (16 if fault.get("status") == 429 else 8)
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 501])
@@ -94,6 +95,21 @@ def test_retry_after(
     compute.servers(fake.account())
     (slept_for,) = slept
     assert slept_for == waits if waits is not None else 0.2 <= slept_for <= 0.4
+
+
+def test_reads_side_by_side_are_told_to_wait(fake: FakeCloud, slept: list[float]) -> None:
+    """One of them can be refused more often than a lonely one is; and they do not keep step."""
+    cloud = fake.account()
+    fake.fail(SERVERS, 429, times=11, headers={"Retry-After": "2"})
+    with ThreadPoolExecutor(8) as pool:
+        reads = [pool.submit(compute.servers, cloud) for _ in range(8)]
+        assert {len(read.result()) for read in reads} == {1}
+    assert len(slept) == 11
+    assert all(2 <= waited <= 2.5 for waited in slept)
+    slept.clear()
+    fake.fail(SERVERS, 503, times=11, headers={"Retry-After": "2"})
+    compute.servers(cloud)
+    assert len(set(slept)) == 11, "apart from each other, all but the first"
 
 
 # -- changes -----------------------------------------------------------------------------------
@@ -205,6 +221,32 @@ def test_a_token_that_was_revoked_is_renewed(fake: FakeCloud) -> None:
     fake.fail(SERVERS, 401)
     assert len(compute.servers(cloud)) == 1
     assert fake.count(LOGIN) == 2
+
+
+class Revoking(FakeCloud):
+    """A cloud that can refuse tokens it has given."""
+
+    revoked: frozenset[str] = frozenset()
+
+    def obey(self, request: Request) -> tuple[Answer | None, Fault | None]:
+        if request.headers.get("x-auth-token") in self.revoked:
+            return Answer({"error": {"message": "Unauthorized.", "code": 401}}, 401), None
+        return super().obey(request)
+
+
+def test_one_login_when_many_find_their_token_revoked() -> None:
+    with Revoking([Hypervisor("cmp-1")], [Server("a")]) as fake:
+        cloud, ready = fake.account(), threading.Barrier(8)
+        compute.servers(cloud)
+        fake.revoked = frozenset({"token-1"})
+
+        def ask() -> int:
+            ready.wait()
+            return len(compute.servers(cloud))
+
+        with ThreadPoolExecutor(8) as pool:
+            assert {read.result() for read in [pool.submit(ask) for _ in range(8)]} == {1}
+        assert fake.count(LOGIN) == 2
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"cut": True}], ids=str)
