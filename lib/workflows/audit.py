@@ -1,0 +1,168 @@
+"""Audits: what is in a cloud that should not be. They change nothing, and say how to act."""
+
+from __future__ import annotations
+
+from accounts.cloud import Cloud
+from accounts.clouds import Clouds
+from workflow_api import Context, Duration, Table, UserError, workflow
+
+# What each audit is made of is imported when it is asked for.
+
+_MONTH = Duration.parse("30d")
+_DOORS = "22, 23, 445, 1433, 2375, 2379, 3306, 3389, 5432, 5900-5910, 6379, 9200, 11211, 27017"
+
+
+@workflow("audit.orphans")
+def orphans(
+    ctx: Context,
+    clouds: Clouds,
+    kinds: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+    older_than: Duration | None = None,
+    allow_partial: bool = False,
+) -> Table:
+    """Find what is left of projects that are gone, bound to nothing, or held by nobody.
+
+    Nothing of a cloud is called an orphan if its projects cannot all be read; allocations and
+    ports of servers that are gone are not judged without all servers. Left out are Neutron's own
+    ports, ports whose address another port may use too, and, unless ``older_than`` says
+    otherwise, ports and floating IPs that are bound to nothing for less than a day. How old an
+    allocation is, Placement does not say.
+
+    Costs one listing of each kind (two of images), and of servers, projects and domains; for
+    allocations one of resource providers, and a request for each; if there are suspects, the
+    listings of soft-deleted servers and migrations, and the allocations of their providers once
+    more; and the users, a listing a domain, if any are to be named.
+    """
+    from workflows import audit_orphans as audit
+    from workflows.auditing import audited, chosen
+
+    wanted = chosen("kinds", kinds, [*audit.KINDS, audit.ALLOCATION])
+    return audited(
+        clouds,
+        lambda part: audit.orphans(part, wanted, older_than),
+        "orphan",
+        allow_partial=allow_partial,
+    )
+
+
+@workflow("audit.security_groups")
+def security_groups(
+    ctx: Context,
+    clouds: Clouds,
+    ports: str = _DOORS,
+    protocols: list[str] = ["tcp", "udp"],  # noqa: B006
+    allow_partial: bool = False,
+) -> Table:
+    """Find security group rules that open one of some ports to the world, and their servers.
+
+    Open to the world is what names 0.0.0.0/0 or ::/0, or neither a range nor a group. A rule for
+    all ports, for a range with one of them in it, or for any protocol, opens it.
+
+    Costs a listing of the rules that let in; of the groups and ports that have one of those found,
+    a request for a hundred groups; of the servers behind these ports and, to name whose they are,
+    projects, domains, and the users of each domain.
+    """
+    from workflows import audit_rules as audit
+    from workflows.auditing import audited, chosen
+
+    ranges, wanted = audit.parse_ports(ports), chosen("protocols", protocols, audit.PROTOCOLS)
+    return audited(
+        clouds,
+        lambda part: audit.open_rules(part, ranges, wanted),
+        "open rule",
+        allow_partial=allow_partial,
+        more=("servers",),
+        extra=("server_ids", "server_projects", "security_group_id"),
+    )
+
+
+@workflow("audit.old_snapshots")
+def old_snapshots(
+    ctx: Context,
+    clouds: Clouds,
+    older_than: Duration = _MONTH,
+    allow_partial: bool = False,
+) -> Table:
+    """Find snapshots of volumes and servers that are old, or were to be kept until an earlier day.
+
+    Those that our runbooks took say until when they are kept (openstack_ops_keep_until); until
+    then they are left out, however old they are. Snapshots of volumes are said to be of the
+    volume's user.
+
+    Costs a listing of volume snapshots and two of images; of the volumes, projects and, a listing
+    a domain, the users of what was found.
+    """
+    from workflows import audit_snapshots as audit
+    from workflows.auditing import audited
+
+    return audited(
+        clouds,
+        lambda part: audit.old_snapshots(part, older_than),
+        "snapshot",
+        allow_partial=allow_partial,
+        more=("size",),
+        extra=("of",),
+        units={"size": "bytes"},
+    )
+
+
+@workflow("audit.roles")
+def roles(
+    ctx: Context,
+    clouds: Clouds,
+    roles: list[str] = [],  # noqa: B006
+    allow_partial: bool = False,
+) -> Table:
+    """Find who has a powerful role where, and roles of the disabled, the gone and nobody.
+
+    Powerful are admin, manager and service, unless ``roles`` names others. A role is found however
+    it is had: itself, through a group, from above, implied by another, or on the whole system.
+    Beside these: disabled users who have any role, projects on which no user has one, and
+    assignments of users, groups, projects and domains that no longer exist.
+
+    Costs two listings of role assignments, and one each of roles, projects, domains and, a domain,
+    users and groups (which list the domains again); if there are roles on the system, one request
+    for what roles imply, and one for each group that has such a role there.
+    """
+    from workflows import audit_roles as audit
+    from workflows.auditing import audited
+
+    return audited(
+        clouds,
+        lambda part: audit.roles(part, roles),
+        "finding",
+        allow_partial=allow_partial,
+        extra=("project_ids",),
+    )
+
+
+@workflow("audit.drift")
+def drift(
+    ctx: Context,
+    cloud_a: Cloud,
+    cloud_b: Cloud,
+    what: list[str] = [],  # noqa: B006
+    allow_partial: bool = False,
+) -> Table:
+    """Find flavors, images and aggregates of a cloud that are not as in another one.
+
+    Things are compared by name, and ``cloud_a`` is what ``cloud_b`` should be like. Of images only
+    public ones that are not hidden, the newest of each name; of aggregates the metadata and the
+    zone, for other clouds have other hosts.
+
+    Costs a listing of each in each cloud (two of images).
+    """
+    from workflows import audit_drift as audit
+    from workflows.auditing import chosen, parts_of, table
+
+    wanted = chosen("what", what, audit.WHAT)
+    if cloud_a.name == cloud_b.name:
+        raise UserError(f"{cloud_a.name} cannot differ from itself.", advice="Give two clouds.")
+    model, other = parts_of((cloud_a, cloud_b))
+    audit.drift(model, other, wanted)
+    return table(
+        (model, other),
+        "difference",
+        allow_partial=allow_partial,
+        extra=("differences", "other_id"),
+    )
