@@ -31,7 +31,7 @@ class Page(msgspec.Struct):
 
     ``ids`` tell its rows apart, if anything does. ``marker`` continues the listing, if it is not
     at its end. ``unproven`` rows came without what everybody sees who sees everything.
-    ``truncated`` is Keystone's word for having cut it.
+    ``truncated`` is Keystone's word for having cut it, or says that there is no way to go on.
     """
 
     columns: list[list[Any]]
@@ -70,17 +70,18 @@ class Shape:
         """Return the columns of a decoded answer. Raises msgspec.ValidationError."""
         if not self._plain:
             rows: Sequence[Any] = answer.rows
-            marker, truncated = _marker(answer.links, answer.next), answer.truncated
-            return self._page(rows, rows, marker, truncated)
+            marker, lost = _marker(answer.links or answer.link, answer.next or answer.ways)
+            return self._page(rows, rows, marker, answer.truncated or lost)
         name, unpack = self._listing.collection, self._listing.unpack
         around = answer if isinstance(answer, Mapping) else {}
         if unpack is None and name not in around:
             raise msgspec.ValidationError(f"Object missing required field `{name}`")
         plain = list(unpack(answer) if unpack else around[name])
         rows = msgspec.convert(plain, list[self._row], strict=False)  # type: ignore[name-defined]
-        links = msgspec.convert(around.get(f"{name}_links"), list[Link] | None)
-        marker = _marker(links, around.get("next"))
-        return self._page(rows, plain, marker, around.get("truncated") is True)
+        said = around.get(f"{name}_links") or around.get(f"{name[:-1]}_links")
+        links = msgspec.convert(said, list[Link] | None)
+        marker, lost = _marker(links, around.get("next") or around.get("links"))
+        return self._page(rows, plain, marker, around.get("truncated") is True or lost)
 
     def _page(
         self, rows: Sequence[Any], plain: Sequence[Any], marker: str | None, truncated: bool
@@ -164,18 +165,31 @@ def _answer(collection: str, row: Any) -> Any:
         [
             ("rows", list[row], msgspec.field(name=collection)),
             ("links", list[Link] | None, msgspec.field(name=f"{collection}_links", default=None)),
+            # Cinder's way with its volume types.
+            (
+                "link",
+                list[Link] | None,
+                msgspec.field(name=f"{collection[:-1]}_links", default=None),
+            ),
             ("next", str | None, None),
+            ("ways", Any, msgspec.field(name="links", default=None)),
             ("truncated", bool, False),
         ],
     )
 
 
-def _marker(links: Sequence[Link] | None, after: Any) -> str | None:
-    """Return the marker in the link to the next page (Glance calls the link ``next``)."""
+def _marker(links: Sequence[Link] | None, after: Any) -> tuple[str | None, bool]:
+    """Return the marker in the link to the next page, and whether there is a link without one.
+
+    Glance calls the link ``next``, and so does Keystone among its ``links``.
+    """
+    if isinstance(after, Mapping):
+        after = after.get("next")
     href = next((link.href for link in links or () if link.rel == "next"), after)
     if not isinstance(href, str):
-        return None
-    return next(iter(parse_qs(urlsplit(href).query).get("marker", ())), None)
+        return None, False
+    marker = next(iter(parse_qs(urlsplit(href).query).get("marker", ())), None)
+    return marker, marker is None
 
 
 _shapes: dict[tuple[int, ...], Shape] = {}

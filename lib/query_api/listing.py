@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from query_api import sight
 from query_api.decode import Page
 from query_api.narrowing import Ask, Narrowed
 from query_api.paging import Pages
@@ -36,39 +38,49 @@ class Listed:
         names = [prop.name for prop in self._decoded]
         self._at = {name: number for number, name in enumerate(names)}
         self._key = self._at.get(resource.key)
+        self._enough: int | None = None
         # Rows seen, and those of them without proof, page by page; many threads add to it.
         self._counts: list[tuple[int, int]] = []
 
     def rows(self, narrowed: Narrowed, enough: int | None = None) -> list[Row]:
         """Return the rows, in the order of what was asked. Raises CloudError."""
-        asks = narrowed.asks
+        asks, self._enough = narrowed.asks, enough
+        if narrowed.unwanted:
+            self._keep = self._without(narrowed.unwanted)
         if len(asks) > _FEW and not self._resource.needs:
             whole = self._whole_at_once()
             if whole is not None:
-                return self._once([whole], narrowed)
-        jobs = [(listing, ask) for listing in self._resource.listings for ask in asks]
-        alone = len(asks) == 1
-        found = self._reading.each(lambda job: self._read(*job, alone, enough), jobs)
-        self._say_unproven()
-        return self._once(found, narrowed)
+                self._say_unseen()
+                return self._distinct(whole)
+        listings, alone = self._resource.listings, len(asks) == 1
+        jobs = [partial(self._read, one, ask, alone) for one in listings for ask in asks]
+        # Nova is asked what it leaves out at the same time: it has to be asked in any case.
+        looks = [partial(self._look_at, one) for one in self._services() if sight.always(one)]
+        found = self._reading.each(lambda job: job(), [*jobs, *(looks if jobs else ())])
+        if jobs:
+            self._say_unseen()
+        return self._distinct([row for part in found for row in part])
 
     def _whole_at_once(self) -> list[Row] | None:
         """Return all rows if one request gives them, which is fewer than many narrow ones."""
         found: list[Row] = []
+        counts: list[tuple[int, int]] = []
         for listing in self._resource.listings:
             page = next(iter(self._pages(listing, Ask())))
-            if page.marker is not None:
+            if page.marker is not None or (listing.paging == "offset" and page.count):
                 return None
+            counts.append((page.count, page.unproven))
             found += self._kept(page, Ask())
+        self._counts += counts
         return found
 
-    def _read(self, listing: Listing, ask: Ask, alone: bool, enough: int | None) -> list[Row]:
+    def _read(self, listing: Listing, ask: Ask, alone: bool) -> list[Row]:
         found: list[Row] = []
         try:
             for page in self._pages(listing, ask):
                 self._counts.append((page.count, page.unproven))
                 found += self._kept(page, ask)
-                if enough is not None and len(found) >= enough:
+                if self._is_enough(found):
                     break
         except CloudError as error:
             # One of many that were to be asked is gone by now, and so are its rows.
@@ -86,7 +98,15 @@ class Listed:
                 assert prop is not None
                 filter_ = prop.filters["equal_to"]
                 params[filter_.param] = filter_.encode(value)
-        return Pages(self._reading, listing, self._decoded, self._key, path=path, params=params)
+        return Pages(
+            self._reading,
+            listing,
+            self._decoded,
+            self._key,
+            path=path,
+            params=params,
+            enough=None if self._keep else self._enough,
+        )
 
     def _kept(self, page: Page, ask: Ask) -> list[Row]:
         if not page.count:
@@ -101,35 +121,54 @@ class Listed:
         values = page.columns[self._at[prop.name]]
         return values if key is None else [map_value(value, key) for value in values]
 
-    def _once(self, found: Sequence[list[Row]], narrowed: Narrowed) -> list[Row]:
+    def _without(self, unwanted: Sequence[tuple[str, str]]) -> Callable[[Row], bool]:
+        places = [(self._place(name), value) for name, value in unwanted]
+        keep = self._keep
+
+        def passes(row: Row) -> bool:
+            return all(row[at] != value for at, value in places) and (keep is None or keep(row))
+
+        return passes
+
+    def _is_enough(self, rows: list[Row]) -> bool:
+        enough = self._enough
+        return enough is not None and len(rows) >= enough <= len(self._distinct(rows))
+
+    def _place(self, name: str) -> int:
+        return next(i for i, path in enumerate(self._paths) if path.text == name)
+
+    def _distinct(self, rows: list[Row]) -> list[Row]:
         """Return each row once: they repeat where a listing shifted while it was read."""
         if self._key is None:
-            rows = [row for part in found for row in part]
-        else:
-            by_key: dict[Any, Row] = {}
-            at = next(i for i, p in enumerate(self._paths) if p.text == self._resource.key)
-            for part in found:
-                for row in part:
-                    by_key.setdefault(row[at], row)
-            rows = list(by_key.values())
-        for name, value in narrowed.unwanted:
-            at = next(i for i, path in enumerate(self._paths) if path.text == name)
-            rows = [row for row in rows if row[at] != value]
-        return rows
+            return rows
+        by_key: dict[Any, Row] = {}
+        at = self._place(self._resource.key)
+        for row in rows:
+            by_key.setdefault(row[at], row)
+        return list(by_key.values())
 
-    def _say_unproven(self) -> None:
+    def _services(self) -> list[str]:
+        """Return the services whose listings may lack rows."""
+        return list(dict.fromkeys(one.service for one in self._resource.listings if not one.open))
+
+    def _look_at(self, service: str) -> list[Row]:
+        sight.unseen(self._reading, service)
+        return []
+
+    def _say_unseen(self) -> None:
+        """Say what the listings may lack, unless they have shown that it is nothing."""
+        what = f"{self._resource.plural} of {self._reading.cloud.name}"
         seen = sum(count for count, _ in self._counts)
         unproven = sum(count for _, count in self._counts)
-        if unproven:
-            self._reading.incomplete(
-                f"{self._resource.plural} of {self._reading.cloud.name}",
-                (
-                    "the account has no right to see all of them"
-                    if unproven == seen
-                    else f"{unproven} came without their details: a part of the service (a cell) "
-                    "does not answer"
-                ),
-            )
+        if 0 < unproven < seen:
+            why = "came without their details: a part of the service (a cell) does not answer"
+            self._reading.incomplete(what, f"{unproven} {why}")
+        proven = unproven < seen and all(one.proof for one in self._resource.listings)
+        for service in self._services():
+            if proven and not sight.always(service):
+                continue
+            if why := sight.unseen(self._reading, service):
+                self._reading.incomplete(what, why)
 
 
 def map_value(value: Any, key: str) -> str | None:

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
 import msgspec
 
+from query_api import following
 from query_api.decode import Page, Shape, shape_of
+from query_api.following import Stuck
+from query_api.reader import not_understood
 from query_api.reading import Reading
 from query_api.schema import Listing, Property
 from workflow_api.errors import CloudError
 
 # A first page that took longer than this is worth a second, brief listing for the markers.
 _SLOW = 0.15
-# How far to step back when the row that a page ended with is gone before the next one is asked.
-_STEPS_BACK = 5
-_BAD_MARKER = frozenset({400, 404})
 _TOO_NEW = 406
-_END = Page([], 0)
 
 
 class Pages:
     """One listing with its parameters, read by iterating over it.
 
     ``key`` is where among the ``properties`` the one stands that tells rows apart; None if the
-    rows have none. Raises CloudError.
+    rows have none. A row can be on more than one page. ``enough`` is how many rows are wanted,
+    None for all. Raises CloudError.
     """
 
     def __init__(
@@ -40,35 +41,35 @@ class Pages:
         *,
         path: str,
         params: Mapping[str, Any],
+        enough: int | None = None,
     ) -> None:
         self._reading, self._listing, self._key = reading, listing, key
         self._path, self._params = path, {**listing.params, **params}
+        if listing.paging == "offset" and key is None:
+            raise TypeError(f"{listing.path}: by offset, rows have to be told apart")
+        if listing.paging != "none":
+            # Room for one row more than is wanted: nobody takes a page of one for a listing's end.
+            wanted = listing.page if enough is None else min(listing.page, enough + 1)
+            self._params["limit"] = wanted
         self._shape: Shape = shape_of(listing, properties)
 
     def __iter__(self) -> Iterator[Page]:
-        for page in self._read():
-            if page.truncated:
-                self._say("the service says that it has cut its answer")
-            yield page
-
-    def _read(self) -> Iterator[Page]:
-        if self._listing.paging == "none":
-            yield self._page({})
-        elif self._listing.paging == "offset":
-            yield from self._by_offset()
-        else:
-            yield from self._by_marker()
-
-    def _by_offset(self) -> Iterator[Page]:
-        # A page can be shorter than asked for (osapi_max_limit), so only an empty one is the end.
-        seen = 0
-        while (page := self._page({"limit": self._listing.page, "offset": seen})).count:
-            yield page
-            seen += page.count
+        by_offset = self._listing.paging == "offset"
+        try:
+            for page in following.by_offset(self._page) if by_offset else self._by_marker():
+                # Keystone says it of each page but the last one, too.
+                if page.truncated and page.marker is None:
+                    self._say("the service says that it has cut its answer")
+                yield page
+        except Stuck as stuck:
+            # A service that knows no pages has given all its rows, and gives them to who wants one.
+            if self._page({"limit": 1}).count != stuck.rows:
+                self.say_stuck()
 
     def _by_marker(self) -> Iterator[Page]:
+        self._reading.log_in()  # or the first page would seem slow
         began = time.monotonic()
-        page = self._page({"limit": self._listing.page})
+        page = self._page({})
         slow = time.monotonic() - began > _SLOW
         yield page
         if page.marker is None:
@@ -80,52 +81,32 @@ class Pages:
 
     def onwards(self, page: Page) -> Iterator[Page]:
         """Yield the pages after this one, each when it is asked for."""
-        seen = set(page.ids)
-        while page.marker is not None:
-            page = self._new(page, seen)
-            yield page
-            seen.update(page.ids)
+        return following.onwards(page, self._page)
 
-    def _new(self, before: Page, seen: set[Any]) -> Page:
-        """Return the page after ``before``; a page that only repeats rows is asked for again."""
-        for _ in range(2):
-            page = self.after(before)
-            if page.marker is None or not seen.issuperset(page.ids):
-                return page
-        # What gives the same rows whatever it is asked for knows no paging, and they are all; so
-        # does nobody look who gives as many as it was asked for.
-        if page.count != len(seen) or page.count == self._listing.page:
-            self._say("the service answered with the same page again: rows after it may be missing")
-        return _END
+    def briefly(self, page: Page) -> Iterator[Page]:
+        """Yield the same of the brief listing, which has the same order: ids only."""
+        return following.onwards(page, self._brief)
 
-    def after(self, page: Page) -> Page:
-        """Return the page that follows; also if the row that ``page`` ended with is gone by now."""
-        return self._stepping_back(page, self._page)
-
-    def brief_after(self, page: Page) -> Page:
-        """Return the page that follows in the brief listing, which has the same order: ids only."""
-        return self._stepping_back(page, self._brief)
-
-    def _stepping_back(self, page: Page, ask: Callable[[Mapping[str, Any]], Page]) -> Page:
-        markers = [page.marker, *reversed(page.ids[-_STEPS_BACK - 1 : -1])]
-        for marker in markers[:-1]:
-            try:
-                return ask({"limit": self._listing.page, "marker": marker})
-            except CloudError as error:
-                if error.status not in _BAD_MARKER:
-                    raise
-        return ask({"limit": self._listing.page, "marker": markers[-1]})
+    def say_stuck(self) -> None:
+        """Say that rows are missing because a page came again instead of the one after it."""
+        self._say("the service answered with the same page again: rows after it are missing")
 
     def _page(self, more: Mapping[str, Any]) -> Page:
         page = self._asked(self._path, self._shape, more)
         if self._key is not None:
-            page.ids = page.columns[self._key]
+            page.ids = self._known(page.columns[self._key])
         return page
 
     def _brief(self, more: Mapping[str, Any]) -> Page:
         page = self._asked(self._listing.brief, _ids_of(self._listing.collection), more)
-        page.ids = page.columns[0]
+        page.ids = self._known(page.columns[0])
         return page
+
+    def _known(self, ids: Sequence[Any]) -> Sequence[Any]:
+        """Return the ids; raises CloudError if a row has none: it would pass for another one."""
+        if None in ids:
+            raise self._not_understood(self._path, "a row is without its id")
+        return ids
 
     def _asked(self, path: str, shape: Shape, more: Mapping[str, Any]) -> Page:
         """Ask with the better microversion where the service has it; that is found out once."""
@@ -149,9 +130,10 @@ class Pages:
         try:
             return shape.page(answer)
         except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise CloudError(
-                f"Cloud {reading.cloud.name}: {path}: the answer was not understood: {error}."
-            ) from None
+            raise self._not_understood(path, error) from None
+
+    def _not_understood(self, path: str, why: object) -> CloudError:
+        return not_understood(self._reading.cloud, self._listing.service, path, why)
 
     @property
     def most(self) -> int:
@@ -171,35 +153,43 @@ def _ids_of(collection: str) -> Shape:
 class _Walk:
     """The rest of a slow listing: a brief one gives the markers, the pages are asked side by side.
 
-    Each page has to hold the ids that the brief listing has between its marker and the next one;
-    where rows were added in between, it is followed until it does.
+    A stretch of it is what the brief listing has between two markers. Its page has to hold these
+    ids; where rows were added in between, it is followed until it does, or until it holds ids of
+    a later stretch: what is still wanted then was deleted meanwhile.
     """
 
     def __init__(self, pages: Pages, first: Page) -> None:
         self._pages, self._first = pages, first
+        # The number of each id's stretch.
+        self._stretches: dict[Any, int] = dict.fromkeys(first.ids, 0)
 
     def __iter__(self) -> Iterator[Page]:
         with ThreadPoolExecutor(self._pages.most) as pool:
-            futures: list[Future[list[Page]]] = []
+            futures: deque[Future[list[Page]]] = deque()
             try:
                 before = self._first
-                while before.marker is not None:
-                    brief = self._pages.brief_after(before)
-                    if brief.ids:
-                        futures.append(pool.submit(self._stretch, before, brief.ids))
+                for number, brief in enumerate(self._pages.briefly(before), 1):
+                    for found in brief.ids:
+                        self._stretches.setdefault(found, number)
+                    futures.append(pool.submit(self._stretch, number, before, brief.ids))
                     before = brief
-                for future in futures:
-                    yield from future.result()
+                    while futures and futures[0].done():
+                        yield from futures.popleft().result()
+                while futures:
+                    yield from futures.popleft().result()
             finally:
                 for future in futures:
                     future.cancel()
 
-    def _stretch(self, before: Page, ids: Sequence[Any]) -> list[Page]:
-        first = self._pages.after(before)
-        found, wanted = [first], set(ids).difference(first.ids)
-        for page in self._pages.onwards(first) if wanted else ():
-            if wanted.isdisjoint(page.ids):
-                break  # what is still wanted was deleted meanwhile
-            found.append(page)
-            wanted.difference_update(page.ids)
+    def _stretch(self, number: int, before: Page, ids: Sequence[Any]) -> list[Page]:
+        found: list[Page] = []
+        wanted = {one for one in ids if self._stretches[one] == number}
+        try:
+            for page in self._pages.onwards(before) if wanted else ():
+                found.append(page)
+                wanted.difference_update(page.ids)
+                if not wanted or any(self._stretches.get(one, 0) > number for one in page.ids):
+                    break
+        except Stuck:
+            self._pages.say_stuck()
         return found

@@ -10,12 +10,20 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from accounts.cloud import Cloud
+from query_api import following
 from workflow_api.errors import CloudError
+from workflow_api.text import clean
 
 Answer = TypeVar("Answer")
 Row = TypeVar("Row", bound=msgspec.Struct)
 # Nova's own default for osapi_max_limit; a service that allows fewer answers with fewer.
 _PAGE = 1000
+
+
+class _Part(msgspec.Struct):
+    rows: list[Any]
+    ids: list[Any]
+    marker: str | None
 
 
 class Link(msgspec.Struct):
@@ -54,11 +62,19 @@ def one(
     body = cloud.get(service, path, params=params, microversion=microversion)
     try:
         decoded: Answer = _decoder(shape).decode(body)  # type: ignore[arg-type]
-    except msgspec.MsgspecError as error:
-        raise CloudError(
-            f"Cloud {cloud.name}: {path}: the answer was not understood: {error}."
-        ) from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise not_understood(cloud, service, path, error) from None
     return decoded
+
+
+def not_understood(cloud: Cloud, service: str, path: str, why: object) -> CloudError:
+    """Return the error for an answer that is not what the service answers."""
+    return CloudError(
+        f"Cloud {cloud.name}: asking {service} for {path}: the answer was not understood: "
+        f"{clean(why).rstrip('.')}.",
+        advice="See whether something on the way (a proxy, a login page) answers in its place; "
+        "else the service's log may say what it sent.",
+    )
 
 
 def pages(
@@ -78,21 +94,30 @@ def pages(
     wanted page size; services may answer with less.
     """
     shape = _page_of(row, collection)
-    seen: set[Any] = set()
-    asked = {"limit": limit, **(params or {})}
-    while True:
+
+    def ask(more: Mapping[str, Any]) -> _Part:
+        asked = {"limit": limit, **(params or {}), **more}
         page = one(cloud, service, path, shape, params=asked, microversion=microversion)
-        new = [entry for entry in page.rows if _identity(entry) not in seen]
-        seen.update(map(_identity, new))
-        yield new
-        following = next((link.href for link in page.links if link.rel == "next"), None)
-        # A service that ignores paging answers with the same rows again and again.
-        if following is None or not new:
-            return
-        marker = parse_qs(urlsplit(following).query).get("marker")
-        if not marker:
-            return
-        asked["marker"] = marker[0]
+        href = next((link.href for link in page.links if link.rel == "next"), "")
+        marker = parse_qs(urlsplit(href).query).get("marker", [None])[0]
+        return _Part(page.rows, [entry.id for entry in page.rows], marker)
+
+    first = ask({})
+    seen = set(first.ids)
+    yield first.rows
+    try:
+        for page in following.onwards(first, ask):
+            new = [entry for entry in page.rows if entry.id not in seen]
+            seen.update(page.ids)
+            yield new
+    except following.Stuck as stuck:
+        # A service that knows no pages has given all its rows, and gives them to who wants one.
+        if len(ask({"limit": 1}).ids) != stuck.rows:
+            raise CloudError(
+                f"Cloud {cloud.name}: asking {service} for {path}: it answered with the same page "
+                "again instead of the one after it.",
+                advice="See whether something on the way (a cache, a proxy) answers in its place.",
+            ) from None
 
 
 def rows(
@@ -100,7 +125,3 @@ def rows(
 ) -> list[Row]:
     """Return all rows of a listing. Takes what :func:`pages` takes."""
     return [entry for page in pages(cloud, service, path, row, collection, **how) for entry in page]
-
-
-def _identity(row: Any) -> Any:
-    return row.id

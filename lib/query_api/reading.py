@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from accounts.cloud import Cloud
@@ -48,6 +48,10 @@ class Reading:
         """How many requests one service is sent at once."""
         return self.cloud.config.limits.parallel_requests
 
+    def log_in(self) -> None:
+        """Log in to the cloud, if this has not been done. Raises CloudError, UserError."""
+        self.cloud.log_in()
+
     def incomplete(self, what: str, why: str) -> None:
         """Say that something is missing in the answer; said twice it stands there once."""
         with self._lock:
@@ -85,8 +89,12 @@ class Reading:
         with ThreadPoolExecutor(min(len(todo), self.most)) as pool:
             futures = [pool.submit(function, item) for item in todo]
             try:
-                return [future.result() for future in futures]
-            except BaseException:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
                 for future in futures:
                     future.cancel()
-                raise
+            # Of those that were begun, the first that failed: only then were others cancelled.
+            failed = (f.exception() for f in futures if not f.cancelled())
+            if error := next(filter(None, failed), None):
+                raise error
+            return [future.result() for future in futures]

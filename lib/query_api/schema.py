@@ -86,8 +86,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     ``path`` may hold ``{property}`` for what the resource needs. ``microversion`` is the lowest
     that has the properties; ``better`` a higher one that says more of what is missing, used where
     the service has it. ``brief`` is a cheaper listing with the same order and markers, ids only.
-    ``proof`` is a key that only those see who see all rows: where it lacks, the service's policy
-    has cut the listing. ``unpack`` makes rows of an answer that is not a list of them.
+    ``proof`` is a key that only those see who see all rows: where it lacks, the service is asked
+    whether it has cut the listing (see query_api.sight); that is not asked of one that is ``open``,
+    the same for everybody. ``unpack`` makes rows of an answer that is not a list of them.
     """
 
     service: str
@@ -100,6 +101,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     page: int = 1000
     brief: str = ""
     proof: str = ""
+    open: bool = False
     unpack: Callable[[Any], Iterable[Mapping[str, Any]]] | None = None
 
 

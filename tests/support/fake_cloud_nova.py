@@ -96,7 +96,9 @@ class FakeNova:
             if marker not in ids:
                 return Answer({"badRequest": {"message": f"marker [{marker}] not found"}}, 400)
             start = ids.index(marker) + 1
-        limit = min(self._cloud.page, int(request.query.get("limit", self._cloud.page)))
+        limit = self._cloud.page
+        if "limit" not in self._cloud.ignores:
+            limit = min(limit, int(request.query.get("limit", limit)))
         end = start + limit
         body: Json = {collection: rows[start:end]}
         if len(rows[start:end]) == limit or "marker" in self._cloud.ignores:

@@ -53,9 +53,16 @@ def test_a_filter_is_kept_from_page_to_page(fake: FakeCloud) -> None:
 
 
 def test_a_service_that_ignores_paging(fake: FakeCloud) -> None:
-    fake.page, fake.ignores = 5, {"marker"}
+    fake.page, fake.ignores = 5, {"marker", "limit"}
     assert names(compute.servers(fake.account())) == s(0, 1, 2, 3, 4)
-    assert fake.count(LISTING) == 2
+    assert fake.count(LISTING) == 4, "asked for the page after it twice, and for one row"
+
+
+def test_a_page_that_comes_again_and_again(fake: FakeCloud) -> None:
+    fake.page, fake.ignores = 2, {"marker"}
+    with pytest.raises(CloudError, match="the same page again") as told:
+        compute.servers(fake.account())
+    assert "a cache, a proxy" in told.value.advice
 
 
 @pytest.mark.parametrize("link", ["", "?limit=2", "?marker="])
