@@ -89,39 +89,73 @@ def question(
     UserError that points at the word of a text which cannot be understood, and NotFound for an
     unknown resource. What fits its kind is checked when the query is run.
     """
-    from query_api import chains, conditions, grouping, paths
     from query_api.query import query
-    from query_api.running import CLOUD
-    from query_api.where import parse
-
-    def known(text: str, at: int | None, path: str, of: Resource) -> None:
-        with _pointing(text, at):
-            paths.resolve(of, path)
 
     asked = query(resource)
     if where and where.strip():
-        condition = parse(where)
-        for test in conditions.tests(condition):
-            known(where, test.at, test.path, asked.resource)
-        asked = asked.where(condition)
-    for step in chains.parse_follow(follow or ""):
-        with _pointing(follow or "", step.at):
-            asked = asked.then(step.link)
+        asked = _where(asked, where)
+    if follow:
+        asked = _follow(asked, follow)
     if ALL in select:
         asked = asked.select_all()
     asked = asked.select(*(name for name in select if name != ALL)).sort_by(*sort_by)
-    for one in chains.parse_join(join or ""):
-        known(join or "", one.at, one.path, asked.resource)
-        asked = asked.append_from(one.link, one.name)
-    for group in grouping.parse_group_by(group_by or ""):
-        if group.path != CLOUD.name:
-            known(group_by or "", group.at, group.path, asked.resource)
-        asked = asked.group_by(group)
-    for reckoned in grouping.parse_aggregate(aggregate or ""):
-        if reckoned.path not in ("", CLOUD.name):
-            known(aggregate or "", reckoned.at, reckoned.path, asked.resource)
-        asked = asked.aggregate(reckoned.function, reckoned.path)
+    if join:
+        asked = _join(asked, join)
+    if group_by or aggregate:
+        asked = _grouped(asked, group_by or "", aggregate or "")
     return asked if limit is None else asked.limit(limit)
+
+
+# Each imports the language that it reads: most questions speak few of them.
+def _where(asked: Query, text: str) -> Query:
+    from query_api import conditions
+    from query_api.where import parse
+
+    condition = parse(text)
+    for test in conditions.tests(condition):
+        _known(text, test.at, test.path, asked.resource)
+    return asked.where(condition)
+
+
+def _follow(asked: Query, text: str) -> Query:
+    from query_api.chains import parse_follow
+
+    for step in parse_follow(text):
+        with _pointing(text, step.at):
+            asked = asked.then(step.link)
+    return asked
+
+
+def _join(asked: Query, text: str) -> Query:
+    from query_api.chains import parse_join
+
+    for one in parse_join(text):
+        _known(text, one.at, one.path, asked.resource)
+        asked = asked.append_from(one.link, one.name)
+    return asked
+
+
+def _grouped(asked: Query, group_by: str, aggregate: str) -> Query:
+    from query_api.grouping import parse_aggregate, parse_group_by
+    from query_api.running import CLOUD
+
+    for group in parse_group_by(group_by):
+        if group.path != CLOUD.name:
+            _known(group_by, group.at, group.path, asked.resource)
+        asked = asked.group_by(group)
+    for one in parse_aggregate(aggregate):
+        if one.path not in ("", CLOUD.name):
+            _known(aggregate, one.at, one.path, asked.resource)
+        asked = asked.aggregate(one.function, one.path)
+    return asked
+
+
+def _known(text: str, at: int | None, path: str, of: Resource) -> None:
+    """Raise UserError that points at a path which leads nowhere."""
+    from query_api.paths import resolve
+
+    with _pointing(text, at):
+        resolve(of, path)
 
 
 def answered(
@@ -144,10 +178,15 @@ def answered(
     good, told = answer.complete or allow_partial, _told(asked, answer)
     if parts is None:
         return answer.table(summary=told, good=good)
-    table = parts.table(answer.requests)
-    table.summary = f"{told} with {count(answer.sent, 'request')}"
-    table.good, table.complete, table.reasons = good, answer.complete, list(answer.reasons)
-    return table
+    shown = parts.table(answer.requests)
+    return Table(
+        shown.columns,
+        shown.rows,
+        summary=f"{told} with {count(answer.sent, 'request')}",
+        good=good,
+        complete=answer.complete,
+        reasons=answer.reasons,
+    )
 
 
 def _told(asked: Query, answer: Answer) -> str:
@@ -169,7 +208,7 @@ def _short(value: Any) -> Any:
 @contextmanager
 def _pointing(text: str, at: int | None) -> Iterator[None]:
     """Have a UserError of the block point at a place of a text."""
-    from query_api.where import pointed
+    from query_api.words import pointed
 
     try:
         yield
