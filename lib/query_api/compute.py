@@ -101,7 +101,7 @@ def find_server(cloud: Cloud, wanted: str, *, microversion: str = SERVERS) -> Se
         wanted,
         [s for s in named if s.name == wanted],
         cloud,
-        lambda: _names_like(cloud, wanted),
+        lambda: names_like(cloud, wanted),
     )
 
 
@@ -201,7 +201,7 @@ def _only(
     raise NotFound(kind, wanted, where=where, near=near(wanted, names()))
 
 
-def _names_like(cloud: Cloud, wanted: str) -> list[str]:
+def names_like(cloud: Cloud, wanted: str) -> list[str]:
     """Return names that may be meant: of one page only, so that a large cloud is not read whole."""
     found = pages(
         cloud,

@@ -147,14 +147,24 @@ def _traits(flavor: Flavor) -> tuple[frozenset[str], frozenset[str]]:
     )
 
 
-def _candidates(cloud: Cloud, demand: Demand) -> _Candidates:
+def flavor_demand(name: str, server: Server) -> Demand:
+    """Return what one more server like this one would take up, by its flavor."""
+    return Demand(name, by_flavor(server), *_traits(server.flavor))
+
+
+def wanted_of(demand: Demand) -> dict[str, str]:
+    """Return the parameters by which Placement is asked who has room for a demand."""
     traits = sorted(demand.required) + [f"!{t}" for t in sorted(demand.forbidden | {_DISABLED})]
     amounts = [f"{name}:{amount}" for name, amount in sorted(demand.resources.items())]
+    return {"resources": ",".join(amounts), "required": ",".join(traits)}
+
+
+def _candidates(cloud: Cloud, demand: Demand) -> _Candidates:
     return one(
         cloud,
         "placement",
         "/allocation_candidates",
         _Candidates,
-        params={"resources": ",".join(amounts), "required": ",".join(traits)},
+        params=wanted_of(demand),
         microversion=PLACEMENT,
     )

@@ -1,4 +1,4 @@
-"""Runbooks about hypervisors: list, search, show, disable, enable, drain."""
+"""Runbooks about hypervisors: list, search, show, find, disable, enable, drain."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from workflow_api import (
     step,
     workflow,
 )
+from workflows import choosing  # noqa: F401 - it registers find_empty and find_candidates
 from workflows.movement import Migration, Movement, movement, step_data
 from workflows.moving import move_server, verify_arrived
 from workflows.preflight import elsewhere, refuse_down

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from accounts.cloud import Cloud
 from query_api import compute, placement
@@ -30,28 +31,70 @@ class Elsewhere:
     stuck: dict[str, str] = field(default_factory=dict)
 
 
+class Around:
+    """What is asked of a cloud once, however many hypervisors are judged by it.
+
+    Whoever then moves something judges anew: nothing here is asked twice.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self._fitting: dict[tuple[object, ...], frozenset[str]] = {}
+        self._free: dict[str, placement.Resources] = {}
+        self._hosts: dict[str, dict[str, str | None]] = {}
+
+    @cached_property
+    def aggregates(self) -> list[Aggregate]:
+        """All aggregates."""
+        return compute.aggregates(self.cloud)
+
+    @cached_property
+    def groups(self) -> list[ServerGroup]:
+        """The server groups that the scheduler must obey."""
+        known = compute.server_groups(self.cloud)
+        return [group for group in known if group.policy in ("affinity", "anti-affinity")]
+
+    def hosts_of(self, project: str) -> dict[str, str | None]:
+        """Return the hosts of a project's servers, all in one listing."""
+        if project not in self._hosts:
+            listed = compute.servers(self.cloud, project_id=project)
+            self._hosts[project] = {server.id: server.host for server in listed}
+        return self._hosts[project]
+
+    def room(self, demands: Sequence[placement.Demand]) -> placement.Room:
+        """Return where each demand fits; Placement is asked for each different one once."""
+        new = {demand.shape: demand for demand in demands if demand.shape not in self._fitting}
+        found = placement.room(self.cloud, new.values())
+        self._fitting |= {shape: found.hosts[demand.server] for shape, demand in new.items()}
+        self._free |= found.free
+        return placement.Room({one.server: self._fitting[one.shape] for one in demands}, self._free)
+
+
 def elsewhere(
     cloud: Cloud,
     source: Hypervisor,
     known: Sequence[Hypervisor],
     movements: Iterable[Movement],
     target: str | None,
+    around: Around | None = None,
 ) -> Elsewhere:
-    """Judge all movable servers together; every reason is found, not just the first."""
-    found = Elsewhere()
+    """Judge all movable servers together; every reason is found, not just the first.
+
+    ``around`` is given by whoever judges several hypervisors.
+    """
+    found, around = Elsewhere(), around or Around(cloud)
     moving = [m.server for m in movements if m.how]
     hosts = _targets(cloud, source, known, target, found)
     if not moving or not hosts:
         return found
-    groups = _Groups(cloud, moving)
+    groups = _Groups(around, moving)
     moving = [s for s in moving if not _keep(found, s, groups.why_stuck(s))]
-    zones = compute.aggregates(cloud)
     demands = placement.demands(cloud, source.id, moving)
-    room = placement.room(cloud, demands)
+    room = around.room(demands)
     items = []
     for server, demand in zip(moving, demands, strict=True):
         fitting = {host for host in hosts if host in room.hosts[server.id]}
-        allowed = {h for h in fitting if _aggregates_allow(server, hosts[h], zones)}
+        allowed = {h for h in fitting if aggregates_allow(server, hosts[h], around.aggregates)}
         apart = {h for h in allowed if groups.allows(server, hosts[h])}
         if fitting and not allowed:
             found.misfits.append(f"{_sized(server)}: {_ZONED_OUT}")
@@ -127,7 +170,7 @@ def _sized(server: Server) -> str:
     return f"{clean(server.name)} ({shown_size(server)})"
 
 
-def _aggregates_allow(server: Server, host: str, known: Sequence[Aggregate]) -> bool:
+def aggregates_allow(server: Server, host: str, known: Sequence[Aggregate]) -> bool:
     """Return whether the scheduler's aggregate and zone filters can let the server onto a host.
 
     Only plain values are judged; expressions with operators are left to the scheduler.
@@ -154,22 +197,18 @@ def _aggregates_allow(server: Server, host: str, known: Sequence[Aggregate]) -> 
 class _Groups:
     """The hard server groups of the servers to be moved, and where their other members are."""
 
-    def __init__(self, cloud: Cloud, moving: Sequence[Server]) -> None:
+    def __init__(self, around: Around, moving: Sequence[Server]) -> None:
         self._of: dict[str, list[ServerGroup]] = {server.id: [] for server in moving}
         self._host = {server.id: server.host for server in moving}
-        hard = [
-            g for g in compute.server_groups(cloud) if g.policy in ("affinity", "anti-affinity")
-        ]
-        for group in hard:
+        for group in around.groups:
             for member in set(group.members) & set(self._of):
                 self._of[member].append(group)
         mine = {group.id: group for groups in self._of.values() for group in groups}
         others = {m for group in mine.values() for m in group.members} - set(self._host)
         # A project's servers in one listing, not each member by itself.
         for project in sorted({g.project_id for g in mine.values() if others & set(g.members)}):
-            for server in compute.servers(cloud, project_id=project):
-                if server.id in others:
-                    self._host[server.id] = server.host
+            there = around.hosts_of(project)
+            self._host |= {id: host for id, host in there.items() if id in others}
 
     def why_stuck(self, server: Server) -> str:
         """Return why a member of an affinity group cannot leave the others, or nothing."""

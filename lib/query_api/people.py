@@ -1,0 +1,178 @@
+"""Whom to write to: projects, their users with roles, and the users' mail addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from accounts.cloud import not_there
+from query_api.query import query
+from query_api.reading import Reading
+from workflow_api.errors import CloudError
+
+# So few users are asked for one by one: a listing may be of everybody in a company.
+FEW = 4
+# Users who are on no first page of a listing are asked for one by one, up to so many.
+MOST = 50
+# Users are asked for by name domain by domain where there are no more domains than this.
+_MOST_DOMAINS = 100
+_PAGE = 1000
+
+
+class Account(msgspec.Struct):
+    """A project or a user, as Keystone knows it."""
+
+    id: str
+    name: str = ""
+    domain_id: str | None = None
+    enabled: bool = True
+    # Keystone stores what it is given here.
+    email: Any = None
+
+    @property
+    def mail(self) -> str | None:
+        """The mail address, if there is one."""
+        return self.email if isinstance(self.email, str) and self.email else None
+
+
+class Holder(msgspec.Struct):
+    """A user and the roles that they have somewhere; ``account`` None if they are no more."""
+
+    id: str
+    name: str
+    domain_id: str | None
+    roles: list[str]
+    account: Account | None = None
+
+
+class _Project(msgspec.Struct):
+    project: Account
+
+
+class _User(msgspec.Struct):
+    user: Account
+
+
+class _Users(msgspec.Struct):
+    users: list[Account]
+
+
+def project(reading: Reading, id: str) -> Account | None:
+    """Return a project by its id, None if there is none. Raises CloudError."""
+    found = _one(reading, "projects", id, _Project)
+    return found.project if found else None
+
+
+def user(reading: Reading, id: str) -> Account | None:
+    """Return a user by their id, None if there is none. Raises CloudError."""
+    found = _one(reading, "users", id, _User)
+    return found.user if found else None
+
+
+def _one(reading: Reading, what: str, id: str, shape: Any) -> Any:
+    try:
+        return reading.one("identity", f"/{what}/{quote(id, safe='')}", shape)
+    except CloudError as error:
+        if not not_there(error):
+            raise
+        return None
+
+
+def users_named(reading: Reading, name: str) -> list[Account]:
+    """Return the users of this name: one request for each domain. Raises CloudError."""
+    answer = query("domain").select("id").limit(_MOST_DOMAINS + 1).run([reading.cloud])
+    domains: list[str | None] = answer.column("id")
+    if len(domains) > _MOST_DOMAINS:
+        # Whether Keystone then looks into all of them depends on how it stores users.
+        domains = [None]
+        why = f"there are more than {_MOST_DOMAINS} domains: some may not have been looked into"
+        reading.incomplete(f"users of {reading.cloud.name}", why)
+
+    def named(domain: str | None) -> list[Account]:
+        params = {"name": name, "domain_id": domain}
+        answer: _Users = reading.one("identity", "/users", _Users, params)
+        return [one for one in answer.users if one.name == name]
+
+    found = {one.id: one for some in reading.each(named, domains) for one in some}
+    return list(found.values())
+
+
+def roles_in(reading: Reading, project: str) -> list[Holder]:
+    """Return who has roles in a project, also through groups and from above: one request.
+
+    Raises CloudError. Accounts are not filled in: see :func:`accounts`.
+    """
+    answer = (
+        query("effective_role_assignment")
+        .where("project_id", "equal_to", project)
+        .select("user_id", "user_name", "user_domain_id", *_ROLE)
+        .run([reading.cloud])
+    )
+    holders: dict[str, Holder] = {}
+    for row in answer.dicts():
+        # A role that another one implies says nothing more; a user without a name is no more.
+        if row["role_id"] == row["granted_role_id"] and row["user_name"]:
+            id, domain = row["user_id"], row["user_domain_id"]
+            holder = holders.setdefault(id, Holder(id, row["user_name"], domain, []))
+            if row["role_name"] not in holder.roles:
+                holder.roles.append(row["role_name"])
+    for holder in holders.values():
+        holder.roles.sort()
+    return sorted(holders.values(), key=lambda one: (one.name, one.id))
+
+
+_ROLE = ("role_id", "role_name", "granted_role_id")
+
+
+def roles_of(reading: Reading, user: str) -> list[tuple[str, str]]:
+    """Return the (project or domain, role) pairs of a user, by name: one request.
+
+    Raises CloudError.
+    """
+    answer = (
+        query("effective_role_assignment")
+        .where("user_id", "equal_to", user)
+        .select("project_name", "domain_name", *_ROLE)
+        .run([reading.cloud])
+    )
+    return sorted(
+        {
+            (row["project_name"] or f"domain {row['domain_name']}", row["role_name"])
+            for row in answer.dicts()
+            if row["role_id"] == row["granted_role_id"]
+        }
+    )
+
+
+def accounts(reading: Reading, wanted: Mapping[str, str | None]) -> dict[str, Account]:
+    """Return users by their ids; ``wanted`` are their domains by their ids, None if unknown.
+
+    A few are asked for one by one; else a page of each domain is read, and who is not on it is
+    asked for. Raises CloudError.
+    """
+    found: dict[str, Account] = {}
+    if len(wanted) > FEW:
+        domains = list(dict.fromkeys(domain for domain in wanted.values() if domain))
+        for some in reading.each(lambda domain: _page(reading, domain), domains):
+            found.update({one.id: one for one in some if one.id in wanted})
+    lacking = [id for id in wanted if id not in found]
+    if len(lacking) > MOST:
+        why = f"only {MOST} of {len(lacking)} were asked for"
+        reading.incomplete(f"mail addresses of users of {reading.cloud.name}", why)
+    found.update(_each(reading, lacking[:MOST]))
+    return found
+
+
+def _each(reading: Reading, ids: Iterable[str]) -> dict[str, Account]:
+    found = reading.each(lambda id: user(reading, id), ids)
+    return {one.id: one for one in found if one is not None}
+
+
+def _page(reading: Reading, domain: str) -> list[Account]:
+    answer: _Users = reading.one(
+        "identity", "/users", _Users, {"domain_id": domain, "limit": _PAGE}
+    )
+    return answer.users

@@ -1,0 +1,128 @@
+"""The hosts of a cloud and where they stand: their aggregates and availability zones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from accounts.cloud import Cloud
+from query_api import compute
+from query_api.compute_types import Aggregate, Hypervisor, HypervisorService
+from workflow_api import NotFound, near
+
+if TYPE_CHECKING:
+    from query_api.answer import Answer
+    from query_api.query import Query
+
+_HOST = ("id", "name", "state", "status", "disabled_reason", "service_id", "service_host")
+
+
+class Host(msgspec.Struct):
+    """A hypervisor in its place. ``servers`` is None where Nova does not say how many there are."""
+
+    id: str
+    name: str
+    state: str
+    status: str
+    reason: str | None
+    service_id: str
+    service_host: str
+    servers: int | None = None
+    zone: str | None = None
+    aggregates: list[str] = []
+
+    @property
+    def usable(self) -> bool:
+        """Whether servers may be put on it: it is up and enabled."""
+        return self.state == "up" and self.status == "enabled"
+
+    @property
+    def hypervisor(self) -> Hypervisor:
+        """The same as what the rules of migration know."""
+        service = HypervisorService(self.service_id, self.service_host, self.reason)
+        return Hypervisor(self.id, self.name, self.state, self.status, service)
+
+
+class Hosts(msgspec.Struct):
+    """All hosts, those that were asked for, and why the answer may not be whole."""
+
+    all: list[Host]
+    chosen: list[Host]
+    aggregates: list[Aggregate]
+    reasons: list[tuple[str, str]] = []
+
+
+def hosts(
+    cloud: Cloud, aggregate: str | None = None, zone: str | None = None, *, servers: bool = False
+) -> Hosts:
+    """Return the hosts, ``chosen`` those of an aggregate (by name or id) and a zone.
+
+    ``servers`` has them counted. Three or four requests for a thousand hosts. Raises NotFound
+    with near names, and CloudError.
+    """
+    from query_api.query import query
+    from query_api.reading import Reading
+
+    listing = query("hypervisor").select(*_HOST, *(["server_count"] if servers else []))
+    services = query("compute_service").where("binary", "equal_to", "nova-compute")
+    zones = services.select("host", "availability_zone")
+    asked: list[Callable[[], Any]] = [
+        _runs(listing.sort_by("name"), cloud),
+        _runs(zones, cloud),
+        lambda: compute.aggregates(cloud),
+    ]
+    listed, zoned, aggregates = Reading(cloud).each(lambda ask: ask(), asked)
+    zone_of = dict(zoned.rows)
+    known = [_host(row, zone_of, aggregates) for row in listed.dicts()]
+    found = Hosts(known, known, aggregates, [*listed.reasons, *zoned.reasons])
+    if aggregate is not None:
+        within = set(_aggregate(cloud, aggregate, aggregates).hosts)
+        found.chosen = [host for host in found.chosen if host.service_host in within]
+    if zone is not None:
+        _check_zone(cloud, zone, zoned.column("availability_zone"))
+        found.chosen = [host for host in found.chosen if host.zone == zone]
+    return found
+
+
+def place(aggregate: str | None, zone: str | None) -> str:
+    """Return where was looked, as `` in aggregate gpu in zone west``."""
+    return (f" in aggregate {aggregate}" if aggregate else "") + (
+        f" in zone {zone}" if zone else ""
+    )
+
+
+def _runs(asked: Query, cloud: Cloud) -> Callable[[], Answer]:
+    return lambda: asked.run([cloud])
+
+
+def _host(row: dict[str, Any], zones: dict[str, Any], aggregates: Sequence[Aggregate]) -> Host:
+    service = row["service_host"] or row["name"]
+    return Host(
+        id=row["id"],
+        name=row["name"],
+        state=row["state"],
+        status=row["status"],
+        reason=row["disabled_reason"],
+        service_id=row["service_id"],
+        service_host=service,
+        servers=row.get("server_count"),
+        zone=zones.get(service),
+        aggregates=sorted(one.name for one in aggregates if service in one.hosts),
+    )
+
+
+def _aggregate(cloud: Cloud, wanted: str, known: Sequence[Aggregate]) -> Aggregate:
+    for one in known:
+        if wanted in (str(one.id), one.name):
+            return one
+    likely = near(wanted, (one.name for one in known))
+    raise NotFound("aggregate", wanted, where=f"cloud {cloud.name}", near=likely)
+
+
+def _check_zone(cloud: Cloud, wanted: str, known: Sequence[str | None]) -> None:
+    zones = {zone for zone in known if zone}
+    if wanted not in zones:
+        likely = near(wanted, zones)
+        raise NotFound("availability zone", wanted, where=f"cloud {cloud.name}", near=likely)

@@ -1,0 +1,146 @@
+"""Listings of a fake cloud that are plain rows: ports, volumes, users, flavors and the like.
+
+A row is what the service answers. A request is answered with the rows that have each of its
+parameters; those that are no key of a row are not looked at, as a real service passes over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from support.fake_cloud import FakeCloud
+from support.fake_cloud_estate import Json, uuid_of
+from support.fake_cloud_http import Answer, Request
+
+# Where each kind of row is listed, and the word that holds the rows in the answer.
+_LISTINGS = {
+    "ports": ("/network/v2.0/ports", "ports"),
+    "floating_ips": ("/network/v2.0/floatingips", "floatingips"),
+    "networks": ("/network/v2.0/networks", "networks"),
+    "subnets": ("/network/v2.0/subnets", "subnets"),
+    "routers": ("/network/v2.0/routers", "routers"),
+    "security_groups": ("/network/v2.0/security-groups", "security_groups"),
+    "volumes": ("/volume/v3/volumes/detail", "volumes"),
+    "snapshots": ("/volume/v3/snapshots/detail", "snapshots"),
+    "users": ("/identity/v3/users", "users"),
+    "role_assignments": ("/identity/v3/role_assignments", "role_assignments"),
+    "flavors": ("/compute/v2.1/flavors/detail", "flavors"),
+    "providers": ("/placement/resource_providers", "resource_providers"),
+}
+# Parameters that are not keys of their rows, and the part of a row that they are compared with.
+_PARTS: dict[str, Callable[[Json], Any]] = {
+    "scope.project.id": lambda row: row["scope"].get("project", {}).get("id"),
+    "user.id": lambda row: row["user"]["id"],
+    "fixed_ips": lambda row: f"ip_address={row['fixed_ips'][0]['ip_address']}",
+}
+
+
+class Tables:
+    """Rows by their kind, as attributes: ``tables.ports.append({...})``."""
+
+    ports: list[Json]
+    floating_ips: list[Json]
+    networks: list[Json]
+    subnets: list[Json]
+    routers: list[Json]
+    security_groups: list[Json]
+    volumes: list[Json]
+    snapshots: list[Json]
+    users: list[Json]
+    role_assignments: list[Json]
+    flavors: list[Json]
+    providers: list[Json]
+
+    def __init__(self, cloud: FakeCloud) -> None:
+        self._cloud = cloud
+        cloud.services |= {"network": "/network", "block-storage": "/volume/v3"}
+        cloud.route("GET /network", self._network)
+        cloud.route("GET /volume/v3", self._volume)
+        for name, (path, collection) in _LISTINGS.items():
+            setattr(self, name, [])
+            cloud.route(f"GET {path}", self._listed(name, collection))
+        cloud.route("GET /identity/v3/users/([^/]+)", self._user)
+        cloud.route("GET /identity/v3/projects/([^/]+)", self._project)
+        cloud.route("GET /compute/v2.1/os-hypervisors", self._hypervisors)
+        cloud.route("GET /compute/v2.1/os-hypervisors/([^/]+)", self._hypervisor)
+        self.providers += [
+            {"uuid": h.id, "name": h.name, "root_provider_uuid": h.id} for h in cloud.hypervisors
+        ]
+
+    def person(self, name: str, mail: str | None = None, **roles: str) -> Json:
+        """Add a user with roles by the name of the project; return their row."""
+        user = {"id": uuid_of("user", name).replace("-", ""), "name": name, "email": mail}
+        row = {**user, "domain_id": "default", "enabled": True}
+        self.users.append(row)
+        projects = {project.name: project for project in self._cloud.projects}
+        for project, role in roles.items():
+            self.grant(row, projects[project].as_json(), role)
+        return row
+
+    def grant(self, user: Json, project: Json, role: str, *, granted: str = "") -> None:
+        """Give a user a role in a project; ``granted`` is the role that implies it."""
+        self.role_assignments.append(
+            {
+                "role": {"id": f"id-of-{role}", "name": role},
+                "user": {**user, "domain": {"id": user["domain_id"], "name": "Default"}},
+                "scope": {"project": {**project, "domain": {"id": "default", "name": "Default"}}},
+                "links": {"assignment": f"http://x/v3/projects/p/roles/id-of-{granted or role}"},
+            }
+        )
+
+    def _listed(self, name: str, collection: str) -> Callable[[Request], Answer]:
+        def listed(request: Request) -> Answer:
+            rows = [row for row in getattr(self, name) if _passes(row, request.query)]
+            return Answer({collection: rows})
+
+        return listed
+
+    def _user(self, request: Request) -> Answer:
+        found = [row for row in self.users if row["id"] == request.parts[0]]
+        return Answer({"user": found[0]}) if found else _nothing("user")
+
+    def _project(self, request: Request) -> Answer:
+        found = [one for one in self._cloud.projects if one.id == request.parts[0]]
+        return Answer({"project": found[0].as_json()}) if found else _nothing("project")
+
+    def _hypervisors(self, request: Request) -> Answer:
+        rows = [
+            {
+                "id": host.id,
+                "hypervisor_hostname": host.name,
+                "servers": [
+                    {"uuid": server.id, "name": server.name}
+                    for server in self._cloud.servers
+                    if server.host == host.host
+                ],
+            }
+            for host in self._cloud.hypervisors
+        ]
+        return Answer({"hypervisors": rows})
+
+    def _hypervisor(self, request: Request) -> Answer:
+        hosts = [host for host in self._cloud.hypervisors if host.id == request.parts[0]]
+        shown = [host.as_json(self._cloud.servers) for host in hosts]
+        return Answer({"hypervisor": shown[0]}) if shown else _nothing("hypervisor")
+
+    def _network(self, request: Request) -> Answer:
+        links = [{"rel": "self", "href": f"{self._cloud.origin}/network/v2.0/"}]
+        return Answer({"versions": [{"id": "v2.0", "status": "CURRENT", "links": links}]})
+
+    def _volume(self, request: Request) -> Answer:
+        links = [{"rel": "self", "href": f"{self._cloud.origin}/volume/v3/"}]
+        version = {"id": "v3.0", "status": "CURRENT", "links": links, "version": "3.70"}
+        return Answer({"versions": [{**version, "min_version": "3.0"}]})
+
+
+def _passes(row: Json, asked: dict[str, str]) -> bool:
+    return all(
+        _PARTS[name](row) == value if name in _PARTS else str(row[name]) == value
+        for name, value in asked.items()
+        if name in _PARTS or name in row
+    )
+
+
+def _nothing(kind: str) -> Answer:
+    return Answer({"error": {"code": 404, "message": f"Could not find {kind}."}}, 404)
