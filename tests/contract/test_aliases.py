@@ -19,6 +19,11 @@ KEYS |= {"extra", "immutable_parameters"}
 TYPES = {"string": str, "integer": int, "boolean": bool, "array": list}
 # What is said in chat, the alias that it is for, and what the action then gets.
 SAID: list[tuple[str, str, dict[str, Any]]] = [
+    ("who owns 192.0.2.7", "owner_of", {"any": "192.0.2.7"}),
+    ("whose is fa:16:3e:00:00:01", "owner_of", {"any": "fa:16:3e:00:00:01"}),
+    ("empty hypervisors", "empty_hypervisors", {}),
+    ("empty hosts", "empty_hypervisors", {}),
+    ("capacity", "capacity", {}),
     ("servers on cmp-1", "servers_on", {"hypervisor": "cmp-1"}),
     ("show server web-1", "show_server", {"server": "web-1"}),
     ("search servers status = ERROR", "search_servers", {"where": "status = ERROR"}),
