@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from state.clock import db_now
 from state.records import read_run, select_runs
@@ -20,6 +20,17 @@ from state.store import Store
 from workflow_api.errors import Held, LeaseLost, NotFound, UserError
 
 EXPIRED = or_(runs.c.lease_until.is_(None), runs.c.lease_until <= db_now())
+# Made once: it stands before every write of a run, and making it costs more than running it.
+_HELD = (
+    select(runs.c.id)
+    .where(
+        runs.c.id == bindparam("root"),
+        runs.c.generation == bindparam("current"),
+        runs.c.state == "running",
+        runs.c.lease_until > db_now(),
+    )
+    .with_for_update()
+)
 
 
 class Leases:
@@ -32,15 +43,9 @@ class Leases:
     def fenced(self, root: str, generation: int) -> Iterator[Connection]:
         """Run one transaction that is committed only while this generation's lease holds."""
         with self.store.transaction() as tx:
-            held = select(runs.c.id).where(
-                runs.c.id == root,
-                runs.c.generation == generation,
-                runs.c.state == "running",
-                runs.c.lease_until > db_now(),
-            )
             # The row stays locked until the commit, so that nobody takes the run over in between,
             # whatever the clock says by then. (SQLite has one writer anyway.)
-            if tx.execute(held.with_for_update()).first() is None:
+            if tx.execute(_HELD, {"root": root, "current": generation}).first() is None:
                 raise LeaseLost(root)
             yield tx
 

@@ -10,74 +10,59 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
 
 from state.clock import db_now
 from state.leases import Leases
+from state.mail_records import (
+    STATES,
+    UNSETTLED,
+    Campaign,
+    Mail,
+    MailState,
+    NewMail,
+    claimed_as,
+)
 from state.retries import retried
-from state.schema import campaigns, mails
+from state.schema import campaigns, claims, mails
 from state.store import Store
 from workflow_api.errors import NotFound, RunbookError
 
-MailState = Literal["pending", "sending", "sent", "failed", "refused", "unknown"]
-STATES: tuple[MailState, ...] = ("pending", "sending", "sent", "failed", "refused", "unknown")
-# Those whose campaign still has something to do or to be decided.
-_UNSETTLED = ("pending", "sending", "unknown")
+__all__ = ["STATES", "Campaign", "Campaigns", "Ledger", "Mail", "MailState", "NewMail"]
 
+CUT_OFF = "the run was cut off before the server's answer was recorded"
+_FORGOTTEN_AT_ONCE = 200
 
-@dataclass(frozen=True)
-class NewMail:
-    """A mail to be sent: ``content`` are the variables of the campaign's notice."""
-
-    recipient: str
-    subject: str
-    message_id: str
-    content: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Mail:
-    """A mail of a campaign; ``said`` is what the server, or the library, said of it last.
-
-    Times are seconds since 1970 by the database's clock, ``code`` is SMTP's.
-    """
-
-    campaign: str
-    recipient: str
-    position: int
-    state: MailState
-    tries: int
-    code: int | None
-    changed_at: float
-    sent_at: float | None
-    run: str | None
-    message_id: str
-    subject: str
-    said: str | None
-    content: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Campaign:
-    """A campaign and how many of its mails are in each state; ``now`` is the database's clock."""
-
-    id: str
-    key: str
-    notice: str
-    account: str
-    requested_by: str
-    created_at: float
-    options: Mapping[str, Any]
-    counts: Mapping[MailState, int]
-    now: float
-
-    @property
-    def subject(self) -> str:
-        """What a run claims to be the only one to work on it."""
-        return f"campaign:{self.key}"
+# Made once: a campaign says these for every mail, and making one costs more than running it.
+_ONE = and_(
+    mails.c.campaign == bindparam("its_campaign"), mails.c.recipient == bindparam("its_recipient")
+)
+_BEGIN = (
+    update(mails)
+    .where(_ONE, mails.c.state == "pending")
+    .values(state="sending", tries=mails.c.tries + 1, changed_at=db_now(), run=bindparam("by_run"))
+)
+_END = (
+    update(mails)
+    .where(_ONE)
+    .values(
+        state=bindparam("new_state"),
+        code=bindparam("new_code"),
+        said=bindparam("new_said"),
+        tries=mails.c.tries + bindparam("tried"),
+        changed_at=db_now(),
+        run=bindparam("by_run"),
+    )
+)
+_SENT = _END.values(sent_at=db_now())
+_SAYS = (
+    update(mails)
+    .where(_ONE, mails.c.state == "pending")
+    .values({name: bindparam(f"new_{name}") for name in ("subject", "message_id", "content")})
+)
+_GONE = delete(mails).where(_ONE, mails.c.state == "pending")
 
 
 class Campaigns(Leases):
@@ -90,7 +75,7 @@ class Campaigns(Leases):
         return found[0] if found else None
 
     def known(self, key: str) -> Campaign:
-        """Return the campaign with this key or id. Raises NotFound."""
+        """Return the campaign with this key or id. Raises NotFound with the newest keys."""
         found = self.campaign(key)
         if found is None:
             names = [campaign.key for campaign in self.recent(limit=5)]
@@ -113,34 +98,51 @@ class Campaigns(Leases):
 
     @retried
     def states(self, campaign: str) -> dict[str, MailState]:
-        """Return the state of each recipient's mail."""
+        """Return the state of each recipient's mail, in their order."""
         wanted = select(mails.c.recipient, mails.c.state).where(mails.c.campaign == campaign)
         with self.store.reading() as tx:
-            return {row.recipient: row.state for row in tx.execute(wanted)}
+            rows = tx.execute(wanted.order_by(mails.c.position))
+            return {row.recipient: row.state for row in rows}
+
+    def forget(self, older_than: float) -> int:
+        """Delete campaigns older than that many seconds; return how many.
+
+        Never one with a mail that is still to be sent or of which nobody knows whether it was,
+        and never one that a run has claimed.
+        """
+        total = 0
+        while forgotten := self._forget_some(older_than):
+            total += forgotten
+        return total
 
     @retried
-    def forget(self, older_than: float) -> int:
-        """Delete campaigns older than that many seconds; those with an unsettled mail never."""
-        unsettled = select(mails.c.campaign).where(mails.c.state.in_(_UNSETTLED))
-        old = and_(db_now() - campaigns.c.created_at > older_than, ~campaigns.c.id.in_(unsettled))
+    def _forget_some(self, older_than: float) -> int:
+        unsettled = exists().where(mails.c.campaign == campaigns.c.id, mails.c.state.in_(UNSETTLED))
+        claimed = exists().where(claims.c.subject == claimed_as("") + campaigns.c.key)
+        age = db_now() - campaigns.c.created_at
+        old = select(campaigns.c.id).where(age > older_than, ~unsettled, ~claimed)
+        with self.store.reading() as tx:
+            if not (found := list(tx.execute(old.limit(_FORGOTTEN_AT_ONCE)).scalars())):
+                return 0
         with self.store.transaction() as tx:
-            ids = list(tx.execute(select(campaigns.c.id).where(old)).scalars())
-            if ids:
-                tx.execute(delete(mails).where(mails.c.campaign.in_(ids)))
-                tx.execute(delete(campaigns).where(campaigns.c.id.in_(ids)))
-        return len(ids)
+            # Locked and looked at again: somebody may be adding to one by now.
+            tx.execute(_locked(campaigns.c.id.in_(found)))
+            sure = list(tx.execute(old.where(campaigns.c.id.in_(found))).scalars())
+            tx.execute(delete(mails).where(mails.c.campaign.in_(sure)))
+            tx.execute(delete(campaigns).where(campaigns.c.id.in_(sure)))
+        return len(sure)
 
     def _campaigns(self, which: Any, limit: int) -> list[Campaign]:
-        wanted = select(campaigns, db_now().label("now")).order_by(campaigns.c.created_at.desc())
+        newest = campaigns.c.created_at.desc(), campaigns.c.key
+        wanted = select(campaigns, db_now().label("now")).order_by(*newest)
         if which is not None:
             wanted = wanted.where(which)
+        numbers = select(mails.c.campaign, mails.c.state, func.count())
+        numbers = numbers.group_by(mails.c.campaign, mails.c.state)
+        counts: dict[str, dict[MailState, int]] = {}
         with self.store.reading() as tx:
             rows = list(tx.execute(wanted.limit(limit)))
-            numbers = select(mails.c.campaign, mails.c.state, func.count()).group_by(
-                mails.c.campaign, mails.c.state
-            )
             counted = numbers.where(mails.c.campaign.in_([row.id for row in rows]))
-            counts: dict[str, dict[MailState, int]] = {}
             for campaign, state, number in tx.execute(counted):
                 counts.setdefault(campaign, {})[state] = number
         return [Campaign(**row._mapping, counts=counts.get(row.id, {})) for row in rows]
@@ -168,58 +170,52 @@ class Ledger(Campaigns):
     ) -> str:
         """Have a campaign with these mails in it; return its id.
 
-        A mail that is there already is left as it is, but what it says is brought up to date as
-        long as it is pending.
+        One that is known keeps what became of its mails. Those that are still pending say from
+        now on what ``new`` says, and are dropped where it has none for that recipient.
         """
+        settings = {"notice": notice, "account": account, "options": dict(options)}
+        told = {mail.recipient: mail for mail in new}
         with self.fenced(*self._fence) as tx:
-            found = tx.execute(select(campaigns.c.id).where(campaigns.c.key == key)).scalar()
-            campaign = found or str(uuid.uuid4())
-            settings = {"notice": notice, "account": account, "options": dict(options)}
-            if found is None:
-                tx.execute(
-                    insert(campaigns).values(
-                        id=campaign,
-                        key=key,
-                        requested_by=requested_by,
-                        created_at=db_now(),
-                        **settings,
-                    )
-                )
+            campaign = tx.execute(_locked(campaigns.c.key == key)).scalar()
+            if campaign is None:
+                campaign, made = str(uuid.uuid4()), {"requested_by": requested_by, **settings}
+                row = insert(campaigns).values(created_at=db_now(), key=key, id=campaign, **made)
+                tx.execute(row)
             else:
                 tx.execute(update(campaigns).where(campaigns.c.id == campaign).values(**settings))
-            there = select(mails.c.recipient, mails.c.state).where(mails.c.campaign == campaign)
-            states: dict[str, MailState] = {row.recipient: row.state for row in tx.execute(there)}
-            fresh = [mail for mail in new if mail.recipient not in states]
-            if fresh:
-                rows = [
-                    {**vars(mail), "content": dict(mail.content), "position": number}
-                    for number, mail in enumerate(fresh, len(states))
-                ]
-                fixed = {"campaign": campaign, "state": "pending", "tries": 0, "run": self._run}
+            known = select(mails.c.recipient, mails.c.state, mails.c.position)
+            there = list(tx.execute(known.where(mails.c.campaign == campaign)))
+            pending = [row.recipient for row in there if row.state == "pending"]
+            if gone := [_its(campaign, one) for one in pending if one not in told]:
+                tx.execute(_GONE, gone)
+            if same := [_says(campaign, told[one]) for one in pending if one in told]:
+                tx.execute(_SAYS, same)
+            names, last = {row.recipient for row in there}, max(
+                (r.position for r in there), default=-1
+            )
+            fixed = {"campaign": campaign, "state": "pending", "tries": 0, "run": self._run}
+            fresh = [mail for mail in told.values() if mail.recipient not in names]
+            if rows := [
+                {**vars(mail), "content": dict(mail.content), "position": number}
+                for number, mail in enumerate(fresh, last + 1)
+            ]:
                 tx.execute(insert(mails).values(changed_at=db_now(), **fixed), rows)
-            for mail in new:
-                if states.get(mail.recipient) == "pending":
-                    told = {"subject": mail.subject, "content": dict(mail.content)}
-                    tx.execute(update(mails).where(_one(campaign, mail.recipient)).values(**told))
-        return campaign
+        return str(campaign)
 
     @retried
     def wake(self, campaign: str, *, resend: bool = False) -> int:
         """Settle what an earlier life left ``sending``: nobody knows whether it was accepted.
 
         It becomes ``unknown``; with ``resend`` that, and what was unknown before, is pending
-        again. Return how many are unknown now.
+        again, with no tries used up. Return how many are unknown now.
         """
         doubtful = ("sending", "unknown") if resend else ("sending",)
+        new: dict[str, Any] = {"state": "pending", "tries": 0} if resend else {"state": "unknown"}
         with self.fenced(*self._fence) as tx:
             tx.execute(
                 update(mails)
                 .where(mails.c.campaign == campaign, mails.c.state.in_(doubtful))
-                .values(
-                    state="pending" if resend else "unknown",
-                    said="the run was cut off before the server's answer was recorded",
-                    changed_at=db_now(),
-                )
+                .values(said=CUT_OFF, changed_at=db_now(), run=self._run, **new)
             )
             left = select(func.count()).where(
                 mails.c.campaign == campaign, mails.c.state == "unknown"
@@ -239,19 +235,13 @@ class Ledger(Campaigns):
 
     @retried
     def begin(self, mail: Mail) -> None:
-        """Commit that the end of a message goes out now: from here it may have been accepted."""
+        """Commit that the end of a message goes out now: from here it may have been accepted.
+
+        Raises RunbookError if it is not pending (any more).
+        """
         with self.fenced(*self._fence) as tx:
-            begun = tx.execute(
-                update(mails)
-                .where(_one(mail.campaign, mail.recipient), mails.c.state == "pending")
-                .values(
-                    state="sending",
-                    tries=mails.c.tries + 1,
-                    changed_at=db_now(),
-                    run=self._run,
-                )
-            )
-            if begun.rowcount != 1:
+            its = _its(mail.campaign, mail.recipient)
+            if tx.execute(_BEGIN, {**its, "by_run": self._run}).rowcount != 1:
                 raise RunbookError(f"The mail to {mail.recipient} is no longer pending.")
 
     @retried
@@ -259,21 +249,22 @@ class Ledger(Campaigns):
         self, mail: Mail, state: MailState, code: int | None, said: str, *, tried: bool = False
     ) -> None:
         """Commit what became of a mail; ``tried``: the try ended before its message did."""
+        new = {"new_state": state, "new_code": code, "new_said": said, "tried": int(tried)}
         with self.fenced(*self._fence) as tx:
             tx.execute(
-                update(mails)
-                .where(_one(mail.campaign, mail.recipient))
-                .values(
-                    state=state,
-                    code=code,
-                    said=said,
-                    tries=mails.c.tries + int(tried),
-                    changed_at=db_now(),
-                    sent_at=db_now() if state == "sent" else None,
-                    run=self._run,
-                )
+                _SENT if state == "sent" else _END,
+                {**_its(mail.campaign, mail.recipient), **new, "by_run": self._run},
             )
 
 
-def _one(campaign: str, recipient: str) -> Any:
-    return and_(mails.c.campaign == campaign, mails.c.recipient == recipient)
+def _its(campaign: str, recipient: str) -> dict[str, Any]:
+    return {"its_campaign": campaign, "its_recipient": recipient}
+
+
+def _says(campaign: str, mail: NewMail) -> dict[str, Any]:
+    new = {"subject": mail.subject, "message_id": mail.message_id, "content": dict(mail.content)}
+    return {**_its(campaign, mail.recipient), **{f"new_{name}": new[name] for name in new}}
+
+
+def _locked(which: Any) -> Any:
+    return select(campaigns.c.id).where(which).order_by(campaigns.c.id).with_for_update()

@@ -22,6 +22,7 @@ from workflow_api.tracing import Trace, current, traced
 
 if TYPE_CHECKING:
     from state.journal import Journal
+    from state.ledger import Ledger
     from state.records import AttemptKind, StepState
     from workflow_api.lease import Lease
     from workflow_api.reporter import Reporter
@@ -81,9 +82,15 @@ class LiveAttempt:
         """Show a line of progress."""
         self._running.reporter.say(text)
 
-    def wait(self, seconds: float) -> None:
-        """Sleep; raises Interrupted when the step has to be left where it is."""
-        self._running.stop.wait(seconds)
+    def wait(self, seconds: float, *, between: bool = False) -> None:
+        """Sleep; raises Interrupted when the step has to be left (``between``: at once)."""
+        self._running.stop.wait(seconds, at_once=between)
+
+    def ledger(self) -> Ledger:
+        """Return the ledger of mail campaigns, written under this run's lease alone."""
+        from state.ledger import Ledger  # only mail asks for it
+
+        return Ledger(self._running.journal.store, *self._running.fence, self.run)
 
 
 class StepRunner:

@@ -171,9 +171,12 @@ def _requester(given: Requester | None, parameters: Mapping[str, Any]) -> Reques
 
 
 def _prune(session: Session) -> None:
-    """Delete old runs; a failure to tidy up must not change what the run answers."""
+    """Delete old runs and mails; a failure to tidy up must not change what the run answers."""
     try:
+        from state.ledger import Campaigns
+
         session.journal.prune(float(session.config.limits.keep_runs))
+        Campaigns(session.journal.store).forget(float(session.config.limits.keep_campaigns))
     except Exception as error:
         session.bug(error)
 

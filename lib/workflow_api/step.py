@@ -9,9 +9,12 @@ import string
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from workflow_api.text import clean
+
+if TYPE_CHECKING:
+    from state.ledger import Ledger
 
 # The journal's column for a key.
 LONGEST_KEY = 255
@@ -45,8 +48,15 @@ class Attempt(Protocol):
     def say(self, text: str) -> None:
         """Show a line of progress."""
 
-    def wait(self, seconds: float) -> None:
-        """Sleep; raises Interrupted when the step has to be left where it is."""
+    def wait(self, seconds: float, *, between: bool = False) -> None:
+        """Sleep; raises Interrupted when the step has to be left where it is.
+
+        ``between`` says that nothing is under way: then it is left as soon as the run is to stop,
+        and not only after the grace that a change under way has.
+        """
+
+    def ledger(self) -> Ledger:
+        """Return the ledger of mail campaigns, which is written under this run's lease alone."""
 
 
 @dataclass(frozen=True)

@@ -56,17 +56,21 @@ class Stop:
             if self.kind != "lost":
                 self._leave_at = time.monotonic() + self.grace
 
-    def wait(self, seconds: float) -> None:
-        """Sleep; raises Interrupted as soon as the step has to be left."""
+    def wait(self, seconds: float, *, at_once: bool = False) -> None:
+        """Sleep; raises Interrupted as soon as the step has to be left.
+
+        That is after the grace, or ``at_once`` when a stop is asked for.
+        """
         until = time.monotonic() + seconds
         with self._changed:
             while True:
                 now = time.monotonic()
-                if self._leave_at is not None and now >= self._leave_at:
+                leave_at = self._leave_at
+                if leave_at is not None and (at_once or now >= leave_at):
                     raise Interrupted(f"It was left where it is: {self.reason}.")
                 if now >= until:
                     return
-                end = until if self._leave_at is None else min(until, self._leave_at)
+                end = until if leave_at is None else min(until, leave_at)
                 self._changed.wait(end - now)
 
 

@@ -10,12 +10,25 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import event, text, update
 
-pytest.register_assert_rewrite("support.state_cases")
+pytest.register_assert_rewrite("support.state_cases", "support.ledger_cases")
 from state.journal import Journal  # noqa: E402
+from state.ledger import Ledger  # noqa: E402
 from state.place import look_at  # noqa: E402
 from state.schema import metadata, runs  # noqa: E402
 from state.store import Store  # noqa: E402
 from support import state_workers as workers  # noqa: E402
+from support.ledger_cases import (  # noqa: E402
+    KEY,
+    FenceCases,
+    ForgetCases,
+    LedgerCases,
+    LedgerCostCases,
+    UpgradeCases,
+    check_upgraded,
+    ledger,
+    old_store,
+    record,
+)
 from support.state import begin, empty, expire, mariadb_url  # noqa: E402
 from support.state_cases import (  # noqa: E402
     ClaimCases,
@@ -32,7 +45,7 @@ from support.state_machine import machine  # noqa: E402
 from support.state_workers import processes  # noqa: E402
 from workflow_api.errors import Held, UserError  # noqa: E402
 
-__all__ = ["journal", "processes", "store"]
+__all__ = ["journal", "ledger", "processes", "store"]
 
 pytestmark = pytest.mark.cloud
 
@@ -72,6 +85,21 @@ class TestConcurrency(ConcurrencyCases): ...
 class TestCost(CostCases): ...
 
 
+class TestLedger(LedgerCases): ...
+
+
+class TestLedgerFence(FenceCases): ...
+
+
+class TestLedgerForget(ForgetCases): ...
+
+
+class TestUpgrade(UpgradeCases): ...
+
+
+class TestLedgerCost(LedgerCostCases): ...
+
+
 def test_claims_and_leases_in_any_order(store: Store) -> None:
     run_state_machine_as_test(
         machine(store),
@@ -105,6 +133,22 @@ def test_a_first_use_that_was_killed_half_way_is_completed(empty_url: str) -> No
     with opened.engine.connect() as connection:
         for table in metadata.sorted_tables:
             assert connection.execute(table.select()).all() == []
+    StoreCases().test_the_migrations_make_the_tables(opened)
+    opened.close()
+
+
+def test_an_upgrade_that_was_killed_half_way_is_completed(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = old_store(empty_url, monkeypatch)
+    opened = Store(empty_url)
+    with opened.engine.begin() as connection:  # a table is there, what comes after it is not
+        connection.execute(text("DROP TABLE mails"))
+        connection.execute(text("DROP INDEX ix_campaigns_created_at ON campaigns"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    opened.close()
+    opened = Store(empty_url)
+    check_upgraded(opened, run)
     StoreCases().test_the_migrations_make_the_tables(opened)
     opened.close()
 
@@ -157,6 +201,12 @@ def test_too_long_a_subject_is_refused_and_not_cut_short(journal: Journal) -> No
     holder = begin(journal)
     with pytest.raises(UserError, match="too long"):
         journal.claim(*holder.fence, ["s" * 256])
+
+
+def test_too_long_a_recipient_is_refused_and_not_cut_short(ledger: Ledger) -> None:
+    with pytest.raises(UserError, match="too long"):
+        record(ledger, "a" * 255)
+    assert ledger.campaign(KEY) is None
 
 
 def test_what_cannot_be_opened_is_said(url: str) -> None:

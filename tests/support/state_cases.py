@@ -18,7 +18,7 @@ from sqlalchemy import select, text, update
 
 from state.clock import db_now
 from state.journal import Journal
-from state.schema import attempts, claims, metadata, runs, steps
+from state.schema import HEAD, attempts, claims, metadata, runs, steps
 from state.store import Store
 from support import state_workers as workers
 from support.state import (
@@ -518,7 +518,7 @@ class StoreCases:
                 Store(url)
         finally:
             with store.transaction() as tx:
-                tx.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+                tx.execute(text(f"UPDATE alembic_version SET version_num = '{HEAD}'"))
 
     def test_no_password_is_shown(self, store: Store) -> None:
         password = store.url.password
