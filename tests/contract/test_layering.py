@@ -34,7 +34,7 @@ TYPES = {
 }
 SMALL = {path.stem for path in (LIB / "workflow_api").glob("*.py")} & TYPES
 DISPATCH = {path.stem for path in (LIB / "workflow_api").glob("*.py")} - TYPES
-OUTSIDE = {"query_api", "openstack_api"}
+OUTSIDE = {"query_api", "openstack_api", "email_api"}
 # package -> packages it may import. workflow_api is split in two: types and dispatch.
 MAY = {
     "types": {"types"},
@@ -42,7 +42,16 @@ MAY = {
     "state": {"state", "types"},
     "query_api": {"query_api", "accounts", "types"},
     "openstack_api": {"openstack_api", "accounts", "types"},
-    "workflows": {"workflows", "query_api", "openstack_api", "accounts", "state", "types"},
+    "email_api": {"email_api", "accounts", "types"},
+    "workflows": {
+        "workflows",
+        "query_api",
+        "openstack_api",
+        "email_api",
+        "accounts",
+        "state",
+        "types",
+    },
     "dispatch": {"dispatch", "workflows", "state", "accounts", "types"},
     "local_runner": {"local_runner", "dispatch", "accounts", "types"},
 }
@@ -53,6 +62,7 @@ HEAVY = {
     "alembic": {"state"},
     "rich": {"local_runner"},
     "typer": {"local_runner"},
+    "jinja2": {"email_api"},
     "jsonschema": {"local_runner"},
     "st2common": set(),
 }
