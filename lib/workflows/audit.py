@@ -28,10 +28,11 @@ def orphans(
     otherwise, ports and floating IPs that are bound to nothing for less than a day. How old an
     allocation is, Placement does not say.
 
-    Costs one listing of each kind (two of images), and of servers, projects and domains; for
-    allocations one of resource providers, and a request for each; if there are suspects, the
-    listings of soft-deleted servers and migrations, and the allocations of their providers once
-    more; and the users, a listing a domain, if any are to be named.
+    Costs one listing of each kind (two of images), and of servers, projects and domains; of each
+    service a look at whether it shows everything; for allocations a listing of resource providers,
+    and a request for each; if there are suspects, a listing of soft-deleted servers, at most
+    eleven requests for migrations, and the allocations of their providers once more; and the
+    users, a listing a domain, if any are to be named.
     """
     from workflows import audit_orphans as audit
     from workflows.auditing import audited, chosen

@@ -114,11 +114,12 @@ def _may(
 
 
 def disabled(estate: Estate, effective: Iterable[Effect]) -> Iterator[Finding]:
-    """Yield users who cannot log in and still have roles."""
+    """Yield users who cannot log in and still have roles; those that these imply are not told."""
     found: dict[str, dict[str, None]] = {}
     # Those on the system are only among the grants; others are there too, in the same words.
     direct = (one for one in estate.grants.values() if one.user and not one.inherited)
-    had: Iterable[Effect | Grant] = (*effective, *direct)
+    granted = (one for one in effective if one.granted_role in (None, one.role))
+    had: Iterable[Effect | Grant] = (*granted, *direct)
     for one in had:
         if one.user and one.user in estate.disabled:
             where = estate.place(one.project, one.domain)
