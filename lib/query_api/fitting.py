@@ -2,7 +2,8 @@
 
 Placement says which hosts can take one: units, step sizes, ratios, reserves, traits and disabled
 hosts are its business. Each further one takes the same, so how many there are follows from what
-is left where it said so: one request, however many hosts there are.
+is left where it said so: one request, however many hosts there are. Where Placement is configured
+to answer with only so many candidates, hosts that it leaves out are not counted.
 """
 
 from __future__ import annotations

@@ -1,0 +1,113 @@
+"""Mail addresses of users: by a page where there are many, one by one who is not on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from query_api.people import FEW, MOST, accounts, project, users_named
+from query_api.reading import Reading
+from support.fake_cloud import FakeCloud
+from support.fake_cloud_tables import Tables
+from workflow_api import CloudError
+
+
+class Keystone:
+    """What a Reading is to who asks for users: a page holds the first of each domain."""
+
+    def __init__(self, users: dict[str, str], page: int) -> None:
+        self.users, self.page = users, page
+        self.asked: list[str] = []
+        self.reasons: list[tuple[str, str]] = []
+        self.cloud = SimpleNamespace(name="fake")
+
+    def each(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        return [function(item) for item in items]
+
+    def incomplete(self, what: str, why: str) -> None:
+        self.reasons.append((what, why))
+
+    def one(self, service: str, path: str, shape: Any, params: Any = None) -> Any:
+        self.asked.append(path)
+        if path == "/users":
+            mine = [id for id, domain in self.users.items() if domain == params["domain_id"]]
+            return msgspec.convert({"users": [{"id": id} for id in mine[: self.page]]}, shape)
+        id = path.rpartition("/")[2]
+        if id not in self.users:
+            raise CloudError("Could not find user.", status=404)
+        return msgspec.convert({"user": {"id": id, "email": f"{id}@example.org"}}, shape)
+
+
+def read(keystone: Keystone, ids: Iterable[str]) -> set[str]:
+    wanted = {id: keystone.users.get(id) for id in ids}
+    return set(accounts(keystone, wanted))  # type: ignore[arg-type]
+
+
+def ids(number: int, start: str = "u") -> dict[str, str]:
+    return {f"{start}{n:03}": "default" for n in range(number)}
+
+
+def test_a_few_are_asked_for_one_by_one() -> None:
+    keystone = Keystone(ids(1000), 1000)
+    assert read(keystone, ids(FEW)) == set(ids(FEW))
+    assert keystone.asked == [f"/users/{id}" for id in ids(FEW)]
+
+
+def test_many_are_on_one_page_of_each_domain() -> None:
+    keystone = Keystone({**ids(40), "ldap": "west"}, 1000)
+    assert read(keystone, [*ids(40), "ldap"]) == {*ids(40), "ldap"}
+    assert keystone.asked == ["/users", "/users"]
+
+
+def test_who_is_not_on_the_page_is_asked_for() -> None:
+    keystone = Keystone(ids(40), 37)
+    assert read(keystone, ids(40)) == set(ids(40))
+    assert keystone.asked == ["/users", "/users/u037", "/users/u038", "/users/u039"]
+
+
+def test_there_is_a_bound_and_it_is_told() -> None:
+    keystone = Keystone(ids(500), 0)
+    assert len(read(keystone, ids(MOST + 7))) == MOST
+    assert keystone.reasons == [
+        ("mail addresses of users of fake", f"only {MOST} of {MOST + 7} were asked for")
+    ]
+
+
+def test_who_is_no_more_is_left_out() -> None:
+    keystone = Keystone(ids(1), 1000)
+    assert read(keystone, ["u000", "gone"]) == {"u000"}
+
+
+def test_an_id_is_one_word_of_a_path() -> None:
+    keystone = Keystone({}, 0)
+    assert project(keystone, "../users?x=1") is None  # type: ignore[arg-type]
+    assert keystone.asked == ["/projects/..%2Fusers%3Fx%3D1"]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeCloud]:
+    with FakeCloud(domains=["default", "west"]) as fake:
+        Tables(fake).person("ann", "ann@example.org")
+        yield fake
+
+
+def test_users_by_name_in_every_domain(fake: FakeCloud) -> None:
+    reading = Reading(fake.account())
+    assert [one.mail for one in users_named(reading, "ann")] == ["ann@example.org"]
+    asked = [request.query for request in fake.asked("GET /identity/v3/users")]
+    assert {"name": "ann", "domain_id": "west"} in asked
+    assert len(asked) == 2
+    assert users_named(reading, "Ann") == []
+    assert reading.reasons == []
+
+
+def test_more_domains_than_are_asked_are_told_of(fake: FakeCloud) -> None:
+    fake.domains = [f"domain-{number}" for number in range(101)]
+    reading = Reading(fake.account())
+    assert len(users_named(reading, "ann")) == 1
+    assert fake.count("GET /identity/v3/users") == 1
+    assert "more than 100 domains" in reading.reasons[0][1]
