@@ -96,9 +96,11 @@ def _advice(at: Resource, rest: str, link: Link | None) -> str:
         other = resource(link.resource)
         example = f"{link.name}.{other.key or other.properties[0].name}"
         return f"{link.name} leads to {other.plural}: say which property, as {example}."
-    likely = near(rest, [*known, *(link.name for link in at.links)])
+    links = [one.name for one in at.links]
+    word, dot, after = rest.partition(".")
+    likely = near(rest, [*known, *links])
+    if not likely and dot:
+        likely = [f"{name}.{after}" for name in near(word, links)]
     if likely:
         return f"Did you mean {' or '.join(likely)}?"
-    return (
-        f"They have {listed(known, 60)}; and lead to {listed([one.name for one in at.links], 30)}."
-    )
+    return f"They have {listed(known, 60)}; and lead to {listed(links, 30)}."

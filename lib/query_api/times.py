@@ -47,7 +47,7 @@ def column(values: Iterable[str | None]) -> list[str | None]:
     return [
         (
             value
-            if value is None or (len(value) == _PLAIN and value[-1] == "Z")
+            if value is None or (len(value) == _PLAIN and value[-1] == "Z" and value[_DAY] == "T")
             else normal(value) if value else None
         )
         for value in values
