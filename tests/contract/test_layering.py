@@ -64,6 +64,8 @@ HEAVY = {
     "typer": {"local_runner"},
     "jinja2": {"email_api"},
     "jsonschema": {"local_runner"},
+    "email_validator": {"email_api"},
+    "smtplib": {"email_api"},
     "st2common": set(),
 }
 

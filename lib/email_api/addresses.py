@@ -1,0 +1,97 @@
+"""Mail addresses: checked before anything is sent, in the one form in which they go out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
+from email_validator import EmailNotValidError, validate_email
+
+from workflow_api.errors import UserError
+from workflow_api.text import clean, shorten
+
+_NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<spec>[^<>]*)>")
+# Any valid domain does: that of the address is known to be right.
+_STAND_IN = "example.org"
+_LONGEST_SHOWN = 80
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A valid address. ``spec`` is how it goes out: its domain is ASCII (IDNA), always.
+
+    ``name`` is what is shown beside it, or nothing.
+    """
+
+    spec: str
+    name: str = ""
+
+    @property
+    def needs_utf8(self) -> bool:
+        """Whether only a server with SMTPUTF8 can take it: it has other letters before the @."""
+        return not self.spec.isascii()
+
+    @property
+    def domain(self) -> str:
+        """What is behind the @."""
+        return self.spec.rpartition("@")[2]
+
+    @property
+    def key(self) -> str:
+        """What tells one person's address from another's: no mail server that is in use
+        distinguishes upper case from lower."""
+        return self.spec.casefold()
+
+    def __str__(self) -> str:
+        """Return it as a person writes it."""
+        return f"{self.name} <{self.spec}>" if self.name else self.spec
+
+
+def address(text: str, local_domains: Iterable[str] = ()) -> Address:
+    """Return the one address that ``text`` is, written ``ann@example.org`` or ``Ann <ann@...>``.
+
+    Nothing is looked up in DNS. Domains that cannot be reached from everywhere (``localhost``,
+    ``corp.local``) are refused unless ``local_domains`` has them. Raises UserError that says why.
+    """
+    return _parsed(text, frozenset(domain.casefold() for domain in local_domains))
+
+
+def addresses(texts: Iterable[str], local_domains: Iterable[str] = ()) -> list[Address]:
+    """Return the addresses in ``texts``, each once; raises as :func:`address`."""
+    domains = tuple(local_domains)
+    found = (address(text, domains) for text in texts)
+    return list({one.key: one for one in reversed(list(found))}.values())[::-1]
+
+
+@lru_cache(1024)  # the sender stands in every message of a campaign
+def _parsed(text: str, local_domains: frozenset[str]) -> Address:
+    named = _NAMED.fullmatch(text.strip())
+    name, spec = (named["name"], named["spec"]) if named else ("", text)
+    return Address(_spec(spec.strip(), local_domains), _unquoted(clean(name)))
+
+
+def _spec(spec: str, local_domains: frozenset[str]) -> str:
+    local, _, domain = spec.rpartition("@")
+    site = domain.casefold() if domain.casefold() in local_domains else ""
+    # Such letters are allowed, but they are also how a header says that a text is encoded, and
+    # not every reader knows that there are none in an address.
+    if "=?" in local:
+        raise _invalid(spec, "it looks like an encoded word")
+    try:
+        valid = validate_email(f"{local}@{_STAND_IN}" if site else spec, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise _invalid(spec, clean(error).rstrip(".")) from None
+    return f"{valid.local_part}@{site or valid.ascii_domain}"
+
+
+def _invalid(spec: str, why: str) -> UserError:
+    shown = shorten(clean(spec), _LONGEST_SHOWN)
+    return UserError(f"{shown!r} is not a mail address: {why}.")
+
+
+def _unquoted(name: str) -> str:
+    name = name.strip()
+    if len(name) > 1 and name[0] == name[-1] == '"':
+        name = re.sub(r"\\(.)", r"\1", name[1:-1])
+    return name.strip()

@@ -1,0 +1,230 @@
+"""From a rendered notice to the bytes that go over the wire and who gets them."""
+
+from __future__ import annotations
+
+import hashlib
+import html as markup
+import quopri
+import re
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from email.message import MIMEPart
+from email.policy import SMTP, compat32
+from email.utils import format_datetime
+
+import msgspec
+
+from accounts.smtp import SmtpAccount
+from email_api.addresses import Address, address, addresses
+from email_api.headers import address_header, text_header, token_header
+from workflow_api.errors import UserError
+from workflow_api.text import clean
+
+_MIB = 2**20
+_LONGEST_LINK = 900
+_LINK = re.compile(r"(https://|mailto:)[!-;=?-~]+")
+_TOKEN = re.compile(r"[\w.+-]+(/[\w.+-]+)?", re.ASCII)
+_BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_BANNER = (
+    '<div style="margin:0;padding:8px 12px;background-color:#fff3cd;color:#5c4400;'
+    'border:1px solid #e0c060;font:14px/20px sans-serif">{}</div>\n'
+)
+# The older policy takes headers as they are; the newer one parses them, for half of the time.
+_WIRE = compat32.clone(linesep="\r\n")
+# What no text holds: mail readers differ in what they do with these. Tabs and line ends stay.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that goes with a message: ``kind`` is its MIME type.
+
+    An image that the HTML shows has a ``cid``, by which it says ``<img src="cid:...">``.
+    """
+
+    name: str
+    kind: str
+    content: bytes
+    cid: str = ""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """One message, whole, and the addresses that it is sent from and to.
+
+    ``needs_utf8`` says that only a server with SMTPUTF8 can take it.
+    """
+
+    sender: str
+    to: tuple[str, ...]
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    data: bytes
+    message_id: str
+    needs_utf8: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Envelope {self.message_id} to {', '.join(self.to)}>"
+
+
+def compose(
+    account: SmtpAccount,
+    *,
+    to: str,
+    subject: str,
+    text: str,
+    html: str,
+    campaign: str,
+    sender: str = "",
+    reply_to: str = "",
+    cc: Sequence[str] = (),
+    bcc: Sequence[str] = (),
+    unsubscribe: str = "",
+    attachments: Sequence[Part] = (),
+    images: Sequence[Part] = (),
+    override_recipient: str = "",
+    date: datetime | None = None,
+) -> Envelope:
+    """Return the message of ``campaign`` to one recipient.
+
+    Sender and reply-to are the account's unless given. The same campaign and recipient always
+    have the same Message-ID. With ``override_recipient`` it goes to that address alone, and says
+    in a banner and in ``X-Original-To`` whom it was for. ``unsubscribe`` is an ``https:`` or
+    ``mailto:`` link. ``date`` is now unless given. Raises UserError for an address, link or file
+    that is not right, and for a message that is too large.
+    """
+    settings = account.config.email
+    domains = tuple(settings.local_domains)
+    origin = address(sender or account.entry.sender, domains)
+    meant = address(to, domains)
+    answers = [address(one, domains) for one in (reply_to or account.entry.reply_to,) if one]
+    copies, hidden = _copies(meant, cc, bcc, domains)
+    target, instead = meant, []
+    if override_recipient:
+        target = address(override_recipient, domains)
+        text, html = _with_banner(text, html, _told(meant, copies, hidden))
+        instead = [text_header("X-Original-To", meant.spec)]
+        copies, hidden = [], []
+    message_id = _message_id(campaign, meant, target, origin)
+    head = [
+        address_header("From", [origin]),
+        address_header("To", [target]),
+        *([address_header("Cc", copies)] if copies else []),
+        *([address_header("Reply-To", answers)] if answers else []),
+        text_header("Subject", subject),
+        token_header("Date", format_datetime(date or datetime.now(timezone.utc))),
+        token_header("Message-ID", message_id),
+        token_header("Auto-Submitted", "auto-generated"),
+        *([token_header("List-Unsubscribe", f"<{_link(unsubscribe)}>")] if unsubscribe else []),
+        *instead,
+    ]
+    data = b"".join(head) + _body(text, html, attachments, images, message_id)
+    if len(data) > settings.max_message_mib * _MIB:
+        raise UserError(
+            f"The message to {meant.spec} has {len(data) / _MIB:.1f} MiB, and "
+            f"{settings.max_message_mib} are allowed.",
+            advice="Send less of it, or raise email.max_message_mib.",
+        )
+    shown = (origin, target, *answers, *copies)
+    return Envelope(
+        sender=origin.spec,
+        to=(target.spec,),
+        cc=tuple(one.spec for one in copies),
+        bcc=tuple(one.spec for one in hidden),
+        data=data,
+        message_id=message_id,
+        needs_utf8=any(one.needs_utf8 for one in (*shown, *hidden)),
+    )
+
+
+def _copies(
+    meant: Address, cc: Sequence[str], bcc: Sequence[str], domains: tuple[str, ...]
+) -> tuple[list[Address], list[Address]]:
+    """Return who else gets it: nobody twice."""
+    copies = [one for one in addresses(cc, domains) if one.key != meant.key]
+    seen = {meant.key, *(one.key for one in copies)}
+    return copies, [one for one in addresses(bcc, domains) if one.key not in seen]
+
+
+def _message_id(campaign: str, meant: Address, target: Address, origin: Address) -> str:
+    # Not the same for a message that goes elsewhere: who gets both shall see both.
+    told = "\0".join((campaign, meant.key, target.key))
+    digest = hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:40]
+    return f"<{digest}@{origin.domain}>"
+
+
+def _told(meant: Address, copies: Sequence[Address], hidden: Sequence[Address]) -> str:
+    others = "".join(
+        f", {word}: {', '.join(one.spec for one in those)}"
+        for word, those in (("cc", copies), ("bcc", hidden))
+        if those
+    )
+    return f"A test: without override_recipient this goes to {meant.spec}{others}."
+
+
+def _with_banner(text: str, html: str, told: str) -> tuple[str, str]:
+    shown = _BANNER.format(markup.escape(told))
+    begin = _BODY.search(html)
+    place = begin.end() if begin else 0
+    return f"*** {told} ***\n\n{text}", html[:place] + shown + html[place:]
+
+
+def _link(link: str) -> str:
+    if not _LINK.fullmatch(link) or len(link) > _LONGEST_LINK:
+        raise UserError(
+            f"{clean(link)[:80]!r} is not a link to unsubscribe with: write an https: or mailto: "
+            "address without spaces."
+        )
+    return link
+
+
+def _body(
+    text: str, html: str, attachments: Sequence[Part], images: Sequence[Part], message_id: str
+) -> bytes:
+    """Return the headers and parts that MIME adds, from ``MIME-Version`` on."""
+    # The stdlib chooses boundaries at random; so the same message would have other bytes each
+    # time. These stand in no part: "=_" is in no quoted-printable and in no base64.
+    token = f"=_{message_id[1:21]}"
+    shown = _text(html, "html")
+    if images:
+        shown = _multipart("related", [shown, *map(_file, images)], f"{token}_related")
+    body = _multipart("alternative", [_text(text, "plain"), shown], f"{token}_alternative")
+    if attachments:
+        body = _multipart("mixed", [body, *map(_file, attachments)], f"{token}_mixed")
+    body["MIME-Version"] = "1.0"
+    return body.as_bytes(policy=_WIRE)
+
+
+def _multipart(kind: str, parts: Sequence[MIMEPart], boundary: str) -> MIMEPart:
+    whole = MIMEPart(_WIRE)
+    whole["Content-Type"] = f'multipart/{kind}; boundary="{boundary}"'
+    for part in parts:
+        whole.attach(part)
+    return whole
+
+
+def _text(text: str, kind: str) -> MIMEPart:
+    lines = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    part = MIMEPart(_WIRE)
+    part["Content-Type"] = f'text/{kind}; charset="utf-8"'
+    part["Content-Transfer-Encoding"] = "quoted-printable"
+    # The stdlib's own set_content does the same a letter at a time.
+    encoded = quopri.encodestring((lines.rstrip("\n") + "\n").encode("utf-8", "replace"))
+    part.set_payload(encoded.decode("ascii"))
+    return part
+
+
+def _file(file: Part) -> MIMEPart:
+    if not _TOKEN.fullmatch(file.kind) or "/" not in file.kind:
+        raise UserError(f"{clean(file.kind)[:80]!r} is not a kind of file, as text/csv is.")
+    if file.cid and ("/" in file.cid or not _TOKEN.fullmatch(file.cid)):
+        raise UserError(f"{clean(file.cid)[:80]!r} cannot be the name of an image in a message.")
+    main, _, sub = file.kind.partition("/")
+    part = MIMEPart(SMTP)
+    part.set_content(
+        file.content,
+        main,
+        sub,
+        disposition="inline" if file.cid else "attachment",
+        filename=re.sub(r"[^A-Za-z0-9._-]+", "_", file.name)[:100] or "file",
+        cid=f"<{file.cid}>" if file.cid else None,
+    )
+    return part

@@ -1,0 +1,553 @@
+"""Handing in mail: against a real SMTP server on loopback, by what that server has accepted."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accounts.config import load
+from accounts.smtp import SmtpAccount
+from email_api.messages import Envelope, compose
+from email_api.transport import Mailer, Outcome, SmtpError
+from support.certificates import Authority
+from support.smtp_server import Fault, SmtpServer
+from workflow_api.errors import UserError
+
+PASSWORD = "correct-horse-é"
+USERS = {"ops": PASSWORD}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def certificate(authority: Authority) -> str:
+    return str(authority.issue())
+
+
+@pytest.fixture
+def server() -> Iterator[SmtpServer]:
+    """A server without TLS that does all it is told."""
+    with SmtpServer() as server:
+        yield server
+
+
+def account_of(server: SmtpServer, **more: Any) -> SmtpAccount:
+    return SmtpAccount.from_config(load({"smtp_accounts": [server.account(**more)]}), None)
+
+
+def message(to: str = "ann@example.org", text: str = "Your servers are broken.\n") -> Envelope:
+    config = {"name": "x", "host": "x", "sender": "cloud@example.org"}
+    account = SmtpAccount.from_config(load({"smtp_accounts": [config]}), None)
+    html = f"<p>{text}</p>"
+    return compose(account, to=to, subject="Broken", text=text, html=html, campaign="c")
+
+
+def nothing() -> None:
+    """What a caller does who keeps no ledger."""
+
+
+def never() -> None:
+    pytest.fail("the message came to its end")
+
+
+def deliver(
+    mailer: Mailer, *recipients: str, before_end: Callable[[], None] = nothing
+) -> list[Any]:
+    return [mailer.deliver(message(one), before_end).kind for one in recipients]
+
+
+def one(server: SmtpServer, before_end: Callable[[], None] = nothing, **more: Any) -> Outcome:
+    """Hand in one message over a session of its own."""
+    with Mailer(account_of(server, **more)) as mailer:
+        return mailer.deliver(message(), before_end)
+
+
+def recipients(server: SmtpServer) -> list[str]:
+    return [mail.recipient for mail in server.accepted]
+
+
+def commands(server: SmtpServer) -> list[str]:
+    return [entry["event"] for entry in server.book.events]
+
+
+# What is sent, and over which session.
+
+
+@pytest.mark.parametrize("security", ["none", "starttls", "tls"])
+def test_message_arrives_as_it_is(security: str, authority: Authority, certificate: str) -> None:
+    users = {} if security == "none" else USERS
+    with SmtpServer(security=security, certificate=certificate, users=users) as server:
+        sent = message(text=".\n..\n.two\nFrom me\nGrüße\n")
+        with Mailer(account_of(server, cacert=str(authority.file))) as mailer:
+            outcome = mailer.deliver(sent, nothing)
+        assert outcome == Outcome(kind="sent", code=250, text="2.0.0 accepted")
+        (mail,) = server.accepted
+        assert (mail.message_id, mail.recipient) == (sent.message_id, "ann@example.org")
+        assert (mail.sender, mail.data) == ("cloud@example.org", sent.data)
+
+
+def test_one_session_for_many_messages(server: SmtpServer) -> None:
+    with Mailer(account_of(server)) as mailer:
+        kinds = deliver(mailer, "a@example.org", "b@example.org", "c@example.org")
+    assert kinds == ["sent"] * 3
+    assert (server.connections, mailer.connections) == (1, 1)
+    each = ["mail", "rcpt", "data", "accepted"]
+    assert commands(server) == [
+        *("connected", "ehlo"),
+        *(*each, "rset", *each, "rset", *each),
+        "quit",
+    ]
+
+
+def test_nothing_is_connected_to_for_nothing(server: SmtpServer) -> None:
+    with Mailer(account_of(server)):
+        pass
+    assert server.connections == 0
+
+
+def test_connecting_alone_can_be_tried(server: SmtpServer) -> None:
+    with Mailer(account_of(server)) as mailer:
+        mailer.connect()
+        assert deliver(mailer, "a@example.org") == ["sent"]
+    assert commands(server)[:3] == ["connected", "ehlo", "mail"]
+
+
+def test_messages_per_connection_are_kept_to(server: SmtpServer) -> None:
+    with Mailer(account_of(server, messages_per_connection=2)) as mailer:
+        assert deliver(mailer, *(f"{n}@example.org" for n in range(5))) == ["sent"] * 5
+    assert server.connections == 3
+    assert commands(server).count("quit") == 3
+
+
+def test_server_may_take_fewer_messages_per_connection() -> None:
+    with SmtpServer(per_connection=2) as server, Mailer(account_of(server)) as mailer:
+        assert deliver(mailer, *(f"{n}@example.org" for n in range(5))) == ["sent"] * 5
+        assert server.connections == 3
+        assert len(server.accepted) == 5
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("rset", close=True, times=1),
+        Fault("rset", reply="421 4.3.2 shutting down", close=True, times=1),
+        Fault("rset", reply="500 what?", times=1),
+        Fault("mail", close=True, after=1, times=1),
+        Fault("mail", reply="421 4.4.2 idle too long", close=True, after=1, times=1),
+    ],
+    ids=str,
+)
+def test_session_that_was_dropped_between_messages_is_renewed(fault: Fault) -> None:
+    with SmtpServer(faults=[fault]) as server, Mailer(account_of(server)) as mailer:
+        assert deliver(mailer, "a@example.org", "b@example.org") == ["sent", "sent"]
+        assert (server.connections, mailer.connections) == (2, 2)
+        assert recipients(server) == ["a@example.org", "b@example.org"]
+
+
+def test_new_session_that_is_dropped_is_not_renewed_for_ever() -> None:
+    with SmtpServer(faults=[Fault("mail", close=True)]) as server:
+        assert one(server, never).kind == "deferred"
+        assert server.connections == 1
+
+
+# How it ends.
+
+
+@pytest.mark.parametrize("at", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize(
+    ("reply", "close"), [("", True), ("421 4.3.2 shutting down", True), ("451 4.3.0 later", False)]
+)
+def test_nothing_is_accepted_before_the_body(at: Any, reply: str, close: bool) -> None:
+    fault = Fault(at, reply=reply, close=close, times=1)
+    with SmtpServer(faults=[fault]) as server, Mailer(account_of(server)) as mailer:
+        outcome = mailer.deliver(message(), never)
+        assert outcome.kind == "deferred"
+        assert outcome.code == (int(reply[:3]) if reply else None)
+        assert server.accepted == []
+        assert deliver(mailer, "ann@example.org") == ["sent"]
+        assert mailer.connections == (2 if close else 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        (Fault("rcpt", reply="550 5.1.1 no such user"), ("refused", 550, "5.1.1 no such user")),
+        (Fault("data", reply="554 5.7.1 not you"), ("refused", 554, "5.7.1 not you")),
+        (Fault("end", reply="554 5.6.0 spam"), ("refused", 554, "5.6.0 spam")),
+        (Fault("end", reply="451 4.7.1 later"), ("deferred", 451, "4.7.1 later")),
+        (Fault("end", reply="421 4.3.2 bye", close=True), ("deferred", 421, "4.3.2 bye")),
+        (Fault("end", reply="999 what"), ("unknown", 999, "what")),
+        (Fault("end", reply="hello"), ("unknown", None, "the answer was not one of SMTP")),
+        (Fault("end", reply="354 go on"), ("unknown", 354, "go on")),
+        (Fault("end", close=True), ("unknown", None, "the connection broke")),
+        (Fault("end", reply="5" * 9000), ("unknown", None, "the connection broke")),
+    ],
+    ids=str,
+)
+def test_refusals(fault: Fault, outcome: tuple[Any, ...]) -> None:
+    fault.matching = "bad@"
+    with SmtpServer(faults=[fault]) as server, Mailer(account_of(server)) as mailer:
+        assert deliver(mailer, "a@example.org") == ["sent"]
+        got = mailer.deliver(message("bad@example.org"), nothing)
+        assert (got.kind, got.code, got.text) == outcome
+        # the others go on
+        assert deliver(mailer, "b@example.org") == ["sent"]
+        assert recipients(server) == ["a@example.org", "b@example.org"]
+
+
+def test_greylisting_passes() -> None:
+    fault = Fault("rcpt", reply="451 4.7.1 greylisted", times=1, each=True)
+    with SmtpServer(faults=[fault]) as server, Mailer(account_of(server)) as mailer:
+        both = ("a@example.org", "b@example.org")
+        assert deliver(mailer, *both, before_end=never) == ["deferred"] * 2
+        assert deliver(mailer, *both) == ["sent"] * 2
+        assert (server.connections, recipients(server)) == (1, list(both))
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "code"), [("", "deferred", None), ("552 5.3.4 too large", "refused", 552)]
+)
+def test_server_that_gives_up_within_the_body(reply: str, kind: str, code: int | None) -> None:
+    fault = Fault("body", reply=reply, close=True)
+    large = message(text="a line of it\n" * 100_000)
+    with SmtpServer(faults=[fault]) as server, Mailer(account_of(server)) as mailer:
+        outcome = mailer.deliver(large, never)
+        assert outcome.kind == "deferred" if outcome.code is None else outcome.kind == kind
+        assert outcome.code in (None, code)
+        assert server.accepted == []
+        server.fault()
+        assert deliver(mailer, "ann@example.org") == ["sent"]
+
+
+def test_answer_before_the_end_is_heeded(server: SmtpServer) -> None:
+    server.fault(Fault("body", reply="554 5.6.0 enough", close=False))
+    outcomes = [one(server).kind for _ in range(5)]
+    # It comes before or after the dot went out; in neither case is it taken for a success.
+    assert set(outcomes) == {"refused"}
+    assert server.accepted == []
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("accepted", close=True), Fault("accepted", wait=1.0)], ids=["cut", "slow"]
+)
+def test_what_was_accepted_without_a_word_is_unknown(fault: Fault) -> None:
+    calls: list[str] = []
+    with SmtpServer(faults=[fault]) as server:
+        outcome = one(server, lambda: calls.append("end"), accept_timeout="0.5s")
+        assert (outcome.kind, outcome.code, calls) == ("unknown", None, ["end"])
+        expected = "the connection broke" if fault.close else "no answer within 0.5s"
+        assert outcome.text == expected
+        assert len(server.accepted) == 1
+
+
+def test_slow_server_is_waited_for() -> None:
+    faults = [Fault("rcpt", wait=0.2), Fault("accepted", wait=0.6)]
+    with SmtpServer(faults=faults) as server:
+        assert one(server, timeout="0.5s", accept_timeout="5s").kind == "sent"
+
+
+def test_server_that_is_too_slow_before_the_body() -> None:
+    with SmtpServer(faults=[Fault("rcpt", wait=1.0)]) as server:
+        outcome = one(server, never, timeout="0.3s")
+        assert (outcome.kind, outcome.text) == ("deferred", "no answer within 0.3s")
+
+
+# The boundary.
+
+
+@pytest.mark.parametrize("security", ["none", "starttls", "tls"])
+@pytest.mark.parametrize("error", [RuntimeError("the lease is lost"), KeyboardInterrupt()])
+def test_what_is_raised_before_the_end_leaves_nothing_accepted(
+    security: str, error: BaseException, authority: Authority, certificate: str
+) -> None:
+    def stop() -> None:
+        raise error
+
+    with SmtpServer(security=security, certificate=certificate) as server:
+        with Mailer(account_of(server, cacert=str(authority.file))) as mailer:
+            with pytest.raises(type(error)):
+                mailer.deliver(message("never@example.org"), stop)
+            assert deliver(mailer, "ann@example.org") == ["sent"]
+        assert (server.connections, recipients(server)) == (2, ["ann@example.org"])
+        # Not even a word to say goodbye, which would have been part of the message.
+        assert commands(server).count("quit") == 1
+
+
+def test_caller_is_asked_after_the_body_and_before_the_end(server: SmtpServer) -> None:
+    seen: list[tuple[list[str], int]] = []
+    with Mailer(account_of(server)) as mailer:
+        for name in ("a@example.org", "b@example.org"):
+            mailer.deliver(
+                message(name), lambda: seen.append((commands(server)[-1:], len(server.accepted)))
+            )
+    assert seen == [(["data"], 0), (["data"], 1)]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        ("", "deferred"),
+        ("421 4.4.2 you took too long", "deferred"),
+        ("554 5.6.0 spam", "refused"),
+        ("250 2.0.0 fine", "deferred"),
+    ],
+)
+def test_server_that_gives_up_while_the_caller_is_asked(
+    server: SmtpServer, reply: str, kind: str
+) -> None:
+    outcome = one(server, lambda: server.hang_up(reply))
+    assert (outcome.kind, server.accepted) == (kind, [])
+
+
+# Whom a message is for.
+
+
+def test_copies_go_out_and_hidden_ones_stay_hidden(server: SmtpServer) -> None:
+    with Mailer(account_of(server)) as mailer:
+        envelope = compose(
+            mailer.account,
+            to="ann@example.org",
+            cc=["bob@example.org"],
+            bcc=["eve@example.org", "BOB@example.org"],
+            subject="x",
+            text="x",
+            html="x",
+            campaign="c",
+        )
+        assert mailer.deliver(envelope, nothing).kind == "sent"
+    assert recipients(server) == ["ann@example.org", "bob@example.org", "eve@example.org"]
+    assert b"eve@" not in server.accepted[0].data
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind", "refused", "got"),
+    [
+        ("bob@", "sent", {"bob@example.org": "550 5.1.1 nobody"}, ["ann@example.org"]),
+        ("ann@", "refused", {}, []),
+        ("@", "refused", {}, []),
+    ],
+)
+def test_some_recipients_are_refused(
+    server: SmtpServer, bad: str, kind: str, refused: dict[str, str], got: list[str]
+) -> None:
+    server.fault(Fault("rcpt", reply="550 5.1.1 nobody", matching=bad))
+    with Mailer(account_of(server)) as mailer:
+        envelope = Envelope(
+            sender="cloud@example.org",
+            to=("ann@example.org",),
+            cc=("bob@example.org",),
+            data=message().data,
+            message_id="<x@y>",
+        )
+        outcome = mailer.deliver(envelope, nothing)
+    assert (outcome.kind, outcome.refused) == (kind, refused)
+    assert recipients(server) == got
+
+
+def test_address_in_other_letters_goes_where_it_can() -> None:
+    for offered, kind in ((True, "sent"), (False, "refused")):
+        with SmtpServer(smtputf8=offered) as server, Mailer(account_of(server)) as mailer:
+            before = nothing if offered else never
+            outcome = mailer.deliver(message("jürgen@exämple.org"), before)
+            assert outcome.kind == kind
+            assert recipients(server) == ["jürgen@xn--exmple-cua.org"] * offered
+            assert ("SMTPUTF8" in outcome.text) is not offered
+            assert deliver(mailer, "ann@exämple.org") == ["sent"]
+            assert recipients(server)[-1] == "ann@xn--exmple-cua.org"
+
+
+def test_message_that_is_too_large_is_its_own_fault() -> None:
+    with SmtpServer(size=3000) as server, Mailer(account_of(server)) as mailer:
+        outcome = mailer.deliver(message(text="x" * 5000), never)
+        assert (outcome.kind, outcome.code) == ("refused", 552)
+        assert deliver(mailer, "ann@example.org") == ["sent"]
+
+
+# What keeps an account from sending.
+
+
+def trouble(server: SmtpServer, **more: Any) -> SmtpError:
+    """Return the error of a delivery in which nothing of a message was sent."""
+    with pytest.raises(SmtpError) as error:
+        one(server, never, **more)
+    assert server.accepted == []
+    assert PASSWORD not in str(error.value)
+    return error.value
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("name", "mismatch"),
+        ("authority", "certificate could not be verified"),
+        ("public", "certificate could not be verified"),
+        ("date", "certificate has expired"),
+    ],
+)
+def test_certificate_must_be_right(
+    security: str, wrong: str, says: str, authority: Authority, tmp_path: Path
+) -> None:
+    issuer = Authority(tmp_path) if wrong == "authority" else authority
+    names = ["other.example.org"] if wrong == "name" else ["localhost"]
+    file = issuer.issue(names, expired=wrong == "date")
+    with SmtpServer(security=security, certificate=str(file), users=USERS) as server:
+        error = trouble(server, cacert=None if wrong == "public" else str(authority.file))
+        assert says in error.message
+        assert "cacert" in error.advice
+        assert not error.transient
+        assert not {"auth", "mail"} & set(commands(server))
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_tls_is_not_done_without(security: str, server: SmtpServer) -> None:
+    error = trouble(server, security=security)
+    wanted = "does not offer STARTTLS" if security == "starttls" else "TLS did not come about"
+    assert wanted in error.message
+    assert not error.transient
+    assert not {"auth", "mail"} & set(commands(server))
+
+
+def test_starttls_that_is_refused_is_not_done_without(certificate: str) -> None:
+    fault = Fault("starttls", reply="454 4.7.0 not now")
+    with SmtpServer(
+        security="starttls", certificate=certificate, users=USERS, faults=[fault]
+    ) as server:
+        error = trouble(server)
+        assert (error.code, error.transient) == (454, True)
+        assert "454 4.7.0 not now" in error.message
+        assert not {"auth", "mail"} & set(commands(server))
+
+
+def test_tls_port_is_not_mistaken_for_another(certificate: str) -> None:
+    with SmtpServer(security="tls", certificate=certificate) as server:
+        error = trouble(server, security="none", timeout="0.3s")
+        assert "no answer within 0.3s" in error.message
+        assert "Check port and security" in error.advice
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_file_of_the_authority_must_be_right(
+    content: str | None, server: SmtpServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(UserError, match=r"cacert .*ca\.pem: (there is no such|it holds no)"):
+        one(server, never, security="starttls", cacert=str(file))
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize("password", [PASSWORD, "wrong-horse"])
+def test_login(mechanism: str, password: str, authority: Authority, certificate: str) -> None:
+    with SmtpServer(
+        security="tls", certificate=certificate, users=USERS, mechanisms=(mechanism,)
+    ) as server:
+        more = {"cacert": str(authority.file), "password": password}
+        if password == PASSWORD:
+            assert one(server, **more).kind == "sent"
+        else:
+            error = trouble(server, **more)
+            assert "logging in as ops: 535" in error.message
+            assert (error.code, error.transient) == (535, False)
+            assert "mail" not in commands(server)
+
+
+def test_login_that_is_not_offered(authority: Authority, certificate: str) -> None:
+    with SmtpServer(security="tls", certificate=certificate) as server:
+        server.options.mechanisms = ()
+        error = trouble(server, cacert=str(authority.file), user="ops", password=PASSWORD)
+        assert "does not offer to log in" in error.message
+
+
+def test_server_that_repeats_secrets(authority: Authority, certificate: str) -> None:
+    told = base64.b64encode(f"\0ops\0{PASSWORD}".encode()).decode()
+    fault = Fault("auth", reply=f"535 5.7.8 {PASSWORD} {told} is wrong")
+    with SmtpServer(security="tls", certificate=certificate, users=USERS, faults=[fault]) as server:
+        error = trouble(server, cacert=str(authority.file))
+        assert "535 5.7.8 ******** ******** is wrong" in error.message
+
+
+def test_login_may_be_possible_later(authority: Authority, certificate: str) -> None:
+    fault = Fault("auth", reply="454 4.7.0 temporary failure")
+    with SmtpServer(security="tls", certificate=certificate, users=USERS, faults=[fault]) as server:
+        assert trouble(server, cacert=str(authority.file)).transient
+
+
+@pytest.mark.parametrize(
+    ("fault", "says", "transient"),
+    [
+        (Fault("connect", reply="554 5.7.1 not you", close=True), "554 5.7.1 not you", False),
+        (Fault("connect", reply="421 4.7.0 busy", close=True), "421 4.7.0 busy", True),
+        (Fault("connect", close=True), "no connection: ", True),
+        (Fault("connect", wait=2.0), "no answer within 0.3s", True),
+        (Fault("ehlo", close=True), "no connection: it hung up", True),
+        (Fault("mail", reply="550 5.7.1 not yours"), "cloud@example.org as the sender: 550", False),
+        (Fault("mail", reply="530 5.7.0 log in"), "530 5.7.0 log in. Check sender", False),
+    ],
+    ids=str,
+)
+def test_troubles_of_the_account(fault: Fault, says: str, transient: bool) -> None:
+    with SmtpServer(faults=[fault]) as server:
+        error = trouble(server, timeout="0.3s")
+        assert says in str(error)
+        assert str(server.port) in str(error)
+        assert error.transient is transient
+
+
+def test_nobody_listens() -> None:
+    with SmtpServer() as server:
+        account = account_of(server)
+    with pytest.raises(SmtpError, match="no connection: connection refused") as error:
+        Mailer(account).connect()
+    assert error.value.transient
+
+
+def test_host_that_is_none(server: SmtpServer) -> None:
+    error = trouble(server, host=f"{'x' * 70}.example.org")
+    assert "no address was found" in error.message
+
+
+def test_answers_are_safe_to_show(server: SmtpServer) -> None:
+    server.fault(Fault("rcpt", reply="550 \x1b[31mred\x07 " + "x" * 1000))
+    outcome = one(server)
+    assert outcome.text.isprintable()
+    assert len(outcome.text) <= 300
+
+
+def test_it_introduces_itself_by_a_name_or_an_address(server: SmtpServer) -> None:
+    one(server)
+    (said,) = [entry["argument"] for entry in server.book.events if entry["event"] == "ehlo"]
+    assert said == "[127.0.0.1]" or "." in said
+
+
+# Bytes.
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lines=st.lists(
+        st.sampled_from([b".", b"..", b".\r", b"\r", b"\r\n.\r\n", b"\n.\n", b"\n.\r\n", b"x", b""])
+        | st.binary(max_size=20),
+        max_size=12,
+    ),
+    end=st.sampled_from([b"\r\n", b"\n", b"\r"]),
+)
+def test_no_text_ends_a_message_early(server: SmtpServer, lines: list[bytes], end: bytes) -> None:
+    before = len(server.accepted)
+    data = b"Message-ID: <x@y>\r\n\r\n" + end.join(lines)
+    envelope = Envelope(sender="a@b.org", to=("c@d.org",), data=data, message_id="<x@y>")
+    with Mailer(account_of(server)) as mailer:
+        assert mailer.deliver(envelope, nothing).kind == "sent"
+    (mail,) = server.accepted[before:]
+    expected = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    assert mail.data == expected + (b"" if expected.endswith(b"\r\n") else b"\r\n")
