@@ -27,7 +27,7 @@ logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
 
 _TRIES = 4
 # Reads side by side that are refused for being too many take turns: each can be refused often.
-_TRIES_WHEN_BUSY = 12
+_TRIES_WHEN_BUSY, _PATIENCE = 60, 60.0
 _LONGEST_WAIT = 60.0
 # A service that answers so has not acted on a read, or a proxy in front of it answered instead.
 _TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
@@ -112,8 +112,8 @@ def _retrying(harmless: bool) -> Retrying:
     statuses = _TRY_AGAIN if harmless else _TOO_MANY
 
     def is_enough(state: RetryCallState) -> bool:
-        tries = _TRIES_WHEN_BUSY if harmless and _is_busy(state) else _TRIES
-        return state.attempt_number >= tries or _too_late(state)
+        is_busy = harmless and state.idle_for < _PATIENCE and _is_busy(state)
+        return state.attempt_number >= (_TRIES_WHEN_BUSY if is_busy else _TRIES) or _too_late(state)
 
     def is_worth(error: BaseException) -> bool:
         if getattr(error, "was_retried", False):

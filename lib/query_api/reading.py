@@ -86,6 +86,7 @@ class Reading:
         todo = list(items)
         if len(todo) < 2:
             return [function(item) for item in todo]
+        self.log_in()  # once, also if it fails
         with ThreadPoolExecutor(min(len(todo), self.most)) as pool:
             futures = [pool.submit(function, item) for item in todo]
             try:
