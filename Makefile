@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # What several processes can do side by side: everything but what needs the one devcloud.
 SIDE_BY_SIDE := -n 2 --dist worksteal
 
-.PHONY: help venv lint generate test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench bench-query clean
+.PHONY: help venv lint generate test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench bench-query mail-previews clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -74,6 +74,9 @@ bench: devcloud  ## measure against the limit and the rivals
 bench-query: venv  ## measure queries over 100,000 servers against the SDK, keystoneauth and the limit
 	$(BIN)/python bench/query.py
 
+mail-previews: venv  ## every notice as mail programs show it: HTML files and pictures in build/mail-previews
+	$(BIN)/python tools/mail_previews.py
+
 clean:  ## remove what this Makefile made, and stop devcloud
 	devcloud/down --wipe
-	rm -rf $(VENV) .venv-3.* .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build .venv-3.* .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

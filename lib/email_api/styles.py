@@ -19,14 +19,14 @@ STYLES: dict[str, str] = {
     "body": "margin:0;padding:0;background-color:{{ look.background }};"
     "-webkit-text-size-adjust:100%;-ms-text-size-adjust:100%",
     "table.page": "background-color:{{ look.background }};width:100%",
-    "td.page": "padding:24px 12px",
+    "td.page": "padding:16px 8px",
     "table.card": f"width:100%;max-width:760px;background-color:#ffffff;color:{_TEXT};"
     f"font-family:{_FONT};font-size:15px;line-height:1.55;border:1px solid {_LINE}",
     "td.bar": "background-color:{{ look.accent }};height:4px;font-size:4px;line-height:4px",
-    "td.head": f"padding:24px 32px 0;font-size:13px;font-weight:600;letter-spacing:.02em;"
+    "td.head": f"padding:20px 20px 8px;font-size:13px;font-weight:600;letter-spacing:.02em;"
     f"color:{_QUIET}",
-    "td.body": f"padding:12px 32px 16px;color:{_TEXT};{_WRAP}",
-    "td.foot": f"padding:16px 32px 20px;border-top:1px solid {_LINE};font-size:12px;"
+    "td.body": f"padding:12px 20px 16px;color:{_TEXT};{_WRAP}",
+    "td.foot": f"padding:16px 20px 20px;border-top:1px solid {_LINE};font-size:12px;"
     f"line-height:1.6;color:{_QUIET};{_WRAP}",
     "img.logo": "display:inline-block;height:36px;max-width:240px;width:auto;border:0;"
     "vertical-align:middle;margin-right:12px",
@@ -43,16 +43,17 @@ STYLES: dict[str, str] = {
     "div.note": "margin:0 0 20px;padding:12px 16px 1px;background-color:#f4f6f8;"
     "border-left:3px solid {{ look.accent }}",
     "table.facts": "margin:0 0 20px;border-collapse:collapse;width:100%",
-    "th.facts": f"padding:5px 16px 5px 0;font-weight:400;color:{_QUIET};white-space:nowrap;"
-    "width:1%",
+    "th.facts": f"padding:5px 16px 5px 0;vertical-align:top;font-weight:400;color:{_QUIET};"
+    "white-space:nowrap;width:1%",
     "td.facts": f"padding:5px 0;font-weight:600;{_WRAP}",
     # What a table's rows stand in.
     "table.rows": "width:100%;margin:0 0 20px;border-collapse:collapse;font-size:13px;"
     "line-height:1.45",
-    "th.rows": f"padding:6px 12px 6px 0;border-bottom:2px solid {_LINE};font-size:11px;"
+    "th.rows": f"padding:6px 8px 6px 0;border-bottom:2px solid {_LINE};font-size:11px;"
     f"letter-spacing:.04em;font-weight:600;color:{_QUIET}",
     "th.group": f"padding:16px 0 6px;border-bottom:1px solid {_LINE};font-weight:600;{_WRAP}",
-    "td.rows": f"padding:8px 12px 8px 0;border-bottom:1px solid {_LINE};{_WRAP}",
+    ".words": "overflow-wrap:normal;word-break:normal",
+    "td.rows": f"padding:8px 8px 8px 0;border-bottom:1px solid {_LINE};{_WRAP}",
 }
 _TAG = re.compile(r"<([a-z][a-z0-9]*)(?=[\s>])([^<>]*)")
 _CLASS = re.compile(r"\bclass=\"([a-z]+)\"")

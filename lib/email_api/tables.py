@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,9 +19,11 @@ LINE = 76
 KEEP = "\x00"
 # A mail shows this many rows.
 _MOST_SHOWN = 500
-# The room for columns in a card, in pixels; what a character and a column's gap take of it; and
-# the least that is left for a column whose cells may be broken.
-_ROOM, _CHARACTER, _GAP, _LEAST = 694, 7, 14, 90
+# The room for columns in pixels, in a card and on a narrow screen; what a character and a gap take
+# of it; and the least that is left for a column whose cells, or words, may be broken.
+_CARD, _NARROW = (694, 90), (320, 50)
+_CHARACTER, _GAP = 7.5, 8
+_BREAKS = re.compile(r"[ -]+")
 _TAG = re.compile(r"<(table|tr|th|td)\b([^>]*)>")
 _ATTRIBUTE = re.compile(r' (?:colspan="\d+"|align="right")')
 
@@ -41,17 +44,13 @@ class Rows(list[dict[str, Any]]):
         now: datetime.datetime | None = None,
     ) -> None:
         super().__init__(rows)
-        shown = [
-            c for c in columns if c in group_by or any(row.get(c) not in _NONE for row in self)
-        ]
+        filled = {c for c in columns if any(row.get(c) not in _NONE for row in self)}
+        if filled - set(group_by):  # what no row has needs no column
+            columns = [c for c in columns if c in filled or c in group_by]
         self._more = len(self) - _MOST_SHOWN
-        self._table = Table(
-            shown,
-            self[:_MOST_SHOWN],
-            units={column: unit for column, unit in units.items() if column in shown},
-            group_by=group_by,
-            now=now,
-        )
+        units = {c: unit for c, unit in units.items() if c in columns}
+        shown = self[:_MOST_SHOWN]
+        self._table = Table(columns, shown, units=units, group_by=group_by, now=now)
         self._below = ["Times are in UTC."] if "time" in self._table.units.values() else []
         if self._more > 0:
             self._below.append(
@@ -97,10 +96,13 @@ def _blocks(view: View) -> list[str]:
     for title, numbers in view.groups:
         lines += [*_hanging(title, 0), ""] if title else []
         for number in numbers:
+            told = len(lines)
             for name, cells in zip(names, view.columns, strict=True):
                 if cells[number]:
                     padded = name + " " * (indent - width(name))
                     lines += _hanging(cells[number], indent, padded)
+            if len(lines) == told:  # a row of nothing is a row
+                lines += names[:1]
             lines.append("")
     return lines[:-1]
 
@@ -126,51 +128,58 @@ def folded(text: str, columns: int) -> list[str]:
 def _styled(table: Table) -> str:
     """Return the table's HTML with styles in its tags, which are the only ``<`` in it."""
     view = View(table)
-    names = [f' data-k="{_attribute(name)}"' for name in view.headings]
-    looks = [' class="s"' if whole else "" for whole in _whole(view)]
-    cells = [f"<td{n}{c} style=\"{STYLES['td.rows']}\"" for n, c in zip(names, looks, strict=True)]
+    texts = [[head, *cells] for head, cells in zip(view.headings, view.columns, strict=True)]
+    longest, words = [max(map(len, cells)) for cells in texts], list(map(_longest_word, texts))
+    whole = _fitting(longest, *_CARD)
+    least = [line if fits else word for line, word, fits in zip(longest, words, whole, strict=True)]
+    cells, heads = [], []
+    for name, on_one_line, unbroken, unbroken_here in zip(
+        view.headings, whole, _fitting(least, *_CARD), _fitting(words, *_NARROW), strict=True
+    ):
+        look = " s" if on_one_line else " w" if unbroken else ""
+        wrap = f";{STYLES['.words']}" if unbroken_here else ""
+        known = html.escape(name)
+        cells.append(f'<td class="c{look}" data-k="{known}" style="{STYLES["td.rows"]}{wrap}"')
+        heads.append(f'<th class="rows{look}" style="{STYLES["th.rows"]}{wrap}"')
     place = 0
 
     def styled(found: re.Match[str]) -> str:
         nonlocal place
         tag, given = found.groups()
         kept = "".join(_ATTRIBUTE.findall(given))
-        if tag == "td":
-            place += 1
-            return f"{cells[place - 1]}{kept}>"
         if tag == "tr":
             place = 0
             return "<tr>"
-        if tag == "th":
-            look = "group" if "colspan" in kept else "rows"
-            side = "" if "right" in kept else ' align="left"'
-            return f'<th class="{look}"{kept}{side} style="{STYLES[f"th.{look}"]}">'
-        return (
-            '<table class="rows" data-k="" cellspacing="0" cellpadding="0" width="100%" '
-            f'style="{STYLES["table.rows"]}">'
-        )
+        if tag == "table":
+            return _TABLE
+        if "colspan" in kept:
+            return f'<th class="group"{kept} align="left" style="{STYLES["th.group"]}">'
+        place += 1
+        if tag == "td":
+            return f"{cells[place - 1]}{kept}>"
+        return f"{heads[place - 1]}{kept or _LEFT}>"
 
     return _TAG.sub(styled, table.render("html").partition("\n")[2])
 
 
-def _attribute(text: str) -> str:
-    import html
+_LEFT = ' align="left"'
+_TABLE = (
+    '<table class="rows" data-k="" cellspacing="0" cellpadding="0" width="100%" '
+    f'style="{STYLES["table.rows"]}">'
+)
 
-    return html.escape(text.capitalize())
+
+def _longest_word(texts: Sequence[str]) -> int:
+    return max(len(word) for text in texts for word in _BREAKS.split(text))
 
 
-def _whole(view: View) -> list[bool]:
-    """Say of each column whether its cells stay on one line where there is room for a table."""
-    sizes = [
-        max((len(text) for text in [head, *cells]), default=0) * _CHARACTER + _GAP
-        for head, cells in zip(view.headings, view.columns, strict=True)
-    ]
-    whole = [False] * len(sizes)
-    room = _ROOM
-    for place in sorted(range(len(sizes)), key=sizes.__getitem__):
-        left = whole.count(False) - 1
-        if sizes[place] > room - left * _LEAST:
+def _fitting(lengths: Sequence[int], room: float, least: float) -> list[bool]:
+    """Say which columns fit into the room as they are, shortest first, the others squeezed."""
+    fits = [False] * len(lengths)
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        size = lengths[place] * _CHARACTER + _GAP
+        if size > room - (fits.count(False) - 1) * least:
             break
-        whole[place] = True
-        room -= sizes[place]
-    return whole
+        fits[place] = True
+        room -= size
+    return fits

@@ -208,8 +208,12 @@ def _table(value: Any, _: Any = None) -> dict[str, Any]:
     }:
         raise Wrong("a table: columns, rows, and perhaps units and group_by")
     columns = _at(".columns", _texts, value.get("columns"))
-    if not 0 < len(columns) <= _MOST_COLUMNS:
-        raise Wrong(f"names of up to {_MOST_COLUMNS} columns", ".columns")
+    if not 0 < len(columns) <= _MOST_COLUMNS or len(set(columns) & set(value["columns"])) < len(
+        columns
+    ):
+        raise Wrong(
+            f"names of up to {_MOST_COLUMNS} columns, each of which can be shown", ".columns"
+        )
     units = value.get("units") or {}
     if not isinstance(units, Mapping) or not set(map(str, units.values())) <= set(UNITS):
         raise Wrong(f"column: unit, which is one of {', '.join(UNITS)}", ".units")
