@@ -12,7 +12,10 @@ from email_validator import EmailNotValidError, validate_email
 from workflow_api.errors import UserError
 from workflow_api.text import clean, shorten
 
-_NAMED = re.compile(r"(?P<name>[^<>]*)<(?P<spec>[^<>]*)>")
+# A name that is not in quotes has none of what is between addresses (RFC 5322, 3.2.3).
+_NAMED = re.compile(
+    r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"[ \t]*|(?P<name>[^][<>@,;:"()\\\r\n]*))<(?P<spec>[^<>]*)>'
+)
 # Any valid domain does: that of the address is known to be right.
 _STAND_IN = "example.org"
 _LONGEST_SHOWN = 80
@@ -60,15 +63,20 @@ def address(text: str, local_domains: Iterable[str] = ()) -> Address:
 def addresses(texts: Iterable[str], local_domains: Iterable[str] = ()) -> list[Address]:
     """Return the addresses in ``texts``, each once; raises as :func:`address`."""
     domains = tuple(local_domains)
-    found = (address(text, domains) for text in texts)
-    return list({one.key: one for one in reversed(list(found))}.values())[::-1]
+    found: dict[str, Address] = {}
+    for text in texts:
+        one = address(text, domains)
+        found.setdefault(one.key, one)
+    return list(found.values())
 
 
 @lru_cache(1024)  # the sender stands in every message of a campaign
 def _parsed(text: str, local_domains: frozenset[str]) -> Address:
     named = _NAMED.fullmatch(text.strip())
-    name, spec = (named["name"], named["spec"]) if named else ("", text)
-    return Address(_spec(spec.strip(), local_domains), _unquoted(clean(name)))
+    if not named:
+        return Address(_spec(text.strip(), local_domains))
+    name = named["name"] if named["quoted"] is None else re.sub(r"\\(.)", r"\1", named["quoted"])
+    return Address(_spec(named["spec"].strip(), local_domains), clean(name).strip())
 
 
 def _spec(spec: str, local_domains: frozenset[str]) -> str:
@@ -88,10 +96,3 @@ def _spec(spec: str, local_domains: frozenset[str]) -> str:
 def _invalid(spec: str, why: str) -> UserError:
     shown = shorten(clean(spec), _LONGEST_SHOWN)
     return UserError(f"{shown!r} is not a mail address: {why}.")
-
-
-def _unquoted(name: str) -> str:
-    name = name.strip()
-    if len(name) > 1 and name[0] == name[-1] == '"':
-        name = re.sub(r"\\(.)", r"\1", name[1:-1])
-    return name.strip()
