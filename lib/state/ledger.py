@@ -9,7 +9,7 @@ goes out, which is the moment from which a server may have accepted it, and ``se
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
@@ -26,7 +26,7 @@ from state.mail_records import (
     claimed_as,
 )
 from state.retries import retried
-from state.schema import campaigns, claims, mails
+from state.schema import campaigns, claims, mails, runs
 from state.store import Store
 from workflow_api.errors import NotFound, RunbookError
 
@@ -164,11 +164,10 @@ class Ledger(Campaigns):
         key: str,
         notice: str,
         account: str,
-        requested_by: str,
         options: Mapping[str, Any],
-        new: Sequence[NewMail],
+        new: Iterable[NewMail],
     ) -> str:
-        """Have a campaign with these mails in it; return its id.
+        """Have a campaign with these mails in it, by who asked for the run; return its id.
 
         One that is known keeps what became of its mails. Those that are still pending say from
         now on what ``new`` says, and are dropped where it has none for that recipient.
@@ -178,9 +177,10 @@ class Ledger(Campaigns):
         with self.fenced(*self._fence) as tx:
             campaign = tx.execute(_locked(campaigns.c.key == key)).scalar()
             if campaign is None:
-                campaign, made = str(uuid.uuid4()), {"requested_by": requested_by, **settings}
-                row = insert(campaigns).values(created_at=db_now(), key=key, id=campaign, **made)
-                tx.execute(row)
+                campaign = str(uuid.uuid4())
+                by = select(runs.c.requested_by).where(runs.c.id == self._run).scalar_subquery()
+                made = {"key": key, "requested_by": by, "created_at": db_now(), **settings}
+                tx.execute(insert(campaigns).values(id=campaign, **made))
             else:
                 tx.execute(update(campaigns).where(campaigns.c.id == campaign).values(**settings))
             known = select(mails.c.recipient, mails.c.state, mails.c.position)
@@ -203,19 +203,16 @@ class Ledger(Campaigns):
         return str(campaign)
 
     @retried
-    def wake(self, campaign: str, *, resend: bool = False) -> int:
+    def wake(self, campaign: str) -> int:
         """Settle what an earlier life left ``sending``: nobody knows whether it was accepted.
 
-        It becomes ``unknown``; with ``resend`` that, and what was unknown before, is pending
-        again, with no tries used up. Return how many are unknown now.
+        It becomes ``unknown``; return how many there are now.
         """
-        doubtful = ("sending", "unknown") if resend else ("sending",)
-        new: dict[str, Any] = {"state": "pending", "tries": 0} if resend else {"state": "unknown"}
         with self.fenced(*self._fence) as tx:
             tx.execute(
                 update(mails)
-                .where(mails.c.campaign == campaign, mails.c.state.in_(doubtful))
-                .values(said=CUT_OFF, changed_at=db_now(), run=self._run, **new)
+                .where(mails.c.campaign == campaign, mails.c.state == "sending")
+                .values(state="unknown", said=CUT_OFF, changed_at=db_now(), run=self._run)
             )
             left = select(func.count()).where(
                 mails.c.campaign == campaign, mails.c.state == "unknown"
@@ -223,12 +220,16 @@ class Ledger(Campaigns):
             return int(tx.execute(left).scalar_one())
 
     @retried
-    def again(self, campaign: str, *states: MailState) -> int:
-        """Make mails in ``states`` pending again, with no tries used up; return how many."""
+    def again(self, campaign: str, states: Sequence[MailState], recipients: Sequence[str]) -> int:
+        """Make the mails to ``recipients`` that are in one of ``states`` pending again.
+
+        They have used up no tries then. Return how many they are.
+        """
+        its = and_(mails.c.campaign == campaign, mails.c.state.in_(states))
         with self.fenced(*self._fence) as tx:
             done = tx.execute(
                 update(mails)
-                .where(mails.c.campaign == campaign, mails.c.state.in_(states))
+                .where(its, mails.c.recipient.in_(recipients))
                 .values(state="pending", tries=0, changed_at=db_now(), run=self._run)
             )
             return done.rowcount

@@ -63,12 +63,24 @@ class Campaign:
         """What a run claims to be the only one to work on it."""
         return claimed_as(self.key)
 
-    @property
-    def recipients(self) -> int:
-        """How many mails it has, in whatever state."""
-        return sum(self.counts.values())
+    def totals(self, *, being_sent: bool = False) -> dict[str, int]:
+        """Return how many mails are sent, failed, refused, unknown and pending, and their sum.
+
+        What is under way is pending if somebody is at it (``being_sent``), and else unknown.
+        """
+        names: tuple[MailState, ...] = ("sent", "failed", "refused", "unknown", "pending")
+        found: dict[str, int] = {name: self.counts.get(name, 0) for name in names}
+        found["pending" if being_sent else "unknown"] += self.counts.get("sending", 0)
+        return {**found, "recipients": sum(found.values())}
 
 
 def claimed_as(key: str) -> str:
     """Return what a run claims to be the only one to work on the campaign with this key."""
     return f"campaign:{key}"
+
+
+def told(totals: Mapping[str, int]) -> str:
+    """Return a campaign's totals in words: ``45 of 50 sent, 3 refused, 2 pending``."""
+    states = ("failed", "refused", "unknown", "pending")
+    others = [f"{totals[state]} {state}" for state in states if totals[state]]
+    return ", ".join([f"{totals['sent']} of {totals['recipients']} sent", *others])

@@ -66,9 +66,10 @@ def test_make_targets_exist(page: Path) -> None:
 def test_actions_that_are_named_exist(page: Path) -> None:
     subjects = "|".join({name.partition(".")[0] for name in ACTIONS})
     for name in re.findall(rf"`(?:openstack_ops\.)?((?:{subjects})\.[a-z_]+)`", page.read_text()):
-        # Things with the same form: files, paths to a property of another resource, and the
-        # runbook that a drain names as the right tool.
+        # Things with the same form: files, paths to a property of another resource, keys of the
+        # configuration, and the runbook that a drain names as the right tool.
         known = name in ACTIONS | {"hypervisor.evacuate"} or name.endswith(".py")
+        known = known or name in rows("Configuration")
         assert known or is_path(*name.split(".")), name
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import select, text, update
 
 from state.journal import Journal
 from state.ledger import STATES, Campaigns, Ledger, Mail, MailState, NewMail
+from state.mail_records import told
 from state.schema import HEAD, campaigns, mails
 from state.store import Store
 from support.state import Holder, attempt, begin, empty, expire, take
@@ -40,7 +41,7 @@ def new_mail(name: str, **content: Any) -> NewMail:
 
 def record(ledger: Ledger, *names: str, key: str = KEY, **options: Any) -> str:
     """Record a campaign to these; return its id."""
-    return ledger.record(key, "shutoff", "relay", "olga", options, [new_mail(n) for n in names])
+    return ledger.record(key, "shutoff", "relay", options, [new_mail(n) for n in names])
 
 
 def set_to(ledger: Ledger, campaign: str, name: str, state: MailState) -> None:
@@ -71,13 +72,13 @@ class LedgerCases:
     def test_what_is_recorded_is_read(self, ledger: Ledger) -> None:
         content = {"servers": [{"name": STRANGE, "days": 3, "none": None}], "text": STRANGE * 5000}
         said = NewMail("ann@example.org", STRANGE, "<1@x>", content)
-        made = ledger.record(KEY, "shutoff", "relay", "olga", {"cc": [STRANGE]}, [said])
+        made = ledger.record(KEY, "shutoff", "relay", {"cc": [STRANGE]}, [said])
         found = ledger.known(KEY)
         assert ledger.known(made).key == KEY
         assert (found.id, found.key, found.notice, found.account) == (made, KEY, "shutoff", "relay")
         assert (found.requested_by, found.options) == ("olga", {"cc": [STRANGE]})
         assert found.subject == f"campaign:{KEY}"
-        assert (found.counts, found.recipients) == ({"pending": 1}, 1)
+        assert found.counts == {"pending": 1}
         assert abs(found.created_at - time.time()) < 60
         assert 0 <= found.now - found.created_at < 60
         (mail,) = ledger.mails(made)
@@ -130,23 +131,24 @@ class LedgerCases:
         }
         assert ledger.wake(made) == 2
 
-    def test_what_is_unknown_is_sent_again_only_when_asked(self, ledger: Ledger) -> None:
-        made = record(ledger, "ann", "bob", "cy")
-        set_to(ledger, made, "ann", "unknown")
-        set_to(ledger, made, "bob", "sending")
-        set_to(ledger, made, "cy", "refused")
-        assert ledger.wake(made, resend=True) == 0
-        assert states(ledger, made) == {"ann": "pending", "bob": "pending", "cy": "refused"}
-        assert [mail.tries for mail in ledger.mails(made, "pending")] == [0, 0]
-
-    def test_failed_ones_are_tried_again_when_asked(self, ledger: Ledger) -> None:
-        made = record(ledger, "ann", "bob", "cy")
-        for name, state in (("ann", "failed"), ("bob", "refused"), ("cy", "sent")):
-            set_to(ledger, made, name, state)  # type: ignore[arg-type]
-        assert ledger.again(made, "failed", "refused") == 2
-        assert states(ledger, made) == {"ann": "pending", "bob": "pending", "cy": "sent"}
-        assert [mail.tries for mail in ledger.mails(made)] == [0, 0, 1]
-        assert ledger.again(made, "failed") == 0
+    def test_what_is_asked_for_is_sent_again_and_nothing_else(self, ledger: Ledger) -> None:
+        made = record(ledger, *STATES, "other")
+        for state in (*STATES, "other"):
+            set_to(ledger, made, state, "unknown" if state == "other" else state)  # type: ignore[arg-type]
+        everybody = [f"{name}@example.org" for name in STATES]
+        assert ledger.again(made, ["unknown"], everybody) == 1
+        assert ledger.again(made, ["failed", "refused"], everybody) == 2
+        assert states(ledger, made) == {
+            "pending": "pending",
+            "sending": "sending",
+            "sent": "sent",
+            "failed": "pending",
+            "refused": "pending",
+            "unknown": "pending",
+            "other": "unknown",
+        }
+        assert {mail.tries for mail in ledger.mails(made, "pending")} == {0}
+        assert ledger.again(made, ["failed"], everybody) == 0
 
     def test_recording_again_leaves_what_was_done(self, ledger: Ledger) -> None:
         made = record(ledger, *STATES, "gone", cc=["old@example.org"])
@@ -154,7 +156,7 @@ class LedgerCases:
             set_to(ledger, made, state, state)
         before = {mail.recipient: mail for mail in ledger.mails(made)}
         wanted = [new_mail(name, servers=["new"]) for name in (*STATES, "fresh")]
-        again = ledger.record(KEY, "shutoff", "other", "otto", {"cc": []}, wanted)
+        again = ledger.record(KEY, "shutoff", "other", {"cc": []}, wanted)
         assert again == made
         found = ledger.known(KEY)
         assert (found.requested_by, found.account, found.options) == ("olga", "other", {"cc": []})
@@ -170,6 +172,16 @@ class LedgerCases:
         assert after["fresh"].position == len(STATES) + 1
         assert len({mail.position for mail in after.values()}) == len(after)
 
+    def test_the_totals_are_always_all_there_are(self, ledger: Ledger) -> None:
+        made = record(ledger, *STATES, "also")
+        for state in STATES:
+            set_to(ledger, made, state, state)
+        each = {"sent": 1, "failed": 1, "refused": 1, "recipients": 7}
+        known = ledger.known(KEY)
+        assert known.totals() == {**each, "unknown": 2, "pending": 2}
+        assert known.totals(being_sent=True) == {**each, "unknown": 1, "pending": 3}
+        assert told(known.totals()) == ("1 of 7 sent, 1 failed, 1 refused, 2 unknown, 2 pending")
+
     def test_mails_are_in_the_order_in_which_they_were_planned(self, ledger: Ledger) -> None:
         made = record(ledger, "zoe", "ann", "mia")
         assert list(states(ledger, made)) == ["zoe", "ann", "mia"]
@@ -177,7 +189,7 @@ class LedgerCases:
 
     def test_recipients_are_compared_byte_by_byte(self, ledger: Ledger) -> None:
         record(ledger, "ann", "Ann", "ánn", "ann ")
-        assert ledger.known(KEY).recipients == 4
+        assert ledger.known(KEY).totals()["recipients"] == 4
 
     def test_a_campaign_that_is_not_there(self, ledger: Ledger) -> None:
         record(ledger, "ann")
@@ -218,8 +230,7 @@ class FenceCases:
             lambda: record(ledger, "ann", "eve"),
             lambda: record(ledger, "ann", key="other"),
             lambda: ledger.wake(made),
-            lambda: ledger.wake(made, resend=True),
-            lambda: ledger.again(made, "failed"),
+            lambda: ledger.again(made, ["failed"], ["cy@example.org"]),
             lambda: ledger.begin(mail),
             lambda: ledger.end(mail, "sent", 250, "ok"),
         )
