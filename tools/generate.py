@@ -1,4 +1,4 @@
-"""Write what is made from the resources' tables: the actions that ask, and docs/QUERY.md.
+"""Write what is made from tables and schemas: the actions that ask, and two pages of docs/.
 
 python tools/generate.py [--check]
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
 
+from mail_page import mail_page  # noqa: E402 - found by the line above
 from query_page import page  # noqa: E402 - found by the line above
 from search_actions import actions  # noqa: E402
 
@@ -20,6 +21,7 @@ def pages() -> dict[Path, str]:
     """Return the text of each file that is generated."""
     found = {TOP / "actions" / f"{name}.yaml": text for name, text in actions().items()}
     found[TOP / "docs" / "QUERY.md"] = page()
+    found[TOP / "docs" / "MAIL_TEMPLATES.md"] = mail_page()
     return found
 
 
