@@ -1,0 +1,100 @@
+"""Mail to one address: a test, and an announcement to a mailing list."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import msgspec
+
+from accounts.clouds import Clouds
+from accounts.smtp import SmtpAccount
+from workflow_api import Context, Plan, UserError, clean
+from workflows.mailing import Options, letter_to, mail_workflow, refuse_partial
+from workflows.searching import question
+
+
+@mail_workflow("email.test")
+def test(ctx: Context, smtp: SmtpAccount, options: Options, to: str) -> Plan:
+    """Send one mail to see that an SMTP account works, and how the organisation's mail looks."""
+    content = {
+        "account": smtp.name,
+        "server": f"{smtp.entry.host}:{smtp.port}",
+        "security": smtp.entry.security,
+        "requested_by": ctx.requester.user,
+    }
+    options = msgspec.structs.replace(options, campaign=_unused(ctx, options.key))
+    title = f"Send a test mail to {clean(to)} through {smtp.name}"
+    return letter_to(ctx, smtp, options, to, notice="test", title=title, content=content)
+
+
+def _unused(ctx: Context, key: str) -> str:
+    """Return the first key after ``key`` whose mail is still to be sent: a test can be repeated."""
+    from state.ledger import Campaigns
+
+    ledger = Campaigns(ctx.open_journal().store)
+    for number in itertools.count(1):
+        known = ledger.campaign(f"{key}-{number}")
+        if known is None or known.counts.get("pending"):
+            break
+    return f"{key}-{number}"
+
+
+@mail_workflow("email.list_notice")
+def list_notice(
+    ctx: Context,
+    smtp: SmtpAccount,
+    clouds: Clouds,
+    options: Options,
+    to: str,
+    subject: str,
+    text: str,
+    resource: str | None = None,
+    where: str | None = None,
+    select: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+    sort_by: list[str] = [],  # noqa: B006
+    group_by: str | None = None,
+    aggregate: str | None = None,
+    follow: str | None = None,
+    join: str | None = None,
+    rows: int | None = None,
+    unsubscribe: str | None = None,
+    allow_partial: bool = False,
+) -> Plan:
+    """Announce something to a mailing list, with a table of what a query finds if asked."""
+    content: dict[str, Any] = {"subject": subject, "sentences": text}
+    title = f"Announce to {clean(to)}: {clean(subject)}"
+    reasons: list[tuple[str, str]] = []
+    if resource:
+        from email_api.notices import as_variable
+
+        asked = question(
+            resource,
+            where=where,
+            select=select,
+            sort_by=sort_by,
+            group_by=group_by,
+            aggregate=aggregate,
+            follow=follow,
+            join=join,
+            limit=rows,
+        )
+        answer = asked.run(clouds)
+        reasons = answer.reasons
+        refuse_partial(title, reasons, allow_partial)
+        content["table"] = as_variable(answer.table())
+    elif given := [name for name, value in (("where", where), ("select", select)) if value]:
+        raise UserError(f"{' and '.join(given)} without resource: what is asked about?")
+    plan = letter_to(
+        ctx,
+        smtp,
+        options,
+        to,
+        notice="list_notice",
+        title=title,
+        content=content,
+        unsubscribe=unsubscribe,
+    )
+    for what, why in reasons:
+        plan.leave(what, why)
+    return plan

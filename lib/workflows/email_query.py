@@ -1,0 +1,173 @@
+"""email.query: what any query finds, told to its owners with any notice."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from accounts.cloud import Cloud
+from accounts.smtp import SmtpAccount
+from workflow_api import Context, Plan, UserError, clean, listed
+from workflows.mailing import OwnerOptions, mail_workflow, owner_mail
+from workflows.searching import ALL, question
+
+if TYPE_CHECKING:
+    from query_api.query import Query
+    from workflows.owners import Row, Way
+
+_LABELS = ("id", "name")
+
+
+@mail_workflow("email.query")
+def query(
+    ctx: Context,
+    cloud: Cloud,
+    smtp: SmtpAccount,
+    options: OwnerOptions,
+    resource: str,
+    subject: str | None = None,
+    text: str | None = None,
+    notice: str = "query",
+    variables: str | None = None,
+    owner_column: str | None = None,
+    where: str | None = None,
+    select: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+    sort_by: list[str] = [],  # noqa: B006
+    group_by: str | None = None,
+    aggregate: str | None = None,
+    follow: str | None = None,
+    join: str | None = None,
+    rows: int | None = None,
+) -> Plan:
+    """Tell owners what a query finds of theirs, in your own words or in those of any notice."""
+    from workflows.owner_ways import way
+    from workflows.owners import label, readers
+
+    names = _names(select)
+    asked = question(
+        resource,
+        where=where,
+        select=list(names.values()),
+        sort_by=sort_by,
+        group_by=group_by,
+        aggregate=aggregate,
+        follow=follow,
+        join=join,
+        limit=rows,
+    )
+    given = {"subject": subject, "sentences": text, **_variables(variables)}
+    common = {name: value for name, value in given.items() if value is not None}
+    into, is_table = _row_variable(smtp, notice, common)
+    ways = way(asked.resource, cloud, options.owner, owner_column)
+    answer = _with_owners(asked, ways).run([cloud])
+    shown = _shown(asked, names) or {column.name: column.name for column in answer.columns}
+    table = answer.table()
+    units = {name: table.units[path] for name, path in shown.items() if path in table.units}
+    headings = [name for name, path in shown.items() if path in table.group_by]
+
+    def content(rows: Sequence[Row]) -> Mapping[str, Any]:
+        told = [{name: row[path] for name, path in shown.items()} for row in rows]
+        if not is_table:
+            return {into: told}
+        return {into: {"columns": list(shown), "rows": told, "units": units, "group_by": headings}}
+
+    plural = asked.resource.plural.replace("_", " ")
+    return owner_mail(
+        ctx,
+        cloud,
+        smtp,
+        options,
+        readers(answer.dicts(), ways, cloud.config.email.local_domains),
+        notice=notice,
+        title=f"Tell the owners of {plural}: {clean(subject or notice)}",
+        content=content,
+        common=common,
+        reasons=[*answer.reasons, *ways.reasons],
+        label=label,
+    )
+
+
+def _names(select: Sequence[str]) -> dict[str, str]:
+    """Return what is selected as paths by the names they are shown by: ``since=updated_at``."""
+    found = {}
+    for word in select:
+        name, is_named, path = word.partition("=")
+        found[name.strip()] = path.strip() if is_named else name.strip()
+    return found
+
+
+def _shown(asked: Query, names: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns that readers see, as paths by their names; nothing for all there are."""
+    if asked.aggregates:
+        return {}
+    groups = [group.path for group in asked.groups]
+    selected = {path: path for path in asked.selected or asked.resource.default}
+    if names and ALL not in names.values():
+        selected = dict(names)
+    return {
+        **{path: path for path in groups if path not in selected.values()},
+        **selected,
+        **{path: path for path in asked.appended},
+    }
+
+
+def _with_owners(asked: Query, ways: Way) -> Query:
+    """Return the query with whatever says who the owners of a row are.
+
+    Raises UserError if its rows are groups that have several owners.
+    """
+    if asked.aggregates:
+        groups = {group.path for group in asked.groups}
+        if missing := [column for column in ways.columns if column not in groups]:
+            raise UserError(
+                f"A group has one owner only if group_by has {listed(missing)}.",
+                advice="Add them, or leave aggregate out.",
+            )
+        return asked
+    labels = [name for name in _LABELS if asked.resource.property(name)]
+    visible = asked.selected or asked.resource.default
+    return msgspec.structs.replace(
+        asked, selected=tuple(dict.fromkeys((*visible, *labels, *ways.columns)))
+    )
+
+
+def _variables(text: str | None) -> dict[str, Any]:
+    """Return the variables of a notice that are the same for all, from YAML or JSON."""
+    if not text or not text.strip():
+        return {}
+    import yaml
+
+    try:
+        read = yaml.safe_load(text)
+    except yaml.YAMLError:
+        read = None
+    if not isinstance(read, dict) or not all(isinstance(name, str) for name in read):
+        raise UserError(
+            "variables is YAML or JSON with names and values, as '{older_than: 30 days}'."
+        )
+    return {
+        name: value.isoformat() if isinstance(value, datetime.date) else value
+        for name, value in read.items()
+    }
+
+
+def _row_variable(smtp: SmtpAccount, name: str, given: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return the variable of a notice that takes the rows, and whether any columns suit it.
+
+    Raises UserError if the notice has none, or several.
+    """
+    from email_api.notices import notice
+
+    templates = smtp.config.email.templates
+    known = notice(name, [templates] if templates else []).schema.variables
+    found = [one for one, spec in known.items() if spec.type in ("table", "rows")]
+    found = [one for one in found if one not in given]
+    if len(found) != 1:
+        told = f"has several: {listed(found)}" if found else "has none"
+        raise UserError(
+            f"The rows go into a variable of the notice that is a table or rows, and {name} {told}."
+        )
+    return found[0], known[found[0]].type == "table"

@@ -1,0 +1,282 @@
+"""What all mail runbooks have in common: the parameters that say how to send, and mail to owners.
+
+A mail runbook takes ``options``, one of the structs below, and is registered with
+``mail_workflow``: each field of the struct is a parameter of the action.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from workflow_api import Context, Plan, Refused, workflow
+from workflows.owner_ways import Ownership, way
+from workflows.owners import label, project_of, readers
+
+if TYPE_CHECKING:
+    from accounts.cloud import Cloud
+    from accounts.smtp import SmtpAccount
+    from query_api.query import Query
+    from workflows.letters import Delivery
+    from workflows.owners import Readers, Row
+
+Runbook = Callable[..., Plan]
+Reasons = Sequence[tuple[str, str]]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How a campaign is sent."""
+
+    note: str | None = None
+    campaign: str | None = None
+    cc: list[str] = []
+    bcc: list[str] = []
+    limit: int | None = None
+    override_recipient: str | None = None
+    max_recipients: int | None = None
+    preview_dir: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What of this makes it another campaign: nothing of how it is sent."""
+        return ""
+
+    @property
+    def key(self) -> str:
+        """The campaign's key; one that was not given is made when the runbook is called."""
+        assert self.campaign is not None
+        return self.campaign
+
+    def common(self, cloud: Cloud | None) -> dict[str, Any]:
+        """Return the variables that every notice can be given, those that are known."""
+        # Readers of a site's only cloud know which it is.
+        several = cloud is not None and len(cloud.config.clouds) > 1
+        known = {"note": self.note, "cloud": cloud.name if cloud and several else None}
+        return {name: value for name, value in known.items() if value}
+
+    def delivery(self, **more: Any) -> Delivery:
+        """Return how a campaign goes out; ``more`` is what it says besides."""
+        from workflows.letters import Delivery
+
+        names = ("cc", "bcc", "limit", "override_recipient", "max_recipients", "preview_dir")
+        return Delivery(**{name: getattr(self, name) for name in names}, **more)
+
+
+class OwnerOptions(Options, frozen=True, kw_only=True):
+    """How a campaign to owners is sent, and who they are."""
+
+    owner: Ownership | None = None
+    tell_operators: bool = False
+    allow_partial: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Whose they are: the same rows are told to others as another campaign."""
+        return self.owner or ""
+
+
+def mail_workflow(name: str) -> Callable[[Runbook], Runbook]:
+    """Register a mail runbook, with the fields of its ``options`` as parameters of its own."""
+
+    def register(function: Runbook) -> Runbook:
+        hints = typing.get_type_hints(function)
+        kind: type[Options] = hints.pop("options")
+        signature = inspect.signature(function)
+        fields = msgspec.structs.fields(kind)
+        types = typing.get_type_hints(kind)
+        more = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=[] if field.default is msgspec.NODEFAULT else field.default,
+            )
+            for field in fields
+        ]
+        names = {field.name for field in fields}
+
+        def run(ctx: Context, *arguments: Any, **given: Any) -> Plan:
+            options = kind(**{name: given.pop(name) for name in names & given.keys()})
+            bound = signature.bind(ctx, *arguments, options=options, **given)
+            bound.apply_defaults()
+            if not options.campaign:
+                key = _key(name, {**bound.arguments, "ctx": None, "options": options.identity})
+                options = msgspec.structs.replace(options, campaign=key)
+            bound.arguments["options"] = options
+            return function(*bound.args, **bound.kwargs)
+
+        run.__doc__, run.__annotations__ = function.__doc__, {**hints, **types}
+        shown = [
+            parameter for parameter in signature.parameters.values() if parameter.name != "options"
+        ]
+        vars(run)["__signature__"] = inspect.Signature([*shown, *more])
+        workflow(name)(run)
+        return function
+
+    return register
+
+
+def _key(name: str, told: Mapping[str, Any]) -> str:
+    from workflows.campaigns import campaign_key
+
+    return campaign_key(name, {key: getattr(value, "name", value) for key, value in told.items()})
+
+
+def owner_mail(
+    ctx: Context,
+    cloud: Cloud,
+    smtp: SmtpAccount,
+    options: OwnerOptions,
+    found: Readers,
+    *,
+    notice: str,
+    title: str,
+    content: Callable[[Sequence[Row]], Mapping[str, Any]],
+    common: Mapping[str, Any] | None = None,
+    reasons: Reasons = (),
+    label: Callable[[Row], str] = label,
+) -> Plan:
+    """Return the plan that tells each reader of their rows, of which ``content`` makes variables.
+
+    ``reasons`` say why the rows may not be all; Refused then, unless the options allow it.
+    """
+    from workflows.campaigns import plan_campaign
+    from workflows.letters import Letter
+
+    refuse_partial(title, reasons, options.allow_partial)
+    letters = [
+        Letter(
+            address=reader.address,
+            content=content(reader.rows),
+            name=reader.name or "",
+            project=", ".join(dict.fromkeys(filter(None, map(project_of, reader.rows)))),
+            concerns=list(map(label, reader.rows)),
+        )
+        for reader in found.told
+    ]
+    plan = plan_campaign(
+        ctx,
+        smtp,
+        notice,
+        letters,
+        title=title,
+        key=options.key,
+        common={**(common or {}), **options.common(cloud)},
+        left_out=found.left,
+        delivery=options.delivery(tell_operators=options.tell_operators),
+    )
+    for what, why in reasons:
+        plan.leave(what, why)
+    if not letters:
+        plan.note("There is nobody to be told.")
+    return plan
+
+
+def server_mail(
+    ctx: Context,
+    cloud: Cloud,
+    smtp: SmtpAccount,
+    options: OwnerOptions,
+    asked: Query,
+    *,
+    notice: str,
+    title: str,
+    columns: Mapping[str, str | Callable[[Row], Any]],
+    common: Mapping[str, Any] | None = None,
+    also: Sequence[str] = (),
+    spare_protected: bool = False,
+    remark: str = "",
+) -> Plan:
+    """Return the plan that tells the owners of servers of those that ``asked`` finds.
+
+    ``columns`` say what of a server stands in the variable ``servers`` of the notice: a path, or
+    what a row (which has the paths in ``also``) makes of it. With ``spare_protected`` nobody is
+    told of protected servers.
+    """
+    ways = way(asked.resource, cloud, options.owner)
+    own = [path for path in columns.values() if isinstance(path, str)]
+    more = ("tags", "metadata") if spare_protected else ()
+    paths = dict.fromkeys(("id", "name", "project_id", *own, *also, *more, *ways.columns))
+    answer = asked.select(*paths).sort_by("project.name", "name", "id").run([cloud])
+    rows = answer.dicts()
+    spared = [row for row in rows if spare_protected and _is_protected(row, ctx)]
+    kept = {id(row) for row in spared}
+    found = readers(
+        (row for row in rows if id(row) not in kept), ways, cloud.config.email.local_domains
+    )
+
+    def servers(rows: Sequence[Row]) -> Mapping[str, Any]:
+        return {
+            "servers": [
+                {name: row[of] if isinstance(of, str) else of(row) for name, of in columns.items()}
+                for row in rows
+            ]
+        }
+
+    plan = owner_mail(
+        ctx,
+        cloud,
+        smtp,
+        options,
+        found,
+        notice=notice,
+        title=title,
+        content=servers,
+        common=common,
+        reasons=[*answer.reasons, *ways.reasons],
+    )
+    for row in spared:
+        plan.skip(f"{label(row)} ({row['id']})", "it is protected")
+    if remark:
+        plan.note(remark)
+    return plan
+
+
+def letter_to(
+    ctx: Context,
+    smtp: SmtpAccount,
+    options: Options,
+    receiver: str,
+    *,
+    notice: str,
+    title: str,
+    content: Mapping[str, Any],
+    common: Mapping[str, Any] | None = None,
+    **delivery: Any,
+) -> Plan:
+    """Return the plan of a campaign of one mail. Raises UserError if it is to no valid address."""
+    from email_api.addresses import address
+    from workflows.campaigns import plan_campaign
+    from workflows.letters import Letter
+
+    address(receiver, smtp.config.email.local_domains)
+    return plan_campaign(
+        ctx,
+        smtp,
+        notice,
+        [Letter(address=receiver, content=content)],
+        title=title,
+        key=options.key,
+        common={**(common or {}), **options.common(None)},
+        delivery=options.delivery(**delivery),
+    )
+
+
+def refuse_partial(title: str, reasons: Reasons, allow_partial: bool) -> None:
+    """Raise Refused if an answer is not whole: mail is not sent on half a picture."""
+    if reasons and not allow_partial:
+        raise Refused(
+            title,
+            [f"not everything could be read: {what}: {why.rstrip('.')}" for what, why in reasons],
+            advice="Try again when the cloud is whole, or send to those who were found with "
+            "allow_partial=true.",
+        )
+
+
+def _is_protected(row: Row, ctx: Context) -> bool:
+    protected = ctx.config.protected
+    marked = (row["metadata"] or {}).get(protected.metadata_key, "")
+    return protected.tag in (row["tags"] or ()) or str(marked).lower() == "true"
