@@ -20,17 +20,19 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct):
-    """Rows under columns.
+    """Rows under columns. ``nouns`` are what one row and several are.
 
-    ``complete`` is False if something is missing, and ``reasons`` say what and why. ``requests``
-    counts what was sent by cloud and service. ``groups`` are the columns that rows are shown
-    grouped by. ``plural`` is what the rows are.
+    ``aggregated`` says that rows are groups with their figures: ``groups`` are then what they are
+    groups by, else the columns that rows are shown grouped by. ``complete`` is False if something
+    is missing, and ``reasons`` say what and why. ``requests`` counts what was sent by cloud and
+    service.
     """
 
-    plural: str
+    nouns: tuple[str, str]
     columns: list[Column]
     rows: list[tuple[Any, ...]]
     groups: list[str] = []
+    aggregated: bool = False
     reasons: list[tuple[str, str]] = []
     requests: dict[str, dict[str, int]] = {}
 
@@ -67,13 +69,23 @@ class Answer(msgspec.Struct):
             summary=summary or self.summary,
             good=good,
             units={name: unit for name, unit in units.items() if unit},
-            group_by=tuple(self.groups),
+            group_by=() if self.aggregated else tuple(self.groups),
             complete=self.complete,
             reasons=tuple(self.reasons),
         )
 
     @property
     def summary(self) -> str:
-        """The number of rows, as ``3 servers``."""
-        singular = self.plural[:-1] if self.plural.endswith("s") else self.plural
-        return count(len(self.rows), singular, self.plural)
+        """The answer in a sentence: ``3 servers``, ``2 groups of servers``, or its figures."""
+        one, several = self.nouns
+        if not self.aggregated:
+            return count(len(self.rows), one, several)
+        if self.groups:
+            return f"{count(len(self.rows), 'group')} of {several}"
+        (figures,) = self.dicts() or [{}]
+        told = [f"{name} {_short(value)}" for name, value in figures.items() if value is not None]
+        return f"{several}: {', '.join(told) or 'nothing'}"
+
+
+def _short(value: Any) -> Any:
+    return round(value, 2) if isinstance(value, float) else value

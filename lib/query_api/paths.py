@@ -13,6 +13,8 @@ from workflow_api.errors import UserError
 from workflow_api.text import clean, listed, near
 
 _DEEPEST = 4
+# The column that says which cloud a row is from. It is not asked of any cloud, so it is no path.
+CLOUD = "cloud"
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -92,6 +94,8 @@ def _unknown(at: Resource, rest: str, text: str) -> str:
 
 def _advice(at: Resource, rest: str, link: Link | None) -> str:
     known = [prop.name for prop in at.properties]
+    if rest == CLOUD:
+        return "Say which clouds to ask with clouds; rows can be grouped and sorted by cloud."
     if link is not None and "." not in rest:
         other = resource(link.resource)
         example = f"{link.name}.{other.key or other.properties[0].name}"

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from query_api import joining, operate
+from query_api import joining, operate, paths
 from query_api.answer import Answer, Column
 from query_api.conditions import Test, all_of
 from query_api.frame import Frame, Options
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 # The column that says which cloud a row is from; it stands in front of every row.
-CLOUD = Property(name="cloud", kind="text", about="The cloud, as the configuration calls it.")
+CLOUD = Property(name=paths.CLOUD, kind="text", about="The cloud, as the configuration calls it.")
 
 
 class Run:
@@ -74,10 +74,11 @@ class Run:
                 raise _of_all(failed)
         columns, rows = self._worked([row for part in parts for row in part], len(clouds))
         return Answer(
-            self.query.resource.plural,
+            self.query.resource.nouns(),
             columns,
             rows,
-            groups=[] if self._aggregates else self._groups,
+            groups=self._groups,
+            aggregated=bool(self._aggregates),
             reasons=[reason for reading in readings for reason in reading.reasons],
             requests={reading.cloud.name: reading.requests for reading in readings},
         )

@@ -139,9 +139,21 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
         """Return the property called ``name``, or None."""
         return next((p for p in self.properties if p.name == name), None)
 
+    def nouns(self) -> tuple[str, str]:
+        """Return what one and several of them are called in a sentence, as ``floating IPs``."""
+        return _words(self.name), _words(self.plural)
+
     def link(self, name: str) -> Link | None:
         """Return the link called ``name``, or None."""
         return next((link for link in self.links if link.name == name), None)
+
+
+# Words of names that are written in another way in sentences.
+_WRITTEN = {"ip": "IP", "ips": "IPs", "rbac": "RBAC"}
+
+
+def _words(name: str) -> str:
+    return " ".join(_WRITTEN.get(word, word) for word in name.split("_"))
 
 
 def exact(param: str, **how: Any) -> dict[str, Filter]:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from query_api.query import Query, Stage, query
-from query_api.resources import resource
+from query_api.query import Query, query
 from workflow_api import clean
 from workflows.auditing import Part
 
@@ -55,15 +54,8 @@ def grants() -> Query:
 
 
 def effects() -> Query:
-    """Ask for what comes of them, without names.
-
-    These Keystone looks up one by one, and it gives no answer at all if one is of something gone.
-    """
-    whole = resource("effective_role_assignment")
-    bare = tuple(
-        msgspec.structs.replace(one, params={"effective": "true"}) for one in whole.listings
-    )
-    return Query((Stage(msgspec.structs.replace(whole, listings=bare)),)).select(
+    """Ask for what comes of them."""
+    return query("effective_role_assignment").select(
         "role_id",
         "user_id",
         "project_id",

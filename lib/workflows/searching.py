@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from accounts.clouds import Clouds
 from workflow_api import Context, Table, UserError, count, workflow
 
 if TYPE_CHECKING:
-    from query_api.answer import Answer
     from query_api.query import Query
     from query_api.schema import Resource
 
@@ -175,34 +174,18 @@ def answered(
     with _pointing_at_tests(where or ""):
         parts = asked.explain() if explain else None
         answer = asked.run(clouds)
-    good, told = answer.complete or allow_partial, _told(asked, answer)
+    good = answer.complete or allow_partial
     if parts is None:
-        return answer.table(summary=told, good=good)
+        return answer.table(good=good)
     shown = parts.table(answer.requests)
     return Table(
         shown.columns,
         shown.rows,
-        summary=f"{told} with {count(answer.sent, 'request')}",
+        summary=f"{answer.summary} with {count(answer.sent, 'request')}",
         good=good,
         complete=answer.complete,
         reasons=answer.reasons,
     )
-
-
-def _told(asked: Query, answer: Answer) -> str:
-    """Return the answer in a sentence: its number of rows or groups, or its one row of figures."""
-    one, several = (name.replace("_", " ") for name in (asked.resource.name, answer.plural))
-    if not asked.aggregates:
-        return count(len(answer.rows), one, several)
-    if asked.groups:
-        return f"{count(len(answer.rows), 'group')} of {several}"
-    (figures,) = answer.dicts() or [{}]
-    told = [f"{name} {_short(value)}" for name, value in figures.items() if value is not None]
-    return f"{several}: {', '.join(told) or 'nothing'}"
-
-
-def _short(value: Any) -> Any:
-    return round(value, 2) if isinstance(value, float) else value
 
 
 @contextmanager

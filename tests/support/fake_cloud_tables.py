@@ -24,6 +24,7 @@ _LISTINGS = {
     "volumes": ("/volume/v3/volumes/detail", "volumes"),
     "snapshots": ("/volume/v3/snapshots/detail", "snapshots"),
     "users": ("/identity/v3/users", "users"),
+    "roles": ("/identity/v3/roles", "roles"),
     "role_assignments": ("/identity/v3/role_assignments", "role_assignments"),
     "flavors": ("/compute/v2.1/flavors/detail", "flavors"),
     "providers": ("/placement/resource_providers", "resource_providers"),
@@ -48,6 +49,7 @@ class Tables:
     volumes: list[Json]
     snapshots: list[Json]
     users: list[Json]
+    roles: list[Json]
     role_assignments: list[Json]
     flavors: list[Json]
     providers: list[Json]
@@ -83,6 +85,8 @@ class Tables:
 
     def grant(self, user: Json, project: Json, role: str, *, granted: str = "") -> None:
         """Give a user a role in a project; ``granted`` is the role that implies it."""
+        if f"id-of-{role}" not in {one["id"] for one in self.roles}:
+            self.roles.append({"id": f"id-of-{role}", "name": role})
         self.role_assignments.append(
             {
                 "role": {"id": f"id-of-{role}", "name": role},

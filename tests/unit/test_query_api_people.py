@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from query_api.people import FEW, MOST, accounts, project, users_named
+from query_api.people import FEW, MOST, accounts, project, roles_in, roles_of, users_named
 from query_api.reading import Reading
 from support.fake_cloud import FakeCloud
+from support.fake_cloud_estate import Project
 from support.fake_cloud_tables import Tables
 from workflow_api import CloudError
 
@@ -103,6 +104,31 @@ def test_users_by_name_in_every_domain(fake: FakeCloud) -> None:
     assert len(asked) == 2
     assert users_named(reading, "Ann") == []
     assert reading.reasons == []
+
+
+@pytest.fixture
+def shop() -> Iterator[FakeCloud]:
+    with FakeCloud(projects=[Project("shop")]) as fake:
+        yield fake
+
+
+def test_roles_of_who_has_one_in_a_project_that_is_no_more(shop: FakeCloud) -> None:
+    tables = Tables(shop)
+    bob = tables.person("bob", shop="member")
+    tables.grant(bob, {"id": "gone", "name": "?"}, "reader")
+    tables.grant(bob, shop.projects[0].as_json(), "reader", granted="member")
+    reading = Reading(shop.account())
+    assert roles_of(reading, bob["id"]) == [("gone", "reader"), ("shop", "member")]
+    (asked,) = shop.asked("GET /identity/v3/role_assignments")
+    assert asked.query == {"effective": "true", "user.id": bob["id"]}
+
+
+def test_roles_in_a_project_that_are_for_those_below_it_too(shop: FakeCloud) -> None:
+    tables = Tables(shop)
+    tables.person("bob", shop="member")
+    tables.role_assignments[0]["links"]["assignment"] += "/inherited_to_projects"
+    reading = Reading(shop.account())
+    assert [one.roles for one in roles_in(reading, shop.projects[0].id)] == [["member"]]
 
 
 def test_more_domains_than_are_asked_are_told_of(fake: FakeCloud) -> None:

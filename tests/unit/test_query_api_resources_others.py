@@ -149,12 +149,11 @@ def test_a_role_on_the_system() -> None:
 
 
 def test_a_role_through_a_group_that_another_one_implies() -> None:
-    domain = {"id": "default", "name": "Default"}
     found = values(
         "effective_role_assignment",
-        role={"id": "reader-id", "name": "reader"},
-        user={"id": "u", "name": "alice", "domain": domain},
-        scope={"project": {"id": "p", "name": "shop", "domain": domain}},
+        role={"id": "reader-id"},
+        user={"id": "u"},
+        scope={"project": {"id": "p"}},
         links={
             "assignment": f"{V3}/projects/p/groups/g/roles/member-id",
             "membership": f"{V3}/groups/g/users/u",
@@ -163,25 +162,13 @@ def test_a_role_through_a_group_that_another_one_implies() -> None:
     )
     assert found == {
         "role_id": "reader-id",
-        "role_name": "reader",
         "user_id": "u",
-        "user_name": "alice",
-        "user_domain_id": "default",
-        "user_domain_name": "Default",
         "project_id": "p",
-        "project_name": "shop",
-        "project_domain_name": "Default",
         "via_group_id": "g",
         "inherited": False,
         "granted_role_id": "member-id",
         "role_assignment_id": "projects/p/groups/g/roles/member-id",
     }
-
-
-def test_a_role_of_a_user_who_is_gone() -> None:
-    gone = {"id": "u", "name": "", "domain": {"id": "", "name": ""}}
-    found = values("effective_role_assignment", user=gone, scope={}, links={})
-    assert found == {"user_id": "u", "inherited": False}
 
 
 # -- Glance --------------------------------------------------------------------------------------
