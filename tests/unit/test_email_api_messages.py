@@ -23,6 +23,7 @@ from email_api.messages import Envelope, Part, compose
 from workflow_api.errors import UserError
 from workflow_api.text import clean
 
+unhurried = settings(deadline=None, max_examples=50)  # a busy machine is no slow message
 HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"]
 MIME = ["Content-Type", "MIME-Version"]
 PNG = Part(name="logo.png", kind="image/png", content=b"\x89PNG" + bytes(range(256)), cid="logo")
@@ -278,7 +279,7 @@ def test_wrong_addresses_are_refused(field: str) -> None:
         composed(**{field: "ann@example.org\r\nBcc: eve@example.org"})
 
 
-@settings(max_examples=50)
+@unhurried
 @given(subject=HOSTILE, text=HOSTILE, html=HOSTILE, campaign=HOSTILE)
 def test_no_value_becomes_a_header_or_ends_a_part(
     subject: str, text: str, html: str, campaign: str
@@ -298,7 +299,7 @@ def as_sent(text: str) -> str:
     return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", lines).rstrip("\n") + "\n"
 
 
-@settings(max_examples=50)
+@unhurried
 @given(name=HOSTILE)
 def test_no_name_beside_an_address_becomes_another(name: str) -> None:
     address = Address("cloud@example.org", name)
@@ -316,7 +317,7 @@ def test_no_name_beside_an_address_becomes_another(name: str) -> None:
     assert decoded == [shown, "", shown]
 
 
-@settings(max_examples=50)
+@unhurried
 @given(name=HOSTILE)
 def test_no_file_name_becomes_a_header(name: str) -> None:
     message = read(composed(attachments=[Part(name=name, kind="text/csv", content=b"x")]))
@@ -329,7 +330,7 @@ def test_no_file_name_becomes_a_header(name: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,100}", attached.get_filename() or "")
 
 
-@settings(max_examples=50)
+@unhurried
 @given(st.text(max_size=400))
 def test_headers_fold_without_a_change(text: str) -> None:
     data = composed(subject=text).data
