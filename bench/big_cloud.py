@@ -1,7 +1,8 @@
 """A cloud of many servers on loopback, in a process of its own that costs almost nothing to ask.
 
 Keystone and Nova are spoken as far as a listing needs them: version documents, a login with a
-catalogue, users, projects, domains, and servers brief and in detail by ``limit`` and ``marker``.
+catalogue, users, projects, domains, and servers brief and in detail by ``limit`` and ``marker``,
+the newest first or, asked to sort by ``uuid`` within the time, the oldest first.
 Filters are ignored. All bodies are made before the first request: a page is a slice of one text.
 Pages can be made to take time, and requests and logins are counted.
 
@@ -72,6 +73,22 @@ def big_cloud(servers: int, users: int = 5000, projects: int = 500) -> Iterator[
             process.stdin.close()
 
 
+_HOSTS = [
+    {
+        "id": f"{number:032x}",
+        "binary": "nova-compute",
+        "host": f"cmp-{number:03d}.example.org",
+        "zone": "nova",
+        "status": "enabled",
+        "state": "up",
+        "updated_at": "2026-01-01T00:00:00.000000",
+        "disabled_reason": None,
+        "forced_down": False,
+    }
+    for number in range(1, 401)
+]
+
+
 class Services:
     """What is answered to which request. ``answer`` returns parts of a body, without copying."""
 
@@ -104,6 +121,8 @@ class Services:
             return self._page(self._estate.servers, asked, path, "detail_ms")
         if path == "/compute/v2.1/servers":
             return self._page(self._estate.brief, asked, path, "brief_ms")
+        if path == "/compute/v2.1/os-services":
+            return 0.0, 200, [_json({"services": _HOSTS})]
         rest = path.removeprefix("/identity/v3/")
         if rest in self._estate.identity:
             everything = self._estate.identity[rest]
@@ -119,20 +138,22 @@ class Services:
         self, rows: Collection, asked: list[tuple[str, str]], path: str, delay: str
     ) -> tuple[float, int, list[Any]]:
         start, words = 0, dict(asked)
+        turned = words.get("sort_key") == "uuid"  # the second of two: the oldest come first
         if marker := words.get("marker"):
             if marker not in self._estate.places:
                 text = f"marker [{marker}] not found"
                 return 0.0, 400, [_json({"badRequest": {"code": 400, "message": text}})]
-            start = self._estate.places[marker] + 1
+            place = self._estate.places[marker]
+            start = rows.count - place if turned else place + 1
         limit = min(int(words.get("limit", _MOST_A_PAGE)), _MOST_A_PAGE)
         end = min(start + limit, rows.count)
         links = b""
         if end - start == limit > 0:  # Nova links on from a full page, even if it was the last
             on = [pair for pair in asked if pair[0] != "marker"]
-            on.append(("marker", self._estate.ids[end - 1]))
+            on.append(("marker", self._estate.ids[-end if turned else end - 1]))
             href = f"{self._url}{path}?{urlencode(on)}"
             links = b', "servers_links": %b' % _json([{"rel": "next", "href": href}])
-        parts = [b'{"servers": [', rows.slice(start, end), b"]%b}" % links]
+        parts = [b'{"servers": [', rows.slice(start, end, turned), b"]%b}" % links]
         return self._delays[delay] / 1000, 200, parts
 
     def _bench(self, word: str, asked: dict[str, str]) -> Any:
