@@ -224,8 +224,16 @@ def _to_operators(
     """Return the campaign of one mail that tells the operators who is left out."""
     from email_api.addresses import address
 
-    owners = [{**vars(one), "concerns": list(one.concerns)} for one in out]
-    owners = [{name: value or None for name, value in owner.items()} for owner in owners]
+    owners = [
+        {
+            "reason": one.why,
+            "owner": one.owner,
+            "address": one.address or None,
+            "project": one.project or None,
+            "concerns": list(one.concerns),
+        }
+        for one in out
+    ]
     digest = hashlib.sha256(json.dumps(owners, sort_keys=True).encode()).hexdigest()[:8]
     # Another one when others are left out: that is news.
     theirs = f"{key}-left-out-{digest}"
