@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from query_api import sight
 from query_api.conditions import All, Test
 from query_api.frame import Frame
 from query_api.narrowing import Ask
@@ -86,6 +87,11 @@ def _stage(run: Run, frame: Frame, condition: Any, *, following: bool) -> list[P
                 _expected(listing, len(asks), known, resource),
             )
         )
+    for service in dict.fromkeys(one.service for one in resource.listings if not one.open):
+        if probe := sight.PROBES.get(service):
+            expected = "1" if sight.always(service) else "1 if the rows do not show it"
+            what = f"GET {probe.path}: whether it leaves out any"
+            parts.append(Part(resource.name, f"also by {service}", what, expected))
     own, rest = frame.split(condition)
     if own:
         parts.append(Part(resource.name, "here", f"keep {unparse(All(tuple(own)))}"))

@@ -200,7 +200,7 @@ ROLE = Resource(
     about="A role that users can be given anywhere. Roles that are one domain's own are not "
     "listed: they take effect only through these.",
     # It answers a marker with the first page again, and has few rows: all are asked for at once.
-    listings=(Listing(service="identity", path="/roles", collection="roles"),),
+    listings=(Listing(service="identity", path="/roles", collection="roles", open=True),),
     default=("id", "name", "description"),
     properties=(
         text("id", "Its id."),
