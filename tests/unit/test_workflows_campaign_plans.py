@@ -199,9 +199,7 @@ def test_a_logo_that_is_none_is_refused(
 
 def test_a_notice_of_the_operators_own(house: MailHouse, tmp_path: Path) -> None:
     columns = "{name: {about: x}, id: {about: x}, project: {about: x}, since: {about: x}}"
-    variables = (
-        f"{{servers: {{about: x, type: rows, columns: {columns}}}, older_than: {{about: x}}}}"
-    )
+    servers = f"{{about: x, type: rows, columns: {columns}}}"
     folder = tmp_path / "own"
     folder.mkdir()
     (folder / "schema.yaml").write_text(
