@@ -36,10 +36,13 @@ class Collection:
         self.count = len(texts)
         self._starts = list(accumulate((len(text) + 2 for text in texts), initial=0))
 
-    def slice(self, start: int, end: int) -> memoryview:
-        """Return rows ``start`` up to ``end`` without copying them."""
+    def slice(self, start: int, end: int, turned: bool = False) -> memoryview | bytes:
+        """Return rows ``start`` up to ``end`` without copying them; ``turned``, as from the end."""
         if start >= end:
-            return memoryview(b"")
+            return b""
+        if turned:
+            places = range(self.count - start - 1, self.count - end - 1, -1)
+            return b", ".join(self.slice(place, place + 1) for place in places)
         return memoryview(self.text)[self._starts[start] : self._starts[end] - 2]
 
 

@@ -106,6 +106,7 @@ class Listed:
             path=path,
             params=params,
             enough=None if self._keep else self._enough,
+            to_end=self._enough is None,
         )
 
     def _kept(self, page: Page, ask: Ask) -> list[Row]:

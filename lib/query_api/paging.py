@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -29,7 +27,7 @@ class Pages:
 
     ``key`` is where among the ``properties`` the one stands that tells rows apart; None if the
     rows have none. A row can be on more than one page. ``enough`` is how many rows are wanted,
-    None for all. Raises CloudError.
+    None for all; ``to_end`` says that it is likely to be read to its end. Raises CloudError.
     """
 
     def __init__(
@@ -42,8 +40,10 @@ class Pages:
         path: str,
         params: Mapping[str, Any],
         enough: int | None = None,
+        to_end: bool = True,
     ) -> None:
         self._reading, self._listing, self._key = reading, listing, key
+        self._to_end = to_end
         self._path, self._params = path, {**listing.params, **params}
         if listing.paging == "offset" and key is None:
             raise TypeError(f"{listing.path}: by offset, rows have to be told apart")
@@ -64,7 +64,7 @@ class Pages:
         except Stuck as stuck:
             # A service that knows no pages has given all its rows, and gives them to who wants one.
             if self._page({"limit": 1}).count != stuck.rows:
-                self.say_stuck()
+                self._say_stuck()
 
     def _by_marker(self) -> Iterator[Page]:
         self._reading.log_in()  # or the first page would seem slow
@@ -75,19 +75,25 @@ class Pages:
         if page.marker is None:
             return
         if slow and self._listing.brief and self._reading.most > 1:
-            yield from _Walk(self, page)
+            yield from self._walk(page)
         else:
-            yield from self.onwards(page)
+            yield from following.onwards(page, self._page)
 
-    def onwards(self, page: Page) -> Iterator[Page]:
-        """Yield the pages after this one, each when it is asked for."""
-        return following.onwards(page, self._page)
+    def _walk(self, first: Page) -> Iterator[Page]:
+        from query_api.walk import Walk
 
-    def briefly(self, page: Page) -> Iterator[Page]:
-        """Yield the same of the brief listing, which has the same order: ids only."""
-        return following.onwards(page, self._brief)
+        return iter(
+            Walk(
+                first,
+                self._page,
+                self._brief,
+                backwards=self._listing.backwards if self._to_end else {},
+                most=self._reading.most,
+                say_stuck=self._say_stuck,
+            )
+        )
 
-    def say_stuck(self) -> None:
+    def _say_stuck(self) -> None:
         """Say that rows are missing because a page came again instead of the one after it."""
         self._say("the service answered with the same page again: rows after it are missing")
 
@@ -135,11 +141,6 @@ class Pages:
     def _not_understood(self, path: str, why: object) -> CloudError:
         return not_understood(self._reading.cloud, self._listing.service, path, why)
 
-    @property
-    def most(self) -> int:
-        """How many of its pages are asked for at once."""
-        return self._reading.most
-
     def _say(self, why: str) -> None:
         self._reading.incomplete(f"{self._listing.collection} of {self._reading.cloud.name}", why)
 
@@ -148,48 +149,3 @@ class Pages:
 def _ids_of(collection: str) -> Shape:
     identity = Property(name="id", kind="text", about="What tells it from others.")
     return Shape(Listing(service="", path="", collection=collection), (identity,))
-
-
-class _Walk:
-    """The rest of a slow listing: a brief one gives the markers, the pages are asked side by side.
-
-    A stretch of it is what the brief listing has between two markers. Its page has to hold these
-    ids; where rows were added in between, it is followed until it does, or until it holds ids of
-    a later stretch: what is still wanted then was deleted meanwhile.
-    """
-
-    def __init__(self, pages: Pages, first: Page) -> None:
-        self._pages, self._first = pages, first
-        # The number of each id's stretch.
-        self._stretches: dict[Any, int] = dict.fromkeys(first.ids, 0)
-
-    def __iter__(self) -> Iterator[Page]:
-        with ThreadPoolExecutor(self._pages.most) as pool:
-            futures: deque[Future[list[Page]]] = deque()
-            try:
-                before = self._first
-                for number, brief in enumerate(self._pages.briefly(before), 1):
-                    for found in brief.ids:
-                        self._stretches.setdefault(found, number)
-                    futures.append(pool.submit(self._stretch, number, before, brief.ids))
-                    before = brief
-                    while futures and futures[0].done():
-                        yield from futures.popleft().result()
-                while futures:
-                    yield from futures.popleft().result()
-            finally:
-                for future in futures:
-                    future.cancel()
-
-    def _stretch(self, number: int, before: Page, ids: Sequence[Any]) -> list[Page]:
-        found: list[Page] = []
-        wanted = {one for one in ids if self._stretches[one] == number}
-        try:
-            for page in self._pages.onwards(before) if wanted else ():
-                found.append(page)
-                wanted.difference_update(page.ids)
-                if not wanted or any(self._stretches.get(one, 0) > number for one in page.ids):
-                    break
-        except Stuck:
-            self._pages.say_stuck()
-        return found

@@ -85,7 +85,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
     ``path`` may hold ``{property}`` for what the resource needs. ``microversion`` is the lowest
     that has the properties; ``better`` a higher one that says more of what is missing, used where
-    the service has it. ``brief`` is a cheaper listing with the same order and markers, ids only.
+    the service has it. ``brief`` is a cheaper listing with the same order and markers, ids only;
+    ``backwards`` are the parameters that make the order of both the exact opposite.
     ``proof`` is a key that only those see who see all rows: where it lacks, the service is asked
     whether it has cut the listing (see query_api.sight); that is not asked of one that is ``open``,
     the same for everybody. ``unpack`` makes rows of an answer that is not a list of them.
@@ -100,6 +101,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     paging: Paging = "none"
     page: int = 1000
     brief: str = ""
+    backwards: Mapping[str, Any] = {}
     proof: str = ""
     open: bool = False
     unpack: Callable[[Any], Iterable[Mapping[str, Any]]] | None = None

@@ -78,7 +78,8 @@ class Shelf:
     """A listing that is read in pages, as services do it: ``rows`` in their order, each with an id.
 
     ``at_most`` is the service's own limit. ``hooks`` are called before each request; ``ignores``
-    are the parameters that it pays no heed to. A marker that is no row is a 400.
+    are the parameters that it pays no heed to. With ``sort_dir`` the order is turned round. A
+    marker that is no row is a 400.
     """
 
     def __init__(self, rows: list[Json], *, at_most: int = 1000, name: str = "things") -> None:
@@ -96,12 +97,13 @@ class Shelf:
             size = len(self.rows) if "limit" in self.ignores else self.at_most
             size = min(size, int(heeded.get("limit", size)))
             start = int(heeded.get("offset", 0))
+            rows = self.rows[::-1] if "sort_dir" in heeded else self.rows
             if "marker" in heeded:
-                ids = [str(row["id"]) for row in self.rows]
+                ids = [str(row["id"]) for row in rows]
                 if heeded["marker"] not in ids:
                     raise refused(400, "marker not found")
                 start = ids.index(heeded["marker"]) + 1
-            page = self.rows[start : start + size]
+            page = rows[start : start + size]
             if path.endswith("/brief"):
                 page = [{"id": row["id"]} for row in page]
             self.last = {self.name: page}

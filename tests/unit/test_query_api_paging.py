@@ -18,13 +18,14 @@ from query_api.schema import Listing, Paging, Resource, exact
 from support.memory_cloud import Json, MemoryCloud, Shelf, refused
 from workflow_api.errors import CloudError
 
-WAYS = ["marker", "offset", "walk"]
+WAYS = ["marker", "offset", "walk", "both ends"]
 STUCK = "the service answered with the same page again: rows after it are missing"
 
 
 def listing(way: str, **more: Any) -> Listing:
     paging: Paging = "offset" if way == "offset" else "links"
-    brief = "/things/brief" if way == "walk" else ""
+    brief = "/things/brief" if way in {"walk", "both ends"} else ""
+    more.setdefault("backwards", {"sort_dir": "asc"} if way == "both ends" else {})
     how = {"path": "/things", "collection": "things", "page": 3, **more}
     return Listing(service="shelf", paging=paging, brief=brief, **how)
 

@@ -147,6 +147,8 @@ SERVER = Resource(
             params={"all_tenants": "1"},
             paging="links",
             brief="/servers",
+            # Nova's own order is the newest first, and by rising UUID what is of the same second.
+            backwards={"sort_key": ("created_at", "uuid"), "sort_dir": ("asc", "desc")},
             proof="OS-EXT-SRV-ATTR:host",
         ),
     ),
