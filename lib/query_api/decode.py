@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from query_api import times
+from query_api.reader import converted
 from query_api.schema import WHOLE, Kind, Listing, Property
 
 _KIND_SHAPES: dict[Kind, Any] = {
@@ -77,9 +78,9 @@ class Shape:
         if unpack is None and name not in around:
             raise msgspec.ValidationError(f"Object missing required field `{name}`")
         plain = list(unpack(answer) if unpack else around[name])
-        rows = msgspec.convert(plain, list[self._row], strict=False)  # type: ignore[name-defined]
+        rows = converted(plain, list[self._row])  # type: ignore[name-defined]
         said = around.get(f"{name}_links") or around.get(f"{name[:-1]}_links")
-        links = msgspec.convert(said, list[Link] | None)
+        links = converted(said, list[Link] | None)
         marker, lost = _marker(links, around.get("next") or around.get("links"))
         return self._page(rows, plain, marker, around.get("truncated") is True or lost)
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from accounts.cloud import Cloud, not_there
-from query_api.reader import one
+from query_api.reader import converted, one
 from workflow_api.errors import CloudError
 
 
@@ -27,7 +27,7 @@ def images(cloud: Cloud, **properties: str) -> list[Image]:
     """Return the images that have all of these properties; asked for, and looked at here again."""
     found = one(cloud, "image", "/v2/images", _Images, params=properties).images
     return [
-        msgspec.convert(image, Image)
+        converted(image, Image)
         for image in found
         if all(image.get(name) == value for name, value in properties.items())
     ]

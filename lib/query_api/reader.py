@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar
@@ -33,9 +34,26 @@ class Link(msgspec.Struct):
     href: str
 
 
+# What msgspec has to know of a type it finds out when the type is first used. If another thread
+# uses it before that is done, the process crashes.
+_finding_out = threading.Lock()
+
+
 @cache
-def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+def _made(shape: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(shape, strict=False)
+
+
+def decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of a type, made once. For any number of threads."""
+    with _finding_out:
+        return _made(shape)
+
+
+def converted(plain: Any, shape: Any) -> Any:
+    """Return decoded JSON as a type. For any number of threads. Raises msgspec.ValidationError."""
+    decoder(shape)
+    return msgspec.convert(plain, shape, strict=False)
 
 
 @cache
@@ -61,7 +79,7 @@ def one(
     """Return the answer to one GET, decoded as ``shape``. Raises CloudError."""
     body = cloud.get(service, path, params=params, microversion=microversion)
     try:
-        decoded: Answer = _decoder(shape).decode(body)  # type: ignore[arg-type]
+        decoded: Answer = decoder(shape).decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise not_understood(cloud, service, path, error) from None
     return decoded
