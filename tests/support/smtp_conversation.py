@@ -96,7 +96,6 @@ class Conversation(SMTP):
                 await self._say(reply, close=True)
             else:
                 self._cut(at_once=True)
-        await asyncio.sleep(0.05)  # for what is said to get across
 
     async def _end(self, fault: Fault) -> str:
         if fault.close:

@@ -68,7 +68,7 @@ class SmtpServer:
         self.options.faults[:] = faults
 
     def hang_up(self, reply: str = "") -> None:
-        """Cut every connection, after a word if one is given; the client can see it on return."""
+        """Cut every connection, after a word if one is given."""
         for conversation in self._conversations:
             asyncio.run_coroutine_threadsafe(conversation.hang_up(reply), self._loop).result(10)
 
