@@ -25,7 +25,7 @@ from workflow_api.text import clean
 
 unhurried = settings(deadline=None, max_examples=50)  # a busy machine is no slow message
 HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"]
-MIME = ["Content-Type", "MIME-Version"]
+MIME = ["MIME-Version", "Content-Type"]
 PNG = Part(name="logo.png", kind="image/png", content=b"\x89PNG" + bytes(range(256)), cid="logo")
 CSV = Part(name="servers.csv", kind="text/csv", content=b"name,status\r\nweb-1,ERROR\r\n")
 #: What a user can call something, who means no good.
