@@ -70,6 +70,8 @@ def _listing(resource: Resource, listing: Listing) -> Iterator[str]:
         yield f"{where}: without a key its pages cannot be told apart"
     if listing.brief and listing.paging != "links":
         yield f"{where}: a brief listing gives markers, but there are no links"
+    if listing.backwards and not listing.brief:
+        yield f"{where}: only with a brief listing it is read backwards"
     versions = [v for v in (listing.microversion, listing.better) if v is not None]
     if not all(re.fullmatch(r"\d+\.\d+", version) for version in versions):
         yield f"{where}: {versions} are not microversions"

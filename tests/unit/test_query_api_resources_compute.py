@@ -64,6 +64,7 @@ FAULTS: dict[str, Resource] = {
     "rows are either in a collection or unpacked": listed(collection=""),
     "its pages cannot be told apart": changed(listed(paging="links"), key=""),
     "a brief listing gives markers": listed(brief="/brief"),
+    "only with a brief listing": listed(backwards={"sort_dir": "asc"}),
     "2.9 is not better than 2.10": listed(better="2.9"),
     "size is not among what it needs": listed(path="/things/{size}"),
     "read in two shapes": named(wire="id", shape=int, of=str),
