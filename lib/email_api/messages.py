@@ -25,6 +25,7 @@ _LONGEST_LINK = 900
 _LINK = re.compile(r"(https://|mailto:)[!-;=?-~]+")
 _TOKEN = re.compile(r"[\w.+-]+(/[\w.+-]+)?", re.ASCII)
 _BODY = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
+_FROM = re.compile(rb"(?m)^From ")
 _BANNER = (
     '<div style="margin:0;padding:8px 12px;background-color:#fff3cd;color:#5c4400;'
     'border:1px solid #e0c060;font:14px/20px sans-serif">{}</div>\n'
@@ -203,6 +204,8 @@ def _text(text: str, kind: str) -> bytes:
     lines = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     # The stdlib's own set_content does the same a letter at a time.
     encoded = quopri.encodestring((lines.rstrip("\n") + "\n").encode("utf-8", "replace"))
+    # At the beginning of a line some mail stores take this word for the next message.
+    encoded = _FROM.sub(b"=46rom ", encoded)
     head = token_header("Content-Type", f'text/{kind}; charset="utf-8"')
     head += token_header("Content-Transfer-Encoding", "quoted-printable")
     return head + b"\r\n" + encoded.replace(b"\n", b"\r\n")

@@ -273,6 +273,12 @@ def test_domains_of_the_site_are_known() -> None:
         composed(to="ann@corp.local")
 
 
+def test_no_line_looks_like_the_next_message_of_a_mail_store() -> None:
+    given = composed(text="From now on\nFrom me\n From\n", html="From <p>\nFrom x</p>")
+    assert not re.search(rb"^>?From ", given.data, re.MULTILINE)
+    assert texts(read(given)) == ("From now on\nFrom me\n From\n", "From <p>\nFrom x</p>\n")
+
+
 @pytest.mark.parametrize("field", ["to", "sender", "reply_to", "override_recipient"])
 def test_wrong_addresses_are_refused(field: str) -> None:
     with pytest.raises(UserError, match="not a mail address"):
