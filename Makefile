@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # What several processes can do side by side: everything but what needs the one devcloud.
 SIDE_BY_SIDE := -n 2 --dist worksteal
 
-.PHONY: help venv lint generate test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench bench-query mail-previews clean
+.PHONY: help venv lint generate test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench bench-query bench-mail mail-previews clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -76,6 +76,9 @@ bench-query: venv  ## measure queries over 100,000 servers against the SDK, keys
 
 mail-previews: venv  ## every notice as mail programs show it: HTML files and pictures in build/mail-previews
 	$(BIN)/python tools/mail_previews.py
+
+bench-mail: venv  ## measure a campaign to 800 owners of 8000 servers against bare SMTP
+	$(BIN)/python bench/mail.py
 
 clean:  ## remove what this Makefile made, and stop devcloud
 	devcloud/down --wipe
