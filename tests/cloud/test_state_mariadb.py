@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ from support.ledger_cases import (  # noqa: E402
     old_store,
     record,
 )
+from support.ledger_machine import ledger_machine  # noqa: E402
 from support.state import begin, empty, expire, mariadb_url  # noqa: E402
 from support.state_cases import (  # noqa: E402
     ClaimCases,
@@ -100,9 +101,10 @@ class TestUpgrade(UpgradeCases): ...
 class TestLedgerCost(LedgerCostCases): ...
 
 
-def test_claims_and_leases_in_any_order(store: Store) -> None:
+@pytest.mark.parametrize("made", [machine, ledger_machine])
+def test_claims_leases_and_mails_in_any_order(store: Store, made: Callable[[Store], Any]) -> None:
     run_state_machine_as_test(
-        machine(store),
+        made(store),
         settings=settings(
             max_examples=20,
             stateful_step_count=20,

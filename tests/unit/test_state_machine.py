@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from state.store import Store
+from support.ledger_machine import ledger_machine
 from support.state import memory_folder, sqlite_url
 from support.state_machine import machine
 
 
-def test_claims_and_leases() -> None:
+@pytest.mark.parametrize("made", [machine, ledger_machine])
+def test_claims_leases_and_mails(made: Callable[[Store], Any]) -> None:
     with memory_folder() as folder:
         store = Store(sqlite_url(folder))
         run_state_machine_as_test(
-            machine(store),
+            made(store),
             settings=settings(
                 max_examples=15,
                 stateful_step_count=25,
