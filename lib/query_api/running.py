@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from query_api import joining, operate, paths
+from query_api import garbage, joining, operate, paths
 from query_api.answer import Answer, Column
 from query_api.conditions import Test, all_of
 from query_api.frame import Frame, Options
@@ -59,6 +59,10 @@ class Run:
 
     def answer(self, clouds: Sequence[Cloud]) -> Answer:
         """Ask the clouds side by side. Raises CloudError or UserError if none of them answers."""
+        with garbage.at_rest():
+            return self._answer(clouds)
+
+    def _answer(self, clouds: Sequence[Cloud]) -> Answer:
         readings = [Reading(cloud) for cloud in clouds]
         parts: list[list[Row]] = []
         with ThreadPoolExecutor(max(1, len(readings))) as pool:
