@@ -212,6 +212,6 @@ def _members(cloud: Cloud, role: str) -> Answer:
     if not ids:
         names = roles.column("name")
         raise NotFound("role", role, where=f"cloud {cloud.name}", near=near(role, names))
-    columns = ("project_id", "user_id", "user_name", "user.email", "user.enabled")
+    columns = ("project_id", "user_id", "user.name", "user.email", "user.enabled")
     asked = query("effective_role_assignment").where("role_id", "any_in", *ids)
     return asked.where("project_id", "not_null").select(*columns).run([cloud])
