@@ -42,7 +42,13 @@ _ONE = and_(
 _BEGIN = (
     update(mails)
     .where(_ONE, mails.c.state == "pending")
-    .values(state="sending", tries=mails.c.tries + 1, changed_at=db_now(), run=bindparam("by_run"))
+    .values(
+        state="sending",
+        tries=mails.c.tries + 1,
+        changed_at=db_now(),
+        message_id=bindparam("as_id"),
+        run=bindparam("by_run"),
+    )
 )
 _END = (
     update(mails)
@@ -235,14 +241,16 @@ class Ledger(Campaigns):
             return done.rowcount
 
     @retried
-    def begin(self, mail: Mail) -> None:
+    def begin(self, mail: Mail, message_id: str = "") -> None:
         """Commit that the end of a message goes out now: from here it may have been accepted.
 
-        Raises RunbookError if it is not pending (any more).
+        ``message_id`` is what it goes out as, if not as it was planned. Raises RunbookError if it
+        is not pending (any more).
         """
         with self.fenced(*self._fence) as tx:
             its = _its(mail.campaign, mail.recipient)
-            if tx.execute(_BEGIN, {**its, "by_run": self._run}).rowcount != 1:
+            its |= {"as_id": message_id or mail.message_id, "by_run": self._run}
+            if tx.execute(_BEGIN, its).rowcount != 1:
                 raise RunbookError(f"The mail to {mail.recipient} is no longer pending.")
 
     @retried

@@ -72,7 +72,7 @@ class Sending:
         def begin() -> None:
             nonlocal begun
             self.attempt.sending()
-            self.ledger.begin(mail)
+            self.ledger.begin(mail, message.envelope.message_id)
             begun = True
             self.attempt.sending()  # the process may have been suspended within the commit
 

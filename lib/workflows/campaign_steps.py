@@ -114,4 +114,4 @@ def _ended(ledger: Ledger, key: str) -> dict[str, Any]:
             f"campaign={key} resend_unknown=true sends them again."
         )
     shown = listed((f"{m.recipient}: {m.state}: {m.said}" for m in bad), _SHOWN)
-    raise StepFailed(f"{said}. {shown}.", advice=" ".join(advice))
+    raise StepFailed(f"{said}. {shown.rstrip('.')}.", advice=" ".join(advice))

@@ -266,7 +266,8 @@ def _checked(key: str, delivery: Delivery) -> str:
 
 def _why_not(state: str, key: str) -> str:
     if state in ("failed", "refused"):
-        return f"it {'was ' * (state == 'refused')}{state} before: email.campaign.retry_failed"
+        was = "it was refused before" if state == "refused" else "it failed before"
+        return f"{was}: email.campaign.retry_failed campaign={key} tries again"
     return (
         "nobody knows whether it got there: email.campaign.resume "
         f"campaign={key} resend_unknown=true sends it again"

@@ -148,8 +148,8 @@ def test_a_connection_that_breaks_within_a_message(
 ) -> None:
     begin = Ledger.begin
 
-    def slowly(self: Ledger, mail: Mail) -> None:
-        begin(self, mail)
+    def slowly(self: Ledger, mail: Mail, message_id: str) -> None:
+        begin(self, mail, message_id)
         time.sleep(0.1 * (mail.recipient == P[1]))  # until the server has hung up for sure
 
     monkeypatch.setattr(Ledger, "begin", slowly)
@@ -360,5 +360,20 @@ def test_another_account_can_go_on(house: MailHouse, server: SmtpServer) -> None
     broken, house.account = house.account, {**house.account, "name": "other", "port": port}
     house.others = [broken]
     assert house.ask("email.campaign.resume", campaign="c-1")[0] == "failed"
+    house.account["sender"] = "other@example.com"
     assert house.ask("email.campaign.resume", campaign="c-1", smtp="other")[0] == "done"
     assert recipients(server) == P[:2]
+    assert [mail.message_id for mail in house.mails()] == [m.message_id for m in server.accepted]
+
+
+def test_old_campaigns_are_forgotten_with_the_next_run(
+    house: MailHouse, server: SmtpServer
+) -> None:
+    server.fault(Fault("accepted", close=True, matching=P[1], times=1))
+    house.send(P[:1], key="settled")
+    house.send(P[1:2], key="in-doubt")
+    house.limits["keep_campaigns"] = "0.1s"
+    time.sleep(0.2)
+    house.send(P[2:3], key="new", dry_run=True)
+    _, result = house.ask("email.campaign.list")
+    assert [row["campaign"] for row in result["rows"]] == ["in-doubt"]
