@@ -1,4 +1,7 @@
-"""A dry run changes nothing and a real run only what its plan says: for every action there is."""
+"""A dry run changes nothing and a real run only what its plan says: for every action there is.
+
+What mail runbooks change is what the mail server has accepted, so that is asked.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from state.store import Store
 from support.cloud_operator import REPOSITORY
 from support.cloud_proxied import Proxied
 from support.cloud_site import Site
+from support.mail_examples import MAIL_EXAMPLES, Post
+from support.smtp_server import SmtpServer
 from workflow_api.plan import Plan
 from workflow_api.workflow import workflow_named
 
@@ -61,10 +66,10 @@ def _yamls() -> list[Path]:
 
 
 def test_every_changing_action_has_an_example() -> None:
-    assert _changing_actions() == sorted(EXAMPLES)
+    assert _changing_actions() == sorted([*EXAMPLES, *MAIL_EXAMPLES])
 
 
-@pytest.mark.parametrize("action", _changing_actions())
+@pytest.mark.parametrize("action", sorted(EXAMPLES))
 def test_dry_run_changes_nothing_and_run_only_what_is_planned(
     action: str, site: Site, proxied: Proxied
 ) -> None:
@@ -93,3 +98,42 @@ def test_dry_run_changes_nothing_and_run_only_what_is_planned(
     assert set(changed) == changing, "changes belong to changing steps, and none of them has none"
     assert {uuid.UUID(request.removeprefix("req-")).version for request in step_of} == {4}
     assert Plan.from_data(planned.plan).differences(plan) == []
+
+
+@pytest.mark.parametrize("action", sorted(MAIL_EXAMPLES))
+def test_dry_run_sends_nothing_and_run_only_what_is_planned(
+    action: str, site: Site, proxied: Proxied
+) -> None:
+    proxy, operator = proxied.proxy, proxied.operator
+    with SmtpServer(security="none") as server:
+        operator.config["smtp_accounts"] = [server.account()]
+        operator.config["email"] = {"operators": "ops@example.org", "retry_for": "1s"}
+        parameters = MAIL_EXAMPLES[action](Post(site, operator, server))
+        before = server.accepted
+        journal = Journal(Store(operator.config["state_url"]))
+
+        shown = operator.dry_run(action, **parameters)
+
+        assert server.accepted == before
+        planned = journal.run(shown.run)
+        assert planned.state == "planned"
+        assert planned.plan is not None
+        assert Plan.from_data(planned.plan).changes() > 0
+
+        ended = operator.done(action, **parameters)
+
+        carried_out = journal.run(ended.run).plan
+        assert carried_out is not None
+        plan = Plan.from_data(carried_out)
+        sent = [mail.recipient for mail in server.accepted[len(before) :]]
+        assert sent
+        assert sorted(sent) == sorted(_planned_recipients(plan) or sent)
+        assert len(set(sent)) == len(sent)
+        assert proxy.changes() == [], "nothing was done to the cloud"
+        assert Plan.from_data(planned.plan).differences(plan) == []
+
+
+def _planned_recipients(plan: Plan) -> list[str]:
+    """Return to whom mails are planned, where the plan names them."""
+    mails = [mail for step in plan.steps() for mail in step.data.get("mails", ())]
+    return [mail["recipient"] for mail in mails]
