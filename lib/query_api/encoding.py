@@ -93,7 +93,8 @@ def keystone_part(value: str) -> str | None:
 
     Letters of other scripts are left out, because databases and Python fold some differently.
     """
-    return value if value and value.isascii() and "\\" not in value else None
+    plain = value and value.isascii() and "\\" not in value and len(value) <= _KEYSTONE_NAME
+    return value if plain else None
 
 
 def glance_word(value: str) -> str | None:

@@ -130,12 +130,16 @@ class Frame:
         def expand(name: str) -> Sequence[Any]:
             if reading is None:
                 return ()
+            if name in reading.values:
+                return reading.values[name]
             other, _, prop = name.partition(".")
             frame = Frame(resource(other))
             frame.need(prop)
             _end, index = frame.where(prop)
             everything = msgspec.structs.replace(options, enough=None)
-            return [row[index] for row in frame.read(reading, All(()), everything)]
+            found = [row[index] for row in frame.read(reading, All(()), everything)]
+            reading.values[name] = found
+            return found
 
         return narrowed(self.resource, single, options.now, expand, narrow=options.narrow)
 

@@ -84,7 +84,8 @@ class Listed:
                     break
         except CloudError as error:
             # One of many that were to be asked is gone by now, and so are its rows.
-            if error.status != 404 or alone or not ask.asked:
+            gone = ask.known or (ask.asked and not alone)
+            if error.status != 404 or not gone:
                 raise
         return found
 

@@ -22,10 +22,14 @@ _AGES = frozenset({"older_than", "younger_than"})
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """One chain of requests: its parameters, and the values of properties it was asked with."""
+    """One chain of requests: its parameters, and the values of properties it was asked with.
+
+    ``known`` says that a 404 is how the service says that there are no such rows.
+    """
 
     params: Mapping[str, Any] = {}
     asked: Mapping[str, Any] = {}
+    known: bool = False
 
 
 class Narrowed(msgspec.Struct):
@@ -79,8 +83,12 @@ def narrowed(
         alternatives = best[1]
         found.tests.append(best[0])
     needed = _needed(resource, tests, expand)
+    ways = [_way(resource, test) for test in found.tests]
+    known = any(way is not None and way[1].known for way in ways)
     found.asks = [
-        Ask({**params, **alternative}, asked) for alternative in alternatives for asked in needed
+        Ask({**params, **alternative}, asked, known)
+        for alternative in alternatives
+        for asked in needed
     ]
     return found
 
@@ -142,6 +150,10 @@ def _needed(resource: Resource, tests: Sequence[Test], expand: Expand) -> list[M
         given = [t for t in tests if t.path == name and t.preset in ("equal_to", "any_in")]
         if given:
             values = [value_for(prop, value) for value in given[0].values]
+            if prop.asked and instead and any(value != value.lower() for value in values):
+                # Services find it in any case, and rows would have what was asked for as theirs.
+                there = frozenset(expand(instead))
+                values = [value for value in values if value in there]
         elif instead is None:
             raise UserError(
                 f"{resource.plural} can only be read for a known {name}.",

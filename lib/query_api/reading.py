@@ -41,6 +41,8 @@ class Reading:
         self.cloud = cloud
         self.requests: dict[str, int] = {}
         self.reasons: list[tuple[str, str]] = []
+        # Values of "resource.property" that others are asked by, such as all domains: read once.
+        self.values: dict[str, list[Any]] = {}
         self._lock = threading.Lock()
 
     @property

@@ -28,13 +28,15 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     asked for it. ``many`` says how several values are asked for in one request: as a ``repeat`` of
     the parameter, joined by a ``comma``, or in Glance's ``in:`` form; else there is a request for
     each. ``unless`` names a property and a value that the service adds to what was asked for and
-    a listing without this parameter would not have.
+    a listing without this parameter would not have. ``known`` says that the service answers with a
+    404 where there is nothing that has the value.
     """
 
     param: str
     encode: Callable[[Any], str | None] = str
     many: Literal["", "repeat", "comma", "in:"] = ""
     unless: tuple[str, str] | None = None
+    known: bool = False
 
 
 class Property(msgspec.Struct, frozen=True, kw_only=True):

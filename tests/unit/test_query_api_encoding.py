@@ -59,6 +59,8 @@ ENCODED: list[tuple[Callable[[Any], str | None], Any, str | None]] = [
     (encoding.keystone_part, "a\\b", None),
     (encoding.keystone_part, "\N{GREEK SMALL LETTER FINAL SIGMA}", None),
     (encoding.keystone_part, "", None),
+    (encoding.keystone_part, "x" * 64, "x" * 64),
+    (encoding.keystone_part, "x" * 65, None),
     (encoding.glance_word, "ubuntu, 24", "ubuntu, 24"),
     (encoding.glance_word, "in:1", None),
     (encoding.glance_word, '"quoted"', None),

@@ -10,10 +10,11 @@ from query_api.properties import boolean, text
 from query_api.schema import WHOLE, Link, Listing, Resource, exact
 
 # Keystone refuses a project together with a domain, and a user together with a group. So it is
-# asked for one of each only; the others are looked at here.
-_USER = exact("user.id", encode=keystone_id)
+# asked for one of each only; the others are looked at here. Asked for what comes of the grants of
+# a user or in a project that is no more, it answers with a 404.
+_USER = exact("user.id", encode=keystone_id, known=True)
 _ROLE = exact("role.id", encode=keystone_id)
-_PROJECT = exact("scope.project.id", encode=keystone_id)
+_PROJECT = exact("scope.project.id", encode=keystone_id, known=True)
 
 
 def _grant(link: str) -> str:
