@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import re
 from typing import Any, Literal
+
+import msgspec
 
 from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
@@ -116,6 +119,10 @@ def hypervisor_report(
         plan = Plan(title)
         plan.note("Every hypervisor is up and enabled, so there is nothing to tell.")
         return plan
+    # Another state is another report, also on the same day.
+    state = [(row["hypervisor"], row["state"], row["status"], row["reason"]) for row in rows]
+    digest = hashlib.sha256(repr(state).encode()).hexdigest()[:8]
+    options = msgspec.structs.replace(options, default_key=f"{options.default_key}-{digest}")
     content = {"hypervisors": rows, **options.common(cloud)}
     plan = letter_to(
         ctx, smtp, options, receiver, notice="hypervisor_report", title=title, content=content

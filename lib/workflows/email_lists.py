@@ -23,7 +23,7 @@ def test(ctx: Context, smtp: SmtpAccount, options: Options, to: str) -> Plan:
         "security": smtp.entry.security,
         "requested_by": ctx.requester.user,
     }
-    options = msgspec.structs.replace(options, campaign=_unused(ctx, options.key))
+    options = msgspec.structs.replace(options, default_key=_unused(ctx, options.default_key))
     title = f"Send a test mail to {clean(to)} through {smtp.name}"
     return letter_to(ctx, smtp, options, to, notice="test", title=title, content=content)
 
@@ -83,8 +83,8 @@ def list_notice(
         reasons = answer.reasons
         refuse_partial(title, reasons, allow_partial)
         content["table"] = as_variable(answer.table())
-    elif given := [name for name, value in (("where", where), ("select", select)) if value]:
-        raise UserError(f"{' and '.join(given)} without resource: what is asked about?")
+    elif any((where, select, sort_by, group_by, aggregate, follow, join, rows)):
+        raise UserError("A table is asked for without resource: what is it about?")
     plan = letter_to(
         ctx,
         smtp,

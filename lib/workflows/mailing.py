@@ -39,6 +39,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     override_recipient: str | None = None
     max_recipients: int | None = None
     preview_dir: str | None = None
+    # No parameter: what the campaign is called if none is given.
+    default_key: str = ""
 
     @property
     def identity(self) -> str:
@@ -47,9 +49,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The campaign's key; one that was not given is made when the runbook is called."""
-        assert self.campaign is not None
-        return self.campaign
+        """The campaign's key, as given or else by what is asked."""
+        return self.campaign or self.default_key
 
     def common(self, cloud: Cloud | None) -> dict[str, Any]:
         """Return the variables that every notice can be given, those that are known."""
@@ -86,7 +87,7 @@ def mail_workflow(name: str) -> Callable[[Runbook], Runbook]:
         hints = typing.get_type_hints(function)
         kind: type[Options] = hints.pop("options")
         signature = inspect.signature(function)
-        fields = msgspec.structs.fields(kind)
+        fields = [one for one in msgspec.structs.fields(kind) if one.name != "default_key"]
         types = typing.get_type_hints(kind)
         more = [
             inspect.Parameter(
@@ -102,13 +103,14 @@ def mail_workflow(name: str) -> Callable[[Runbook], Runbook]:
             options = kind(**{name: given.pop(name) for name in names & given.keys()})
             bound = signature.bind(ctx, *arguments, options=options, **given)
             bound.apply_defaults()
-            if not options.campaign:
-                key = _key(name, {**bound.arguments, "ctx": None, "options": options.identity})
-                options = msgspec.structs.replace(options, campaign=key)
-            bound.arguments["options"] = options
+            key = _key(name, {**bound.arguments, "ctx": None, "options": options.identity})
+            bound.arguments["options"] = msgspec.structs.replace(options, default_key=key)
             return function(*bound.args, **bound.kwargs)
 
-        run.__doc__, run.__annotations__ = function.__doc__, {**hints, **types}
+        run.__doc__, run.__annotations__ = function.__doc__, {
+            **hints,
+            **{name: types[name] for name in names},
+        }
         shown = [
             parameter for parameter in signature.parameters.values() if parameter.name != "options"
         ]

@@ -85,6 +85,9 @@ def test_the_report_names_the_down_and_the_disabled(cloud: MailCloud) -> None:
     assert "new =RAM" in lines[0] + lines[1]
     assert ("disabled" in lines[0], "down" in lines[1]) == (True, True)
     assert list(cloud.send("hypervisor_report", to="me@example.org")) == ["me@example.org"]
+    assert cloud.send("hypervisor_report") == {}, "they know it"
+    cloud.hypervisors[0].reason = "new disks"
+    assert list(cloud.send("hypervisor_report")) == [OPERATORS]
     del cloud.email["operators"]
     assert "Nobody to tell" in cloud.refusal("hypervisor_report")
 
@@ -109,7 +112,7 @@ def test_an_announcement_with_a_table(cloud: MailCloud) -> None:
     assert "web-1" in said
     assert "kept" not in said
     assert len(cloud.send("list_notice", campaign="plain", **words)) == 1
-    assert "where without resource" in cloud.refusal("list_notice", where="name = x", **words)
+    assert "asked for without resource" in cloud.refusal("list_notice", where="name = x", **words)
     assert "not a mail address" in cloud.refusal("list_notice", **{**words, "to": "users@"})
 
 
@@ -163,10 +166,12 @@ def test_a_test_can_be_repeated(cloud: MailCloud) -> None:
     ids = {str(cloud.send("test", to="me@example.org")["me@example.org"]["Message-ID"])}
     ids.add(str(cloud.send("test", to="me@example.org")["me@example.org"]["Message-ID"]))
     assert len(ids) == 2
+    again = {"to": "me@example.org", "campaign": "one"}
+    assert (len(cloud.send("test", **again)), len(cloud.send("test", **again))) == (1, 0)
     shown = cloud.plan("test", to="me@example.org")
     kind, result = cloud.apply(shown["run"])
     assert kind == "done", result["summary"]
-    assert len(cloud.smtp.accepted) == 3
+    assert len(cloud.smtp.accepted) == 4
 
 
 # -- windows -----------------------------------------------------------------------------------
