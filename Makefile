@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # What several processes can do side by side: everything but what needs the one devcloud.
 SIDE_BY_SIDE := -n 2 --dist worksteal
 
-.PHONY: help venv lint generate test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench bench-query bench-mail mail-previews clean
+.PHONY: help venv lint generate test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench bench-query bench-requests bench-mail mail-previews clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -73,6 +73,9 @@ bench: devcloud  ## measure against the limit and the rivals
 
 bench-query: venv  ## measure queries over 100,000 servers against the SDK, keystoneauth and the limit
 	$(BIN)/python bench/query.py
+
+bench-requests: devcloud  ## count what a dozen questions send, beside a client that asks row by row
+	$(BIN)/python bench/query_requests.py
 
 mail-previews: venv  ## every notice as mail programs show it: HTML files and pictures in build/mail-previews
 	$(BIN)/python tools/mail_previews.py
