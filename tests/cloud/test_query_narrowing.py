@@ -1,0 +1,203 @@
+"""What a service is asked for less never changes an answer: each filter of each table is tried on
+a real cloud, beside the same question with everything read and judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+from openstack.connection import Connection
+
+from accounts.cloud import Cloud
+from accounts.config import load
+from devcloud.settings import Settings
+from query_api import reader
+from query_api.conditions import Condition, Test, not_, test
+from query_api.query import Query, query
+from query_api.resources import names, resource
+from query_api.schema import Filter, Resource
+from support.narrow_values import values
+from support.odd_things import odd_things
+from workflow_api.errors import CloudError, UserError
+
+# Others may change the cloud meanwhile: what differs is asked again.
+TRIES = 3
+
+
+def filters() -> Iterator[tuple[str, str, str]]:
+    """Every filter of every table: the resource, the property, the preset; also what it needs."""
+    for name in names():
+        for prop in resource(name).properties:
+            presets = list(prop.filters)
+            if resource(name).needs.get(prop.name):
+                presets = ["equal_to"]
+            if "equal_to" in presets and "any_in" not in presets:
+                presets.append("any_in")
+            yield from ((name, prop.name, preset) for preset in presets)
+
+
+class Listings:
+    """Stands before a reader: keeps what was asked, and answers again what was not to change."""
+
+    def __init__(self, ask: Callable[..., Any]) -> None:
+        self._ask = ask
+        self._known: dict[Any, Any] = {}
+        self.known_only = False
+        self.params: list[Mapping[str, Any]] = []
+
+    def one(self, cloud: Cloud, service: str, path: str, shape: Any, **how: Any) -> Any:
+        params = how.get("params") or {}
+        self.params.append(params)
+        if not self.known_only:
+            return self._ask(cloud, service, path, shape, **how)
+        key = (service, path, str(sorted(params.items())), how.get("microversion"), shape)
+        if key not in self._known:
+            self._known[key] = self._ask(cloud, service, path, shape, **how)
+        return self._known[key]
+
+    def forget(self) -> None:
+        self._known.clear()
+
+
+@pytest.fixture(scope="module")
+def cloud(devcloud: Settings, sdk: Connection) -> Iterator[Cloud]:
+    """The cloud as an administrator asks it, with odd things in it."""
+    config = yaml.safe_load((devcloud.state / "openstack_ops.yaml").read_text())
+    with odd_things(sdk):
+        yield Cloud.from_config(load(config), None)
+
+
+@pytest.fixture(scope="module")
+def listings() -> Iterator[Listings]:
+    with pytest.MonkeyPatch.context() as patch:
+        listings = Listings(reader.one)
+        patch.setattr(reader, "one", listings.one)
+        yield listings
+
+
+def rows(asked: Query, cloud: Cloud) -> list[str]:
+    answer = asked.run([cloud])
+    assert answer.complete, answer.reasons
+    return sorted(map(repr, answer.rows))
+
+
+def columns(of: Resource) -> list[str]:
+    """What tells rows apart, and does not change by itself."""
+    return [of.key] if of.key else list(of.default)
+
+
+def locally(asked: Query, condition: Condition, cloud: Cloud, listings: Listings) -> list[str]:
+    """Return the rows of a question of which the service is told nothing."""
+    listings.known_only = True
+    try:
+        # Also what a resource needs is told to the service only by a condition that stands alone.
+        answer = asked.where(not_(not_(condition))).run([cloud], narrow=False)
+    finally:
+        listings.known_only = False
+    assert answer.complete, answer.reasons
+    return sorted(map(repr, answer.rows))
+
+
+def differs(of: Resource, condition: Test, cloud: Cloud, listings: Listings) -> str:
+    """Return how an answer differs if the service is asked for less; nothing if it does not."""
+    asked = query(of.name).select(*columns(of))
+    narrow: list[str] = []
+    whole: list[str] = []
+    for _ in range(TRIES):
+        narrow = rows(asked.where(condition), cloud)
+        whole = locally(asked, condition, cloud, listings)
+        if narrow == whole:
+            return ""
+        listings.forget()
+    lacking, more = set(whole) - set(narrow), set(narrow) - set(whole)
+    return f"{condition}: lacks {lacking or 'nothing'}, has {more or 'nothing'} more"
+
+
+@pytest.mark.parametrize(("name", "path", "preset"), list(filters()))
+def test_a_filter_finds_what_is_there(
+    name: str, path: str, preset: str, cloud: Cloud, listings: Listings
+) -> None:
+    of = resource(name)
+    prop = of.property(path)
+    assert prop is not None
+    filter_ = prop.filters.get(preset) or prop.filters.get("equal_to") or Filter(param="")
+    listings.known_only = True
+    there = query(name).select(path).run([cloud], narrow=False).column(path)
+    listings.known_only = False
+    is_path = any(f"{{{path}}}" in one.path for one in of.listings)
+    wrong: list[str] = []
+    fired = False
+    turn = sum(map(ord, name + path + preset))
+    for given in values(prop, preset, bool(filter_.many), there, turn):
+        condition = test(path, preset, *given)
+        assert isinstance(condition, Test)
+        if not fits(name, condition):
+            continue
+        listings.params.clear()
+        try:
+            if how := differs(of, condition, cloud, listings):
+                wrong.append(how)
+        except CloudError as error:
+            # What is a part of a path has to be there.
+            if not is_path or set(given) <= set(there) or error.status not in {400, 404}:
+                wrong.append(f"{condition}: {error}")
+        fired = fired or any(filter_.param in asked for asked in listings.params)
+    assert not wrong, "\n".join(wrong)
+    assert fired or path in of.needs, f"nothing was ever asked for by {filter_.param}"
+
+
+def fits(name: str, condition: Test) -> bool:
+    try:
+        query(name).where(condition).explain()
+    except UserError:
+        return False
+    return True
+
+
+# -- what the tables say of where values stand ---------------------------------------------------
+
+#: What may have no value on devcloud, by why.
+WITHOUT = {
+    "nothing is under way or broken": (
+        "server.task_state server.terminated_at server.fault server.fault_at "
+        "availability_zone.hosts_down volume.migration_status"
+    ),
+    "all services are enabled": (
+        "compute_service.disabled_reason hypervisor.disabled_reason volume_service.disabled_reason"
+    ),
+    "nobody has said so": (
+        "aggregate.availability_zone aggregate.updated_at server_group.rules domain.tags "
+        "user.password_expires_at user.options router.routes volume_type.qos_specs_id"
+    ),
+    "its hosts have no parts and no dedicated CPUs": "resource_provider.parent_id allocation.pcpus",
+    "its Neutron is without QoS, DNS, address groups, subnet pools and zones": (
+        "network.qos_policy_id port.qos_policy_id floating_ip.qos_policy_id network.dns_domain "
+        "port.dns_name floating_ip.dns_name floating_ip.dns_domain subnet.subnetpool_id "
+        "security_group_rule.remote_address_group_id network.availability_zones"
+    ),
+    "its agents do not say it": "network_agent.resources_synced network_agent.description",
+    "its backend is not replicated": "volume.replication_status volume_service.active_backend_id",
+}
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_usual_columns_and_all_others_are_read(name: str, cloud: Cloud) -> None:
+    of, asked = resource(name), query(name)
+    if name == "server_action":
+        ids = query("server").select("id").limit(3).run([cloud]).column("id")
+        asked = asked.where("server_id", "any_in", *ids)
+    usual = asked.run([cloud])
+    assert usual.complete
+    assert usual.rows
+    assert [column.name for column in usual.columns] == list(of.default)
+    everything = asked.select_all().run([cloud])
+    assert everything.complete
+    without = {
+        f"{name}.{column.name}"
+        for column in everything.columns
+        if all(value in (None, [], {}) for value in everything.column(column.name))
+    }
+    # Or the place that the table says is not where the service has it.
+    assert without <= set(" ".join(WITHOUT.values()).split())
