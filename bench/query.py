@@ -19,12 +19,14 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from big_cloud import BigCloud, big_cloud
+from bytecode import with_bytecode
 
 WAYS = Path(__file__).resolve().with_name("query_ways.py")
 SMALL, BIG, SLOW = 10_000, 100_000, 20_000
@@ -142,8 +144,9 @@ def run(way: str, cloud: BigCloud, servers: int) -> Figures:
     return figures
 
 
-def _child(arguments: list[str]) -> Any:
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+def _child(arguments: list[str], environ: dict[str, str] | None = None) -> Any:
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environ)
     if done.returncode != 0:
         sys.exit(f"{arguments[-2]} failed:\n{done.stdout}{done.stderr}")
     return json.loads(done.stdout)
@@ -212,9 +215,10 @@ def start(options: argparse.Namespace, targets: list[Target]) -> Figures:
     """Measure the CPU from nothing to the first request, above that of a bare interpreter."""
     programs = {"bare": "import json, time\n" + _NOW, "query": _FIRST.format(ways=str(WAYS.parent))}
     seen: dict[str, list[Figures]] = {name: [] for name in programs}
-    for _ in range(4 * options.rounds):
-        for name, program in programs.items():
-            seen[name].append(_child(["-c", program]))
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(4 * options.rounds):
+            for name, program in programs.items():
+                seen[name].append(_child(["-c", program], with_bytecode(folder)))
     bare, query = (min(entry["cpu"] for entry in seen[name]) for name in programs)
     imported = {name for entry in seen["query"] for name in entry["imported"]}
     targets += [
