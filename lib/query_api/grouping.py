@@ -11,11 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-import msgspec
-
-from query_api.groups import Group, Range, group, range_of, typed
+from query_api.groups import (
+    FUNCTIONS,
+    Aggregate,
+    Group,
+    Range,
+    flaw_of,
+    group,
+    range_of,
+    typed,
+)
 from query_api.words import PATH, QUOTES, Words, shown, written
-from workflow_api.errors import UserError
 
 __all__ = [
     "FUNCTIONS",
@@ -31,8 +37,6 @@ __all__ = [
     "unparse_group_by",
 ]
 
-# Each with whether it wants a property; a count without one counts rows.
-FUNCTIONS: dict[str, bool] = {"count": False, "sum": True, "min": True, "max": True, "avg": True}
 # Without a colon at its end, which announces ranges.
 _PATH = re.compile(r"[\w.\-*@/]+(?::+[\w.\-*@/]+)*")
 _NAME = re.compile(r"(?:(?!\.\.)[^\s,;:'\"])+")
@@ -44,27 +48,6 @@ _PLAIN_NAME = re.compile(r"[\w\-/]+")
 _PLAIN_END = re.compile(r"[\w\-+/:](?:(?:\.(?!\.))?[\w\-+/:])*")
 _PLAIN_PATH = re.compile(rf"(?!\*$){PATH.pattern}")
 _FUNCTION = re.compile(r"[^\s,;()'\"]+")
-
-
-class Aggregate(msgspec.Struct, frozen=True):
-    """A number to reckon of each group: ``count`` of its rows or of those that have the property;
-    ``sum``, ``min``, ``max`` or ``avg`` of the property. Raises UserError for any other."""
-
-    function: str
-    path: str = ""
-    at: int | None = None
-
-    def __post_init__(self) -> None:
-        if flaw := _flaw(self.function, self.path):
-            raise UserError(flaw)
-
-
-def _flaw(function: str, path: str) -> str:
-    if function not in FUNCTIONS:
-        return f"{shown(function)} is not an aggregate: there are {', '.join(FUNCTIONS)}"
-    if FUNCTIONS[function] and not path:
-        return f"{function} wants a property, as in {function} flavor.vcpus"
-    return ""
 
 
 def parse_group_by(text: str) -> list[Group]:
@@ -177,7 +160,7 @@ def _aggregate(words: Words) -> Aggregate:
     if not function:
         raise words.wrong(_wanted("an aggregate", words), at)
     if function not in FUNCTIONS:
-        raise words.wrong(_flaw(function, ""), at)
+        raise words.wrong(flaw_of(function, ""), at)
     words.ended()
     opened = words.at
     inside = words.take("(")
@@ -187,7 +170,7 @@ def _aggregate(words: Words) -> Aggregate:
         path = ""  # `count(*)`, as in SQL
     if inside and not words.take(")"):
         raise words.wrong("this ( is not closed" if words.ended() else ") is missing", opened)
-    if flaw := _flaw(function, path):
+    if flaw := flaw_of(function, path):
         raise words.wrong(flaw, at)
     return Aggregate(function, path, at)
 

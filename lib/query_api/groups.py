@@ -1,4 +1,4 @@
-"""What rows can be grouped by: a property, by its values or by named ranges of them."""
+"""What rows are grouped by, values or named ranges of them, and what is reckoned of each group."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import msgspec
 
 from query_api.words import pointed, shown
 from workflow_api.errors import UserError
+
+# Each with whether it wants a property; a count without one counts rows.
+FUNCTIONS: dict[str, bool] = {"count": False, "sum": True, "min": True, "max": True, "avg": True}
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -48,6 +51,28 @@ class Group(msgspec.Struct, frozen=True):
             if one.name in names:
                 raise UserError(f"{self.path} has two ranges called {shown(one.name)}.")
             names.add(one.name)
+
+
+class Aggregate(msgspec.Struct, frozen=True):
+    """A number to reckon of each group: ``count`` of its rows or of those that have the property;
+    ``sum``, ``min``, ``max`` or ``avg`` of the property. Raises UserError for any other."""
+
+    function: str
+    path: str = ""
+    at: int | None = None
+
+    def __post_init__(self) -> None:
+        if flaw := flaw_of(self.function, self.path):
+            raise UserError(flaw)
+
+
+def flaw_of(function: str, path: str) -> str:
+    """Return what is wrong with an aggregate of these, in words; empty if nothing is."""
+    if function not in FUNCTIONS:
+        return f"{shown(function)} is not an aggregate: there are {', '.join(FUNCTIONS)}"
+    if FUNCTIONS[function] and not path:
+        return f"{function} wants a property, as in {function} flavor.vcpus"
+    return ""
 
 
 def group(path: str, /, **ranges: tuple[Any, Any]) -> Group:

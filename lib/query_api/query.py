@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from query_api.conditions import All, Condition, Test, all_of
-from query_api.grouping import Aggregate, Group
+from query_api.groups import Aggregate, Group
 from query_api.resources import resource
 from query_api.schema import WHOLE, Resource
 from workflow_api.errors import UserError

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from query_api import operate, times
-from query_api.grouping import Group, range_of, typed
+from query_api.groups import Group, range_of, typed
 from query_api.kinds import NUMBERS, a_kind, value_for
 from query_api.schema import Property
 from workflow_api.duration import Duration

@@ -11,7 +11,7 @@ from query_api import garbage, joining, operate, paths
 from query_api.answer import Answer, Column
 from query_api.conditions import Test, all_of
 from query_api.frame import Frame, Options
-from query_api.grouping import Aggregate, Group, unparse_aggregate
+from query_api.groups import Aggregate, Group
 from query_api.kinds import NUMBERS, SINGLE, a_kind
 from query_api.query import Query
 from query_api.ranges import Key, key_of
@@ -249,6 +249,8 @@ def _sort_place(end: tuple[Property, int]) -> tuple[int, operate.Order]:
 
 
 def _title(one: Aggregate) -> str:
+    from query_api.grouping import unparse_aggregate
+
     return unparse_aggregate([one])
 
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import msgspec
 
 if TYPE_CHECKING:
     from accounts.config import PackConfig
     from state.journal import Journal
 
 
-@dataclass(frozen=True)
-class Requester:
+class Requester(msgspec.Struct, frozen=True):
     """Who asked for a run and from where.
 
     ``user`` is asserted by StackStorm, not proven (any authenticated user can name another one
     unless RBAC is on). ``trigger_id`` is the id of the trigger instance if a rule asked.
     """
 
-    user: str = field(default_factory=lambda: _user())
-    origin: str = field(default_factory=lambda: f"local:{os.uname().nodename}:{os.getpid()}")
+    user: str = msgspec.field(default_factory=lambda: _user())
+    origin: str = msgspec.field(
+        default_factory=lambda: f"local:{os.uname().nodename}:{os.getpid()}"
+    )
     execution_id: str | None = None
     trigger_id: str | None = None
 
@@ -66,8 +68,7 @@ class NoClaims:
 Thing = TypeVar("Thing", bound=Claimable)
 
 
-@dataclass
-class Context:
+class Context(msgspec.Struct):
     """The first argument of every workflow."""
 
     config: PackConfig

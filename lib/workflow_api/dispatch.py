@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from accounts.config import PackConfig, load
 from workflow_api.context import Context, NoClaims, Requester
 from workflow_api.duration import Duration
@@ -167,7 +169,7 @@ def _requester(given: Requester | None, parameters: Mapping[str, Any]) -> Reques
         "user": common(parameters, "requested_by") or requester.user,
         "trigger_id": common(parameters, "trigger_id") or requester.trigger_id,
     }
-    return Requester(**{**vars(requester), **changes})
+    return Requester(**{**msgspec.structs.asdict(requester), **changes})
 
 
 def _prune(session: Session) -> None:

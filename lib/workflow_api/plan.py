@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
+
+import msgspec
 
 from workflow_api.errors import Refused
 from workflow_api.ref import Ref, as_parameter, as_stored, references, shown
@@ -29,15 +30,14 @@ OnFailure = Literal["stop", "continue"]
 CHILD = "plan.run"
 
 
-@dataclass
-class PlannedStep:
+class PlannedStep(msgspec.Struct):
     """One step of a plan: the function's name, its version, its data and its accounts' names."""
 
     key: str
     name: str
     sentence: str
     data: Data
-    accounts: dict[str, str] = field(default_factory=dict)
+    accounts: dict[str, str] = msgspec.field(default_factory=dict)
     version: int = 1
     changes: bool = True
     undo: Undo = "never"
@@ -59,8 +59,7 @@ class PlannedStep:
         )
 
 
-@dataclass
-class Stage:
+class Stage(msgspec.Struct):
     """Steps that may run at the same time, at most ``at_most`` at once; stages run in order."""
 
     steps: list[PlannedStep]
@@ -197,7 +196,7 @@ class Plan:
                 {
                     "at_most": stage.at_most,
                     "on_failure": stage.on_failure,
-                    "steps": [dict(vars(planned)) for planned in stage.steps],
+                    "steps": [msgspec.structs.asdict(planned) for planned in stage.steps],
                 }
                 for stage in self.stages
             ],

@@ -8,8 +8,9 @@ import re
 import string
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
 
 from workflow_api.text import clean
 
@@ -59,8 +60,7 @@ class Attempt(Protocol):
         """Return the ledger of mail campaigns, which is written under this run's lease alone."""
 
 
-@dataclass(frozen=True)
-class StepDefinition:
+class StepDefinition(msgspec.Struct, frozen=True):
     """A registered step function with all that the engine needs to know of it."""
 
     name: str

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+
+import msgspec
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-@dataclass
-class Trace:
+class Trace(msgspec.Struct):
     """One attempt of a step as the wire sees it.
 
     ``id`` is the attempt's UUID; ``fence`` raises LeaseLost if the run may no longer change
@@ -29,7 +29,7 @@ class Trace:
     fence: Callable[[], None]
     changes: bool = True
     sent: int = 0
-    request_ids: list[str] = field(default_factory=list)
+    request_ids: list[str] = msgspec.field(default_factory=list)
 
     @property
     def global_request_id(self) -> str:

@@ -7,8 +7,9 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import msgspec
 
 from workflow_api.errors import UserError
 from workflow_api.plan import Plan
@@ -19,16 +20,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 
-@dataclass(frozen=True)
-class RunRequest:
+class RunRequest(msgspec.Struct, frozen=True):
     """What a ``run.*`` workflow returns: something that is to be done with a stored run."""
 
     what: typing.Literal["apply", "resume", "cancel"]
     run: str
 
 
-@dataclass(frozen=True)
-class Workflow:
+class Workflow(msgspec.Struct, frozen=True):
     """A registered runbook: its function and what its signature says."""
 
     name: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
+
+import msgspec
 
 from accounts.config import LiveMigrationForbidden, PackConfig
 from query_api.compute_types import Server
@@ -31,8 +32,7 @@ _WHY_NOT = {
 _TRUE = ("true", "1", "yes", "on")
 
 
-@dataclass(frozen=True)
-class Movement:
+class Movement(msgspec.Struct, frozen=True):
     """How a server will be moved, or why it is left."""
 
     server: Server
