@@ -45,11 +45,11 @@ class Listings:
         self._ask = ask
         self._known: dict[Any, Any] = {}
         self.known_only = False
-        self.params: list[Mapping[str, Any]] = []
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
 
     def one(self, cloud: Cloud, service: str, path: str, shape: Any, **how: Any) -> Any:
         params = how.get("params") or {}
-        self.params.append(params)
+        self.asked.append((path, params))
         if not self.known_only:
             return self._ask(cloud, service, path, shape, **how)
         key = (service, path, str(sorted(params.items())), how.get("microversion"), shape)
@@ -135,7 +135,7 @@ def test_a_filter_finds_what_is_there(
         assert isinstance(condition, Test)
         if not fits(name, condition):
             continue
-        listings.params.clear()
+        listings.asked.clear()
         try:
             if how := differs(of, condition, cloud, listings):
                 wrong.append(how)
@@ -143,9 +143,15 @@ def test_a_filter_finds_what_is_there(
             # What is a part of a path has to be there.
             if not is_path or set(given) <= set(there) or error.status not in {400, 404}:
                 wrong.append(f"{condition}: {error}")
-        fired = fired or any(filter_.param in asked for asked in listings.params)
+        fired = fired or any(is_narrowed(of, filter_.param, *asked) for asked in listings.asked)
     assert not wrong, "\n".join(wrong)
     assert fired or path in of.needs, f"nothing was ever asked for by {filter_.param}"
+
+
+def is_narrowed(of: Resource, param: str, path: str, params: Mapping[str, Any]) -> bool:
+    """Return whether a request is a listing's that is narrowed by a parameter of ours."""
+    usual = [one.params.get(param) for one in of.listings if one.path == path]
+    return bool(usual) and params.get(param) not in usual
 
 
 def fits(name: str, condition: Test) -> bool:
