@@ -10,37 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
-from query_api.placement import PLACEMENT, Demand, wanted_of
+from query_api.placement import PLACEMENT, Candidates, Demand, Summary, wanted_of
 from query_api.reading import Reading
 
 # A provider that others share, such as a storage pool.
 _SHARED = "MISC_SHARES_VIA_AGGREGATE"
-
-
-class _Allocation(msgspec.Struct):
-    resources: dict[str, int]
-
-
-class _Request(msgspec.Struct):
-    allocations: dict[str, _Allocation]
-
-
-class _Amount(msgspec.Struct):
-    capacity: int
-    used: int
-
-
-class _Summary(msgspec.Struct):
-    resources: dict[str, _Amount]
-    root_provider_uuid: str
-    traits: list[str] = []
-
-
-class _Candidates(msgspec.Struct):
-    allocation_requests: list[_Request]
-    provider_summaries: dict[str, _Summary]
 
 
 # The providers that may give each resource class to a server on a host.
@@ -54,7 +28,7 @@ def fitting(reading: Reading, demand: Demand) -> dict[str, int]:
     it. One request; raises CloudError.
     """
     answer = reading.one(
-        "placement", "/allocation_candidates", _Candidates, wanted_of(demand), PLACEMENT
+        "placement", "/allocation_candidates", Candidates, wanted_of(demand), PLACEMENT
     )
     known = answer.provider_summaries
     hosts: dict[str, _Givers] = {}
@@ -69,7 +43,7 @@ def fitting(reading: Reading, demand: Demand) -> dict[str, int]:
 
 
 def _counted(
-    hosts: Mapping[str, _Givers], demand: Demand, known: Mapping[str, _Summary]
+    hosts: Mapping[str, _Givers], demand: Demand, known: Mapping[str, Summary]
 ) -> dict[str, int]:
     pools: dict[tuple[str, str], int] = {}
     found: dict[str, int] = {}
@@ -91,7 +65,7 @@ def _take(
     number: int,
     givers: _Givers,
     demand: Demand,
-    known: Mapping[str, _Summary],
+    known: Mapping[str, Summary],
 ) -> None:
     """Take from shared pools what a host's own providers do not give."""
     for name, amount in demand.resources.items():
@@ -105,11 +79,11 @@ def _take(
             left -= taken
 
 
-def _times(summary: _Summary, name: str, amount: int) -> int:
+def _times(summary: Summary, name: str, amount: int) -> int:
     """Return how often an amount can still be taken from one provider."""
     held = summary.resources.get(name)
     return max(0, held.capacity - held.used) // amount if held else 0
 
 
-def _is_shared(summary: _Summary) -> bool:
+def _is_shared(summary: Summary) -> bool:
     return _SHARED in summary.traits

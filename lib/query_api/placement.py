@@ -26,23 +26,32 @@ class _Allocations(msgspec.Struct):
     allocations: dict[str, _Allocation]
 
 
-class _Amount(msgspec.Struct):
+class Amount(msgspec.Struct):
+    """How much of a resource class a provider can give in all, and has given."""
+
     capacity: int
     used: int
 
 
-class _Summary(msgspec.Struct):
-    resources: dict[str, _Amount]
+class Summary(msgspec.Struct):
+    """What Placement tells of a provider; its root is the host."""
+
+    resources: dict[str, Amount]
     root_provider_uuid: str
+    traits: list[str] = []
 
 
-class _Request(msgspec.Struct):
+class Request(msgspec.Struct):
+    """One way to take what was asked for: from which providers how much."""
+
     allocations: dict[str, _Allocation]
 
 
-class _Candidates(msgspec.Struct):
-    allocation_requests: list[_Request]
-    provider_summaries: dict[str, _Summary]
+class Candidates(msgspec.Struct):
+    """Placement's answer to where something fits."""
+
+    allocation_requests: list[Request]
+    provider_summaries: dict[str, Summary]
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ def room(cloud: Cloud, wanted: Iterable[Demand]) -> Room:
     return Room(hosts, free)
 
 
-def _free(summaries: Iterable[_Summary]) -> dict[str, Resources]:
+def _free(summaries: Iterable[Summary]) -> dict[str, Resources]:
     """Return what is free on each host, its nested providers' (GPUs, NUMA nodes) with it."""
     free: dict[str, Resources] = {}
     for summary in summaries:
@@ -159,12 +168,12 @@ def wanted_of(demand: Demand) -> dict[str, str]:
     return {"resources": ",".join(amounts), "required": ",".join(traits)}
 
 
-def _candidates(cloud: Cloud, demand: Demand) -> _Candidates:
+def _candidates(cloud: Cloud, demand: Demand) -> Candidates:
     return one(
         cloud,
         "placement",
         "/allocation_candidates",
-        _Candidates,
+        Candidates,
         params=wanted_of(demand),
         microversion=PLACEMENT,
     )
