@@ -7,6 +7,8 @@ READY := $(VENV)/.installed
 export DEVCLOUD_STATE ?= $(CURDIR)/.devcloud
 # The runbook command takes its configuration from here; devcloud/up writes it.
 export OPENSTACK_OPS_CONFIG ?= $(DEVCLOUD_STATE)/openstack_ops.yaml
+# Tests start many processes: without bytecode each of them would compile the library anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest -q
 # What several processes can do side by side: everything but what needs the one devcloud.
 SIDE_BY_SIDE := -n 2 --dist worksteal

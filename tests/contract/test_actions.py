@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ HIDDEN = {"env": {}, "debug": False, "log_level": "INFO", "content_version": ""}
 JSON_TYPE = {str: "string", int: "integer", float: "number", bool: "boolean", Duration: "string"}
 
 
+@cache  # a dozen tests look at each, and none changes it
 def action(path: Path) -> dict:
     return yaml.safe_load(path.read_text())
 
