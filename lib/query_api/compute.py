@@ -38,10 +38,6 @@ class _ServerAnswer(msgspec.Struct):
     server: Server
 
 
-class _HypervisorAnswer(msgspec.Struct):
-    hypervisor: Hypervisor
-
-
 class _Aggregates(msgspec.Struct):
     aggregates: list[Aggregate]
 

@@ -48,14 +48,11 @@ class Explanation(msgspec.Struct):
 def explained(run: Run) -> Explanation:
     """Return what a run would do. Nothing is asked of any cloud."""
     parts: list[Part] = []
-    for number, (frame, stage) in enumerate(zip(run.frames, run.query.stages, strict=True)):
-        if number:
-            before = run.frames[number - 1].resource
-            link = before.link(stage.link)
-            assert link is not None
+    for frame, stage in zip(run.frames, run.query.stages, strict=True):
+        if link := stage.link:
             what = f"{link.there} of {stage.resource.plural} is any of the {link.here} so far"
             parts.append(Part(stage.resource.name, "follow", what, _UNKNOWN))
-        parts += _stage(run, frame, stage.condition, following=bool(number))
+        parts += _stage(run, frame, stage.condition, following=link is not None)
     query = run.query
     for verb, names in (
         ("group by", [group.path for group in query.groups]),

@@ -21,7 +21,7 @@ import msgspec
 from query_api.conditions import All, Condition, Test, all_of
 from query_api.groups import Aggregate, Group
 from query_api.resources import resource
-from query_api.schema import WHOLE, Resource
+from query_api.schema import WHOLE, Link, Resource
 from workflow_api.errors import UserError
 from workflow_api.text import listed, near
 
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """One resource of a query: what its rows must pass, and the link over which it is reached."""
+    """One resource of a query: what its rows must pass, and the link over which it is reached
+    (None for the first)."""
 
     resource: Resource
     condition: Condition = All(())
-    link: str = ""
+    link: Link | None = None
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -93,7 +94,7 @@ class Query(msgspec.Struct, frozen=True):
             raise UserError(f"{self.resource.plural} do not lead to {link!r}.", advice=advice)
         if self.selected or self.appended or self.sorting or self.groups or self.aggregates:
             raise UserError(f"Follow {link} before columns are chosen, joined, sorted or grouped.")
-        return self._with(stages=(*self.stages, Stage(resource(found.resource), link=link)))
+        return self._with(stages=(*self.stages, Stage(resource(found.resource), link=found)))
 
     def append_from(self, link: str, *properties: str) -> Query:
         """Join columns of what each row leads to over a link; ``user.email`` selects the same."""

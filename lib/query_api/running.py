@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from query_api import garbage, joining, operate, paths
 from query_api.answer import Answer, Column
 from query_api.conditions import Test, all_of
 from query_api.frame import Frame, Options
-from query_api.groups import Aggregate, Group
+from query_api.groups import Aggregate
 from query_api.kinds import NUMBERS, SINGLE, a_kind
 from query_api.query import Query
 from query_api.ranges import Key, key_of
@@ -39,13 +40,12 @@ class Run:
         self.frames = [Frame(stage.resource) for stage in query.stages]
         for frame, stage in zip(self.frames, query.stages, strict=True):
             frame.need_all(stage.condition)
-        for frame, before, stage in zip(
-            self.frames[1:], self.frames, query.stages[1:], strict=False
+        for before, frame, stage in zip(
+            self.frames, self.frames[1:], query.stages[1:], strict=False
         ):
-            link = before.resource.link(stage.link)
-            assert link is not None
-            before.need(link.here)
-            frame.need(link.there)
+            assert stage.link is not None
+            before.need(stage.link.here)
+            frame.need(stage.link.there)
         self._aggregates = query.aggregates
         self._groups = [group.path for group in query.groups]
         self._shown = self._columns()
@@ -127,8 +127,7 @@ class Run:
                 )
         for one in self._aggregates:
             _check_aggregate(one, self._end(one.path)[0].kind if one.path else None)
-        for group in self.query.groups:
-            key_of(group, *self._end(group.path), now)
+        self._keys = [key_of(group, *self._end(group.path), now) for group in self.query.groups]
         most = self.query.at_most
         if most is not None and (type(most) is not int or most < 0):
             raise UserError("limit is a whole number, 0 or more.")
@@ -144,18 +143,16 @@ class Run:
 
     def _rows(self, reading: Reading) -> list[Row]:
         rows: list[Row] = []
-        for number, (frame, stage) in enumerate(zip(self.frames, self.query.stages, strict=True)):
+        before: Frame | None = None
+        for frame, stage in zip(self.frames, self.query.stages, strict=True):
             condition = stage.condition
-            if number:
-                before = self.frames[number - 1]
-                link = before.resource.link(stage.link)
-                assert link is not None
-                here, at = before.where(link.here)
+            if before is not None and stage.link is not None:
+                here, at = before.where(stage.link.here)
                 values = joining.values(rows, at, here)
                 if not values:
                     return []
-                condition = all_of(Test(link.there, "any_in", tuple(values)), condition)
-            rows = frame.read(reading, condition, self.options)
+                condition = all_of(Test(stage.link.there, "any_in", tuple(values)), condition)
+            rows, before = frame.read(reading, condition, self.options), frame
         name = (reading.cloud.name,)
         return [name + row for row in rows]
 
@@ -173,53 +170,41 @@ class Run:
         if self._groups:
             rows = self._in_groups(rows)
         ends = [self._end(path) for path in shown]
-        places = [at for _, at in ends]
-        cut = [tuple([row[at] for at in places]) for row in rows]
-        columns = [
-            Column(path, end.kind, end.unit) for path, (end, _) in zip(shown, ends, strict=True)
+        # What stands in a named range is shown by its name.
+        named = self._named_ranges()
+        values = [
+            map(named[path] if path in named else itemgetter(at), rows)
+            for path, (_, at) in zip(shown, ends, strict=True)
         ]
-        for number, (column, group) in enumerate(zip(columns, self._group_of(shown), strict=True)):
-            if group is not None and group.ranges:
-                label = key_of(group, *self._end(group.path), self.options.now)[0]
-                cut = [
-                    (*new[:number], label(row), *new[number + 1 :])
-                    for new, row in zip(cut, rows, strict=True)
-                ]
-                columns[number] = Column(column.name, "text")
+        cut: list[Row] = list(zip(*values, strict=True))
+        columns = [
+            _column(path, end, path in named) for path, (end, _) in zip(shown, ends, strict=True)
+        ]
         if self.query.is_distinct:
             cut = operate.distinct(cut)
         return columns, cut if self.query.at_most is None else cut[: self.query.at_most]
 
-    def _group_of(self, shown: Sequence[str]) -> list[Group | None]:
-        by_path = {group.path: group for group in self.query.groups}
-        return [by_path.get(path) for path in shown]
+    def _named_ranges(self) -> dict[str, Key]:
+        """Return what tells the range of a row, by the paths that have ranges."""
+        keyed = zip(self.query.groups, self._keys, strict=True)
+        return {group.path: key for group, (key, _) in keyed if group.ranges}
 
     def _grouped(self, rows: list[Row]) -> list[tuple[Row, list[Row]]]:
         """Return the groups; in the order of their values unless the rows were sorted."""
-        found = operate.grouped(rows, [key for key, _ in self._keys()])
+        found = operate.grouped(rows, [key for key, _ in self._keys])
         if self._sorting:
             return list(found.items())
-        order = [(at, order, False) for at, (_, order) in enumerate(self._keys())]
+        order = [(at, order, False) for at, (_, order) in enumerate(self._keys)]
         return [(key, found[key]) for key in operate.sorted_by(list(found), order)]
-
-    def _keys(self) -> list[tuple[Key, operate.Order]]:
-        now = self.options.now
-        return [key_of(group, *self._end(group.path), now) for group in self.query.groups]
 
     def _in_groups(self, rows: list[Row]) -> list[Row]:
         return [row for _, part in self._grouped(rows) for row in part]
 
     def _aggregated(self, rows: list[Row]) -> tuple[list[Column], list[Row]]:
-        kinds: list[Column] = []
-        for group in self.query.groups:
-            end, _at = self._end(group.path)
-            kinds.append(
-                Column(
-                    group.path,
-                    "text" if group.ranges else end.kind,
-                    "" if group.ranges else end.unit,
-                )
-            )
+        kinds = [
+            _column(group.path, self._end(group.path)[0], bool(group.ranges))
+            for group in self.query.groups
+        ]
         places: list[tuple[str, int | None, Kind | None]] = []
         for one in self._aggregates:
             of = self._end(one.path) if one.path else None
@@ -231,7 +216,7 @@ class Run:
             for key, part in groups
         ]
         names = [column.name for column in kinds]
-        orders = [order for _, order in self._keys()]
+        orders = [order for _, order in self._keys]
         orders += [operate.ORDERS.get(column.kind) for column in kinds[len(orders) :]]
         keys = [(names.index(path), down) for path, down in self._sorting]
         found = operate.sorted_by(found, [(at, orders[at], down) for at, down in keys])
@@ -252,6 +237,10 @@ def _title(one: Aggregate) -> str:
     from query_api.grouping import unparse_aggregate
 
     return unparse_aggregate([one])
+
+
+def _column(path: str, end: Property, named: bool) -> Column:
+    return Column(path, "text") if named else Column(path, end.kind, end.unit)
 
 
 def _aggregate_column(one: Aggregate, end: Property | None) -> Column:
