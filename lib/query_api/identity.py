@@ -1,6 +1,8 @@
-"""What Keystone knows: projects and domains."""
+"""What Keystone knows: projects, and which of them a name means."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,49 +17,39 @@ class Project(msgspec.Struct):
 
     id: str
     name: str
-    domain_id: str = ""
-    enabled: bool = True
-    tags: list[str] = []
-
-
-class _Domain(msgspec.Struct):
-    id: str
-    name: str
 
 
 class _Projects(msgspec.Struct):
     projects: list[Project]
 
 
-class _Domains(msgspec.Struct):
-    domains: list[_Domain]
-
-
 def projects(cloud: Cloud) -> list[Project]:
-    """Return all projects of all domains (Keystone pages this listing only where it is told to)."""
+    """Return projects of all domains, as many as Keystone gives in one answer."""
     return one(cloud, "identity", "/projects", _Projects).projects
 
 
-def find_project(cloud: Cloud, wanted: str) -> Project:
-    """Return the project with this id, ``name`` or ``domain/name``; names are case-sensitive.
+def project_ids(cloud: Cloud, wanted: Sequence[str]) -> list[str]:
+    """Return the ids of projects given by id, ``name`` or ``domain/name``.
 
-    Raises NotFound with near names, or Ambiguous with the ids.
+    Names are case-sensitive. All are found in one listing. Raises NotFound with near names, or Ambiguous with the ids.
     """
-    known = projects(cloud)
-    found = [p for p in known if p.id == wanted]
-    if not found:
+    from query_api.query import query
+
+    rows = query("project").select("id", "name", "domain_id", "domain.name").run([cloud]).rows
+    called: dict[str, list[str]] = {}
+    for id, name, domain_id, domain in rows:
         # A name may have slashes of its own.
-        domains = one(cloud, "identity", "/domains", _Domains).domains if "/" in wanted else []
-        prefixes = {d.id: (f"{d.id}/", f"{d.name}/") for d in domains}
-        found = [
-            p
-            for p in known
-            if wanted in {start + p.name for start in ("", *prefixes.get(p.domain_id, ()))}
-        ]
-    if len(found) == 1:
-        return found[0]
-    where = f"cloud {cloud.name}"
-    if found:
-        raise Ambiguous("project", wanted, [p.id for p in found], where=where)
-    name = wanted.rpartition("/")[2]
-    raise NotFound("project", wanted, where=where, near=near(name, [p.name for p in known]))
+        for word in {name, f"{domain_id}/{name}", f"{domain}/{name}"}:
+            called.setdefault(word, []).append(id)
+    known, found, where = {row[0] for row in rows}, list[str](), f"cloud {cloud.name}"
+    for project in wanted:
+        ids = [project] if project in known else called.get(project, [])
+        if len(ids) > 1:
+            raise Ambiguous("project", project, ids, where=where)
+        if not ids:
+            name = project.rpartition("/")[2]
+            raise NotFound(
+                "project", project, where=where, near=near(name, [row[1] for row in rows])
+            )
+        found += ids
+    return list(dict.fromkeys(found))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
-from workflow_api import Ambiguous, Context, Duration, NotFound, Plan, UserError, near
+from workflow_api import Context, Duration, Plan, UserError
 from workflows.mailing import OwnerOptions, mail_workflow, server_mail
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def errored_servers(
 
 def _servers(cloud: Cloud, projects: Sequence[str], all_projects: bool) -> Query:
     """Return a question about the servers of some projects, or of all. Raises UserError."""
+    from query_api.identity import project_ids
     from query_api.query import query
 
     if bool(projects) == all_projects:
@@ -92,30 +93,7 @@ def _servers(cloud: Cloud, projects: Sequence[str], all_projects: bool) -> Query
             f"{', not both' if all_projects else ''}."
         )
     asked = query("server")
-    return asked.where("project_id", "any_in", *_ids(cloud, projects)) if projects else asked
-
-
-def _ids(cloud: Cloud, wanted: Sequence[str]) -> list[str]:
-    """Return the ids of projects given by id, ``name`` or ``domain/name``.
-
-    Raises NotFound with near names, or Ambiguous with the ids.
-    """
-    from query_api.query import query
-
-    rows = query("project").select("id", "name", "domain_id", "domain.name").run([cloud]).rows
-    called: dict[str, list[str]] = {}
-    for id, name, domain_id, domain in rows:
-        for word in {name, f"{domain_id}/{name}", f"{domain}/{name}"}:
-            called.setdefault(word, []).append(id)
-    known, found, where = {row[0] for row in rows}, list[str](), f"cloud {cloud.name}"
-    for one in wanted:
-        ids = [one] if one in known else called.get(one, [])
-        if len(ids) > 1:
-            raise Ambiguous("project", one, ids, where=where)
-        if not ids:
-            raise NotFound("project", one, where=where, near=near(one, [row[1] for row in rows]))
-        found += ids
-    return list(dict.fromkeys(found))
+    return asked.where("project_id", "any_in", *project_ids(cloud, projects)) if projects else asked
 
 
 def _words(length: Duration) -> str:

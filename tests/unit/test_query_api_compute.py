@@ -227,10 +227,10 @@ PROJECTS = [
 def test_finding_a_project(wanted: str, found: int | None) -> None:
     with FakeCloud(projects=PROJECTS, domains=["default", "other", "a"]) as fake:
         if found is not None:
-            assert identity.find_project(fake.account(), wanted).id == PROJECTS[found].id
+            assert identity.project_ids(fake.account(), [wanted]) == [PROJECTS[found].id]
             return
         with pytest.raises(UserError) as refused:
-            identity.find_project(fake.account(), wanted)
+            identity.project_ids(fake.account(), [wanted])
     assert type(refused.value) is (Ambiguous if wanted in ("a/b", "web") else NotFound)
 
 
