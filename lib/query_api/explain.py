@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from query_api import sight
-from query_api.conditions import All, Test
+from query_api.conditions import All, Test, conjuncts
 from query_api.frame import Frame
-from query_api.narrowing import Ask
+from query_api.narrowing import Ask, given
 from query_api.running import Run
 from query_api.schema import Listing, Resource
 from query_api.where import unparse
@@ -67,9 +67,8 @@ def explained(run: Run) -> Explanation:
 def _stage(run: Run, frame: Frame, condition: Any, *, following: bool) -> list[Part]:
     resource, parts = frame.resource, []
     narrowed = frame.narrowed(None, condition, run.options)
-    known = not any(
-        instead and not _given(name, condition) for name, instead in resource.needs.items()
-    )
+    single = [part for part in conjuncts(condition) if isinstance(part, Test)]
+    known = all(given(name, single) for name, instead in resource.needs.items() if instead)
     for listing in resource.listings:
         if following:
             break
@@ -103,12 +102,6 @@ def _stage(run: Run, frame: Frame, condition: Any, *, following: bool) -> list[P
     if rest:
         parts.append(Part(resource.name, "here", f"then keep {unparse(All(tuple(rest)))}"))
     return parts
-
-
-def _given(name: str, condition: Any) -> bool:
-    from query_api.conditions import conjuncts
-
-    return any(isinstance(part, Test) and part.path == name for part in conjuncts(condition))
 
 
 def _get(listing: Listing, ask: Ask) -> str:

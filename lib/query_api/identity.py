@@ -31,7 +31,8 @@ def projects(cloud: Cloud) -> list[Project]:
 def project_ids(cloud: Cloud, wanted: Sequence[str]) -> list[str]:
     """Return the ids of projects given by id, ``name`` or ``domain/name``.
 
-    Names are case-sensitive. All are found in one listing. Raises NotFound with near names, or Ambiguous with the ids.
+    Names are case-sensitive. All are found in one listing.
+    Raises NotFound with near names, or Ambiguous with the ids.
     """
     from query_api.query import query
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -141,15 +141,20 @@ def _plain(prop: Property, preset: str, value: Any, now: datetime) -> Any:
     return value
 
 
+def given(name: str, tests: Iterable[Test]) -> Test | None:
+    """Return the test that gives the values of a property which a resource needs, if one does."""
+    return next((t for t in tests if t.path == name and t.preset in ("equal_to", "any_in")), None)
+
+
 def _needed(resource: Resource, tests: Sequence[Test], expand: Expand) -> list[Mapping[str, Any]]:
     """Return the values that a resource is read for: one reading of it for each."""
     asked: list[dict[str, Any]] = [{}]
     for name, instead in resource.needs.items():
         prop = resource.property(name)
         assert prop is not None
-        given = [t for t in tests if t.path == name and t.preset in ("equal_to", "any_in")]
-        if given:
-            values = [value_for(prop, value) for value in given[0].values]
+        test = given(name, tests)
+        if test is not None:
+            values = [value_for(prop, value) for value in test.values]
             if prop.asked and instead and any(value != value.lower() for value in values):
                 # Services find it in any case, and rows would have what was asked for as theirs.
                 there = frozenset(expand(instead))
