@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +25,7 @@ HIDDEN = {"env": {}, "debug": False, "log_level": "INFO", "content_version": ""}
 JSON_TYPE = {str: "string", int: "integer", float: "number", bool: "boolean", Duration: "string"}
 
 
-@cache  # a dozen tests look at each, and none changes it
+@cache  # a dozen checks look at each, and none changes it
 def action(path: Path) -> dict:
     return yaml.safe_load(path.read_text())
 
@@ -51,16 +52,21 @@ def plain_type(kind: object) -> tuple[str, list | None]:
     return JSON_TYPE[kind], None
 
 
-@pytest.fixture(params=FILES, ids=lambda path: path.stem)
-def path(request: pytest.FixtureRequest) -> Path:
-    return request.param
+CHECKS: list[Callable[[Path], None]] = []
+
+
+def check(function: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Have every action looked at by this, too."""
+    CHECKS.append(function)
+    return function
 
 
 def test_there_are_actions() -> None:
     assert len(FILES) >= 14
 
 
-def test_name_workflow_and_file_agree(path: Path) -> None:
+@check
+def name_workflow_and_file_agree(path: Path) -> None:
     data = action(path)
     assert data["name"] == path.stem
     assert data["parameters"]["workflow"]["default"] == path.stem
@@ -70,7 +76,8 @@ def test_name_workflow_and_file_agree(path: Path) -> None:
     assert workflow_named(path.stem).name == path.stem
 
 
-def test_description_is_the_function_s(path: Path) -> None:
+@check
+def description_is_the_function_s(path: Path) -> None:
     said, summary = action(path)["description"], workflow_named(path.stem).summary
     if is_search(path):  # it goes on with the properties that there are
         assert said.startswith(summary.removesuffix(".") + ": ")
@@ -82,14 +89,16 @@ def is_search(path: Path) -> bool:
     return path.stem.endswith(".search")
 
 
-def test_parameters_are_the_function_s(path: Path) -> None:
+@check
+def parameters_are_the_function_s(path: Path) -> None:
     workflow = workflow_named(path.stem)
     parameters = set(action(path)["parameters"])
     expected = set(workflow.parameters) | set(workflow.accounts) | common_of(workflow) | RUNNER
     assert parameters == expected
 
 
-def test_types_enums_defaults_and_required_agree(path: Path) -> None:
+@check
+def types_enums_defaults_and_required_agree(path: Path) -> None:
     workflow, parameters = workflow_named(path.stem), action(path)["parameters"]
     for name, parameter in workflow.parameters.items():
         given = parameters[name]
@@ -114,7 +123,8 @@ def test_types_enums_defaults_and_required_agree(path: Path) -> None:
         assert "required" not in parameters[name], "the configuration has a default account"
 
 
-def test_what_holds_sentences_is_one_text(path: Path) -> None:
+@check
+def what_holds_sentences_is_one_text(path: Path) -> None:
     # The web form and `st2 run` split arrays at commas.
     parameters = action(path)["parameters"]
     for name in {"where", "group_by", "aggregate", "follow", "join"} & set(parameters):
@@ -125,26 +135,30 @@ def test_what_holds_sentences_is_one_text(path: Path) -> None:
         assert arrays - {"clouds", "cc", "bcc"} == {"select", "sort_by"}
 
 
-def test_defaults_are_in_their_enums(path: Path) -> None:
+@check
+def defaults_are_in_their_enums(path: Path) -> None:
     for name, given in action(path)["parameters"].items():
         if "enum" in given and "default" in given:
             assert given["default"] in given["enum"], name
 
 
-def test_output_offers_every_form(path: Path) -> None:
+@check
+def output_offers_every_form(path: Path) -> None:
     output = action(path)["parameters"].get("output")
     if output:
         assert output["enum"] == list(FORMS)
 
 
-def test_bulk_runbooks_are_dry_by_default(path: Path) -> None:
+@check
+def bulk_runbooks_are_dry_by_default(path: Path) -> None:
     dry_run = action(path)["parameters"].get("dry_run")
     if dry_run:
         one_named_object = {"server.migrate", "hypervisor.disable", "hypervisor.enable"}
         assert dry_run["default"] is (path.stem not in one_named_object)
 
 
-def test_form_is_in_order_and_nothing_of_the_runner_is_in_the_way(path: Path) -> None:
+@check
+def form_is_in_order_and_nothing_of_the_runner_is_in_the_way(path: Path) -> None:
     parameters = action(path)["parameters"]
     own = {name: given for name, given in parameters.items() if name not in RUNNER}
     assert [given["position"] for given in own.values()] == list(range(len(own)))
@@ -155,7 +169,8 @@ def test_form_is_in_order_and_nothing_of_the_runner_is_in_the_way(path: Path) ->
     assert parameters["timeout"]["default"] > 0
 
 
-def test_descriptions_are_one_sentence(path: Path) -> None:
+@check
+def descriptions_are_one_sentence(path: Path) -> None:
     data = action(path)
     for given in [data, *data["parameters"].values()]:
         if given.get("immutable") and "description" not in given:
@@ -166,7 +181,8 @@ def test_descriptions_are_one_sentence(path: Path) -> None:
         assert len(text) <= 110 or (given is data and is_search(path)), text
 
 
-def test_only_identity_is_jinja(path: Path) -> None:
+@check
+def only_identity_is_jinja(path: Path) -> None:
     jinja = {
         name: given["default"]
         for name, given in action(path)["parameters"].items()
@@ -177,6 +193,12 @@ def test_only_identity_is_jinja(path: Path) -> None:
         given = action(path)["parameters"][name]
         assert given["immutable"] is True
         assert given["type"] == "string", "StackStorm refuses Jinja in an immutable integer"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_an_action(path: Path) -> None:
+    for check_it in CHECKS:
+        check_it(path)
 
 
 def test_every_workflow_has_an_action() -> None:

@@ -1,10 +1,8 @@
-"""``./runbook`` on a terminal: progress, Ctrl-C and shell completion.
-
-Run as a program, this file is ``./runbook`` with toy actions: its first argument is their folder.
-"""
+"""``./runbook`` on a terminal: progress, Ctrl-C and shell completion."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -13,43 +11,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from local_runner.app import main
-from workflow_api import Attempt, Context, Plan, StepFailed, Table, step, workflow
+from support.runs import new_state
 
-ROOT = Path(__file__).resolve().parents[2]
+BOXES = Path(__file__).parents[1] / "support/boxes.py"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-@step("open {box} on {shelf}", key="{box}")
-def open_box(attempt: Attempt, box: str, shelf: str, seconds: float) -> dict:
-    """Open a box; the broken one cannot be opened."""
-    attempt.wait(seconds)
-    if box == "broken":
-        raise StepFailed("[bold]x[/bold] \x1b[31mred")
-    return {"said": "a [red]toy"}
-
-
-@workflow("box.list")
-def list_boxes(ctx: Context, shelf: str) -> Table:
-    """List the boxes of a shelf."""
-    return Table(("name", "about"), [{"name": shelf, "about": "word " * 40}], summary="1 box")
-
-
-@workflow("box.open")
-def open_boxes(ctx: Context, shelf: str, boxes: list[str], seconds: float = 0.0) -> Plan:
-    """Open boxes."""
-    plan = Plan(f"Open {shelf}")
-    opened = [{"box": box, "shelf": shelf, "seconds": seconds} for box in boxes]
-    plan.each(open_box, opened, at_most=2)
-    return plan
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[2:], actions=Path(sys.argv[1])))
 
 
 def action_yaml(name: str, **parameters: object) -> str:
@@ -68,7 +39,9 @@ def actions(tmp_path, monkeypatch):
     for name in ("NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENSTACK_OPS_CONFIG", str(tmp_path / "config.yaml"))
-    (tmp_path / "config.yaml").write_text("clouds: [{name: devcloud}, {name: prod}]\n")
+    state = new_state(tmp_path / "state.db")
+    config = {"clouds": [{"name": "devcloud"}, {"name": "prod"}], "state_url": state}
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
     folder = tmp_path / "actions"
     folder.mkdir()
     (folder / "box.list.yaml").write_text(action_yaml("box.list"))
@@ -94,18 +67,20 @@ def complete(actions, *words, shell="bash"):
             "_TYPER_COMPLETE_ARGS": " ".join(words),
             "_TYPER_COMPLETE_FISH_ACTION": "get-args",
         }
-    done = subprocess.run(
-        command(actions), env={**environment(), **asked}, capture_output=True, text=True, check=True
-    )
-    return [line.partition("\t")[0] for line in done.stdout.split("\n") if line]
+    shown = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(shown):
+        for name, value in asked.items():
+            patch.setenv(name, value)
+        main([], actions=actions)
+    return [line.partition("\t")[0] for line in shown.getvalue().split("\n") if line]
 
 
 def command(actions, *words):
-    return [sys.executable, __file__, str(actions), *words]
+    return [sys.executable, str(BOXES), str(actions), *words]
 
 
 def environment():
-    return {**os.environ, "PYTHONPATH": str(ROOT / "lib"), "TERM": "xterm"}
+    return {**os.environ, "TERM": "xterm"}
 
 
 def test_completion(actions):
@@ -123,6 +98,17 @@ def test_completion(actions):
     assert complete(actions, *run, "workflow", "=") == []
     assert complete(actions, *run, "cloud=p", shell="fish") == ["cloud=prod"]
     assert complete(actions, *run, "sh", shell="fish") == ["shelf="]
+
+
+def test_completion_of_the_command_itself(actions):
+    asked = {
+        "_RUNBOOK_COMPLETE": "complete_bash",
+        "COMP_WORDS": "runbook\nrun\nb",
+        "COMP_CWORD": "2",
+    }
+    variables = {**environment(), **asked}
+    shown = subprocess.run(command(actions), env=variables, capture_output=True, check=True)
+    assert shown.stdout.split() == [b"box.list", b"box.open"]
 
 
 class Terminal:

@@ -1,7 +1,7 @@
 """Runs that are killed, suspended and told to stop: real processes, real signals.
 
 What happened is counted in the world that the processes share. ``CRASH_KILLS`` says how many kills
-the seeded crash test does (8 by default; 60 with ``-m crash``).
+the seeded crash test does (4 by default; 60 with ``-m crash``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 from support.runs import House, Victim, toy_house
 from support.toys import WORLD, World
 
-KILLS = int(os.environ.get("CRASH_KILLS", "8"))
+KILLS = int(os.environ.get("CRASH_KILLS", "4"))
 LEASE = "1s"
 # A group, a chain, a child run with a step before and after: 8 changes.
 STAGES: list[dict[str, Any]] = [
