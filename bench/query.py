@@ -166,11 +166,12 @@ def _show(title: str, ways: dict[str, Figures], base: float) -> None:
 
 def verbs(options: argparse.Namespace, targets: list[Target]) -> Figures:
     """Hold the CPU of a query of each verb over 100,000 servers against that over 10,000."""
-    cpu: list[dict[str, float]] = []
-    for servers in (SMALL, BIG):
-        with big_cloud(servers) as cloud:
-            cpu.append(_child([str(WAYS), "verbs", cloud.url]))
-    small, big = cpu
+    small, big = dict[str, float](), dict[str, float]()
+    for _ in range(2):  # in turn, so that a slow moment falls on both
+        for servers, best in ((SMALL, small), (BIG, big)):
+            with big_cloud(servers) as cloud:
+                found = _child([str(WAYS), "verbs", cloud.url])
+            best.update({verb: min(cpu, best.get(verb, cpu)) for verb, cpu in found.items()})
     if not options.json:
         print(f"\n{'verb: CPU of a whole query':30}{'10k':>9}{'100k':>10}{'times':>9}")
         for verb in small:
