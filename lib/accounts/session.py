@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 from urllib.parse import urlsplit
 
 from keystoneauth1 import exceptions
 from keystoneauth1.session import Session
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    retry_if_result,
-    stop_after_delay,
-    wait_exponential,
-    wait_random,
-)
 
 from workflow_api import tracing
 
 # Without a handler its warnings would go to stderr raw; what they mean is said in our errors.
 logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
 
-_TRIES = 4
-# Reads side by side that are refused for being too many take turns: each can be refused often.
-_TRIES_WHEN_BUSY, _PATIENCE = 60, 60.0
-_LONGEST_WAIT = 60.0
 # A service that answers so has not acted on a read, or a proxy in front of it answered instead.
 _TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
 # The one answer that also promises of a change that nothing was done.
@@ -38,10 +26,6 @@ _LOST = (
     exceptions.ConnectTimeout,
     exceptions.UnknownConnectionError,
 )
-_backoff = wait_exponential(multiplier=0.2, max=10) + wait_random(0, 0.2)
-_too_late = stop_after_delay(2 * _LONGEST_WAIT)
-# Those who were told to wait as long as each other must not come back together each time.
-_apart = wait_random(0, 0.5)
 
 
 class TracedSession(Session):  # type: ignore[misc]
@@ -94,7 +78,33 @@ class TracedSession(Session):  # type: ignore[misc]
                 trace.request_ids.append(request_id)
             return answer
 
-        return _retrying(harmless)(once)
+        first = _tried(once)
+        if not is_to_be_repeated(first, harmless):
+            return first.result()
+        from accounts.repeating import repeated  # seldom needed, and dear to import
+
+        return repeated(first, once, harmless)
+
+
+def is_to_be_repeated(outcome: Future[Any], harmless: bool) -> bool:
+    """Return whether what came of a request is worth, and allows, that it is sent again."""
+    statuses = _TRY_AGAIN if harmless else _TOO_MANY
+    error = outcome.exception()
+    if error is None:
+        return outcome.result().status_code in statuses
+    if getattr(error, "was_retried", False):
+        return False  # a login inside this request has been repeated enough
+    status = getattr(error, "http_status", None)
+    return status in statuses or (harmless and isinstance(error, _LOST))
+
+
+def _tried(once: Callable[[], Any]) -> Future[Any]:
+    outcome: Future[Any] = Future()
+    try:
+        outcome.set_result(once())
+    except Exception as error:
+        outcome.set_exception(error)
+    return outcome
 
 
 def _is_login(url: str, method: str) -> bool:
@@ -106,68 +116,3 @@ def _allow_change(trace: tracing.Trace | None, method: str, url: str) -> None:
         where = "outside a plan's step" if trace is None else "in a look-up or check"
         raise RuntimeError(f"{method} {urlsplit(url).path} {where}: only steps may change things")
     trace.sending()
-
-
-def _retrying(harmless: bool) -> Retrying:
-    statuses = _TRY_AGAIN if harmless else _TOO_MANY
-
-    def is_enough(state: RetryCallState) -> bool:
-        is_busy = harmless and state.idle_for < _PATIENCE and _is_busy(state)
-        return state.attempt_number >= (_TRIES_WHEN_BUSY if is_busy else _TRIES) or _too_late(state)
-
-    def is_worth(error: BaseException) -> bool:
-        if getattr(error, "was_retried", False):
-            return False  # a login inside this request has been repeated enough
-        status = getattr(error, "http_status", None)
-        return status in statuses or (harmless and isinstance(error, _LOST))
-
-    return Retrying(
-        retry=retry_if_exception(is_worth)
-        | retry_if_result(lambda answer: answer.status_code in statuses),
-        wait=_pause_apart if harmless else _pause,
-        stop=is_enough,
-        retry_error_callback=_last,
-    )
-
-
-def _last(state: RetryCallState) -> Any:
-    """Return the last answer, or raise the last error, marked so that nobody repeats it again."""
-    assert state.outcome is not None
-    error = state.outcome.exception()
-    if error is not None:
-        error.was_retried = True  # type: ignore[attr-defined]
-    return state.outcome.result()
-
-
-def _is_busy(state: RetryCallState) -> bool:
-    """Return whether the answer was that there are too many requests; some say it with a 503."""
-    assert state.outcome is not None
-    error = state.outcome.exception()
-    status = error.http_status if isinstance(error, exceptions.HttpError) else None
-    if error is None:
-        status = state.outcome.result().status_code
-    return status == 429 or (status == 503 and _asked(state) is not None)
-
-
-def _pause_apart(state: RetryCallState) -> float:
-    asked = _asked(state)
-    if asked is None:
-        return _backoff(state)
-    return asked + (_apart(state) if state.attempt_number > 1 else 0.0)
-
-
-def _pause(state: RetryCallState) -> float:
-    """Wait as long as the service asks for, else longer each time."""
-    asked = _asked(state)
-    return _backoff(state) if asked is None else asked
-
-
-def _asked(state: RetryCallState) -> float | None:
-    """Return how long the service asks to wait (Retry-After, RFC 9110), if it does."""
-    assert state.outcome is not None
-    error = state.outcome.exception()
-    answer = getattr(error, "response", None) if error else state.outcome.result()
-    asked = answer.headers.get("Retry-After", "") if answer is not None else ""
-    with contextlib.suppress(ValueError):
-        return min(max(0.0, float(asked)), _LONGEST_WAIT)  # what is no number is no wait
-    return None

@@ -23,7 +23,6 @@ from workflow_api import (
 )
 from workflows.movement import Migration, movement, step_data
 from workflows.moving import move_server, verify_arrived
-from workflows.preflight import elsewhere, refuse_down
 from workflows.searching import register
 
 # What is written on every image that a runbook takes: which run, which step, how long to keep it.
@@ -109,6 +108,8 @@ def migrate(
     keep_snapshot: Duration = Duration.parse("7d"),  # noqa: B008 - a constant
 ) -> Plan:
     """Move one server to another hypervisor."""
+    from workflows.preflight import elsewhere, refuse_down  # which a list need not wait for
+
     version = compute.to_judge(cloud)
     (found,) = ctx.claimed(lambda: [compute.find_server(cloud, server, microversion=version)])
     plan = Plan(f"Migrate {clean(found.name)}")

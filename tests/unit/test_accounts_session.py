@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import tenacity.nap
 
-from accounts import session
+from accounts import repeating
 from accounts.cloud import Cloud
 from openstack_api import compute as change
 from query_api import compute
@@ -256,10 +256,10 @@ def test_a_failed_login_is_not_repeated_by_each_who_needs_it(
     fake.fail(LOGIN, **fault, times=math.inf)
     with pytest.raises(CloudError):
         compute.servers(fake.account())
-    assert fake.count(LOGIN) == session._TRIES
+    assert fake.count(LOGIN) == repeating._TRIES
     with tracing_as(changes=True), pytest.raises((CloudError, UnknownOutcome)):
         disable(fake.account(), fake)
-    assert fake.count(LOGIN) == 2 * session._TRIES
+    assert fake.count(LOGIN) == 2 * repeating._TRIES
     assert fake.count(SERVICE) == 0
 
 

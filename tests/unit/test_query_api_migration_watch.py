@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from accounts import session
+from accounts import repeating
 from query_api import migration_watch
 from query_api.compute_types import Migration
 from query_api.migration_watch import MigrationWatch, Watches
@@ -32,10 +32,9 @@ def fake(clock: Clock) -> Iterator[FakeCloud]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch, no_back_off: None) -> Clock:
     clock = Clock()
     clock.rule(monkeypatch)
-    monkeypatch.setattr(session, "_backoff", lambda state: 0)
     return clock
 
 
@@ -76,7 +75,7 @@ def test_one_listing_serves_all_who_wait(
 def test_a_listing_that_fails_serves_all_who_wait(fake: FakeCloud, watch: MigrationWatch) -> None:
     fake.fail(LISTING, 503, times=math.inf)
     assert at_once(lambda number: watch.next_look(f"{number}", 0, lambda s: None)) == [None] * MANY
-    assert fake.count(LISTING) == session._TRIES
+    assert fake.count(LISTING) == repeating._TRIES
 
 
 def test_all_starts_of_one_moment_share_a_listing(
@@ -177,7 +176,7 @@ def test_what_is_newest_is_not_guessed_in_an_outage(
     fake: FakeCloud, watch: MigrationWatch, clock: Clock
 ) -> None:
     begin(fake, 0)
-    fake.fail(LISTING, 503, times=session._TRIES)
+    fake.fail(LISTING, 503, times=repeating._TRIES)
     with pytest.raises(CloudError):
         watch.newest_id(fake.servers[0].id)
     clock.wait(0.1)

@@ -10,6 +10,8 @@ import pytest
 from support.audit_cloud import AuditCloud
 from workflow_api.dispatch import dispatch
 
+pytestmark = pytest.mark.usefixtures("no_back_off")
+
 Json = dict[str, Any]
 Pair = tuple[AuditCloud, AuditCloud]
 

@@ -11,6 +11,8 @@ import pytest
 from support.audit_cloud import DOMAIN, GONE, LIVING, OLD, USER, AuditCloud, port, server
 from workflow_api.dispatch import dispatch
 
+pytestmark = pytest.mark.usefixtures("no_back_off")
+
 # Each kind, by its name and the service's, with the key that says whose it is.
 KINDS = [
     ("server", "server", "tenant_id"),

@@ -12,6 +12,8 @@ from support.audit_cloud import LIVING, OLD, USER, AuditCloud, port, server
 from workflow_api import UserError
 from workflows.audit_rules import parse_ports
 
+pytestmark = pytest.mark.usefixtures("no_back_off")
+
 WORLD = {"remote_ip_prefix": "0.0.0.0/0"}
 
 

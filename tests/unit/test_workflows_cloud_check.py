@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from accounts import session
 from accounts.cloud import Cloud
 from state import place
 from support.fake_cloud import FakeCloud
@@ -24,9 +23,8 @@ OPTIONAL = {"network", "block-storage"}
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCloud]:
+def fake(monkeypatch: pytest.MonkeyPatch, no_back_off: None) -> Iterator[FakeCloud]:
     monkeypatch.setattr(place, "look_at", lambda url: [])
-    monkeypatch.setattr(session, "_backoff", lambda state: 0)
     with FakeCloud([Hypervisor("cmp-1")], [Server("a")]) as fake:
         yield fake
 

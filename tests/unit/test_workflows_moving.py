@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from accounts import session
 from accounts.cloud import Cloud
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Course, Hypervisor, Server
@@ -62,10 +61,9 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(monkeypatch: pytest.MonkeyPatch, no_back_off: None) -> Iterator[World]:
     clock = Clock()
     clock.rule(monkeypatch)
-    monkeypatch.setattr(session, "_backoff", lambda state: 0)
     hosts = [Hypervisor("cmp-1"), Hypervisor("cmp-2"), Hypervisor("cmp-3", state="down")]
     with FakeCloud(hosts, [Server("a"), Server("b", "cmp-2")], now=clock.monotonic) as fake:
         yield World(fake, clock)

@@ -16,6 +16,8 @@ from support.fake_cloud_tables import Tables
 from workflow_api import UserError
 from workflow_api.dispatch import dispatch
 
+pytestmark = pytest.mark.usefixtures("no_back_off")
+
 SHOP, GONE = Project("shop"), "5" * 32
 PORT, FLOATING, VOLUME = (uuid_of(kind, "one") for kind in ("port", "floating", "volume"))
 ANN = "ann <ann@example.org> (manager)"
