@@ -105,11 +105,11 @@ def test_a_storm_over_many_threads(
 ) -> None:
     """A service that serves few at a time refuses the others over and over again."""
     monkeypatch.setattr(paging, "_SLOW", -1.0)
-    storm = proxy.fault(LISTING, Status(429, retry_after=1), times=24, skip=1)
+    storm = proxy.fault(LISTING, Status(429, retry_after=1), times=12, skip=1)
     began = time.monotonic()
     answer = in_pages("server", 1).run([cloud])
     servers.assert_whole(answer)
-    assert len(storm.hits) == 24
+    assert len(storm.hits) == 12
     assert time.monotonic() - began < 60
 
 

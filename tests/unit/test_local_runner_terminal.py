@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -115,9 +117,18 @@ class Terminal:
     """The command on a terminal of 80 columns."""
 
     def __init__(self, *words, **variables):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execve(words[0], words, {**environment(), "COLUMNS": "80", **variables})
+        self.fd, screen = pty.openpty()
+        self.process = subprocess.Popen(
+            words,
+            env={**environment(), "COLUMNS": "80", **variables},
+            stdin=screen,
+            stdout=screen,
+            stderr=screen,
+            start_new_session=True,
+            # Only what a terminal controls gets a signal when Ctrl-C is pressed there.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(screen)
         self.seen = ""
 
     def until(self, text, seconds=60):
@@ -141,7 +152,7 @@ class Terminal:
         """Return the exit code."""
         self.until(None)
         os.close(self.fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.process.wait()
 
 
 def test_progress_on_a_terminal(actions):
