@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -69,7 +70,11 @@ Thing = TypeVar("Thing", bound=Claimable)
 
 
 class Context(msgspec.Struct):
-    """The first argument of every workflow."""
+    """The first argument of every workflow.
+
+    ``asked_at`` is when the run was asked for, in UTC: a plan that is shown and later applied is
+    drawn twice with the same, so that what goes by the day does not differ at midnight.
+    """
 
     config: PackConfig
     requester: Requester
@@ -77,6 +82,9 @@ class Context(msgspec.Struct):
     say: Callable[[str], None]
     open_journal: Callable[[], Journal]
     run: str | None = None
+    asked_at: datetime.datetime = msgspec.field(
+        default_factory=lambda: datetime.datetime.now(datetime.timezone.utc)
+    )
 
     def claim(self, *things: Thing) -> Sequence[Thing]:
         """Claim all of ``things`` for this run, or none, and return them.

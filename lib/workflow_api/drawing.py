@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
     from state.records import NewRun, RunRecord
 
 
-def draw(session: Session, call: Call, claims: Claims, run: str | None) -> Plan:
-    """Call the workflow and return its plan with every step's accounts filled in."""
+def draw(
+    session: Session, call: Call, claims: Claims, run: str | None, asked_at: float | None = None
+) -> Plan:
+    """Call the workflow and return its plan with every step's accounts filled in.
+
+    ``asked_at`` is when the run was asked for, in seconds since the epoch; now if it is not given.
+    """
     context = Context(
         config=session.config,
         requester=session.requester,
@@ -27,6 +33,8 @@ def draw(session: Session, call: Call, claims: Claims, run: str | None) -> Plan:
         open_journal=lambda: session.journal,
         run=run,
     )
+    if asked_at is not None:
+        context.asked_at = datetime.datetime.fromtimestamp(asked_at, datetime.timezone.utc)
     plan = call.workflow.function(context, **call.arguments)
     if not isinstance(plan, Plan):
         raise TypeError(f"{call.workflow.name} returned {type(plan).__name__}, not a Plan")

@@ -96,7 +96,9 @@ class Runs:
             )
         shown, call = stored_plan(run), stored_call(session, run)
         with acting(session, run.id, ("planned",)) as running:
-            plan = self._draw_or_end(running, run.id, call, run.max_changes, end="planned")
+            plan = self._draw_or_end(
+                running, run.id, call, run.max_changes, end="planned", asked_at=run.created_at
+            )
             self._refuse_other(running, run.id, shown, plan)
             # Not before it was compared: what is stored is what a resume carries out.
             store_plan(running, run.id, plan)
@@ -161,10 +163,11 @@ class Runs:
         max_changes: int | None,
         *,
         end: RunState = "failed",
+        asked_at: float | None = None,
     ) -> Plan:
         """Draw the plan of a run that is begun; if that fails, end the run and let it out."""
         try:
-            plan = draw(self.session, call, HeldClaims(running), run)
+            plan = draw(self.session, call, HeldClaims(running), run, asked_at)
             bounded(self.session, plan.title, plan.changes(), max_changes)
         except LeaseLost:
             raise

@@ -46,15 +46,14 @@ class Claimed:
         return claimed_as(self.key)
 
 
-def campaign_key(workflow: str, parameters: Mapping[str, Any]) -> str:
+def campaign_key(workflow: str, day: datetime.date, parameters: Mapping[str, Any]) -> str:
     """Return the key of a campaign that was given none: the same for all that is asked in one day.
 
     ``parameters`` are those that make it another campaign: what it is about and to whom, not how
     it is sent (limit, cc, preview_dir).
     """
     told = json.dumps(parameters, sort_keys=True, default=str)
-    today = datetime.datetime.now(datetime.timezone.utc).date()
-    return f"{workflow}-{today}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    return f"{workflow}-{day}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
 def plan_campaign(

@@ -6,6 +6,7 @@ A mail runbook takes ``options``, one of the structs below, and is registered wi
 
 from __future__ import annotations
 
+import datetime
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +104,8 @@ def mail_workflow(name: str) -> Callable[[Runbook], Runbook]:
             options = kind(**{name: given.pop(name) for name in names & given.keys()})
             bound = signature.bind(ctx, *arguments, options=options, **given)
             bound.apply_defaults()
-            key = _key(name, {**bound.arguments, "ctx": None, "options": options.identity})
+            told = {**bound.arguments, "ctx": None, "options": options.identity}
+            key = _key(name, ctx.asked_at.date(), told)
             bound.arguments["options"] = msgspec.structs.replace(options, default_key=key)
             return function(*bound.args, **bound.kwargs)
 
@@ -121,10 +123,11 @@ def mail_workflow(name: str) -> Callable[[Runbook], Runbook]:
     return register
 
 
-def _key(name: str, told: Mapping[str, Any]) -> str:
+def _key(name: str, day: datetime.date, told: Mapping[str, Any]) -> str:
     from workflows.campaigns import campaign_key
 
-    return campaign_key(name, {key: getattr(value, "name", value) for key, value in told.items()})
+    plain = {key: getattr(value, "name", value) for key, value in told.items()}
+    return campaign_key(name, day, plain)
 
 
 def owner_mail(

@@ -123,9 +123,7 @@ def migrate(
     plan.refuse([*others.misfits, *others.stuck.values()])
     assert judged.how is not None
     if snapshot:
-        until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(
-            seconds=keep_snapshot
-        )
+        until = ctx.asked_at + datetime.timedelta(seconds=keep_snapshot)
         plan.add(
             take_snapshot, server=found.id, name=clean(found.name), keep_until=f"{until:%Y-%m-%d}"
         )

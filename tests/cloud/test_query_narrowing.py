@@ -3,6 +3,7 @@ a real cloud, beside the same question with everything read and judged here."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from query_api import reader
 from query_api.conditions import Condition, Test, not_, test
 from query_api.query import Query, query
 from query_api.resources import names, resource
-from query_api.schema import Filter, Resource
+from query_api.schema import Filter, Listing, Resource
 from support.narrow_values import values
 from support.odd_things import odd_things
 from workflow_api.errors import CloudError, UserError
@@ -207,3 +208,28 @@ def test_the_usual_columns_and_all_others_are_read(name: str, cloud: Cloud) -> N
     }
     # Or the place that the table says is not where the service has it.
     assert without <= set(" ".join(WITHOUT.values()).split())
+
+
+def test_from_its_end_a_listing_comes_in_the_opposite_order(cloud: Cloud) -> None:
+    """What reading from both ends stands on, also among what was made within one second."""
+    read_backwards = [one for name in names() for one in resource(name).listings if one.backwards]
+    assert read_backwards
+    for listing in read_backwards:
+        orders = [
+            _ids(cloud, listing, {**params, "limit": limit})
+            for params in ({}, listing.backwards)
+            for limit in (None, 1000)
+        ]
+        assert len(orders[0]) > 20
+        assert orders[0] == orders[1] == orders[2][::-1] == orders[3][::-1]
+
+
+def _ids(cloud: Cloud, listing: Listing, more: Mapping[str, Any]) -> list[str]:
+    assert listing.brief
+    answer = cloud.get(
+        listing.service,
+        listing.brief,
+        params={**listing.params, **more},
+        microversion=listing.microversion,
+    )
+    return [row["id"] for row in json.loads(answer)[listing.collection]]

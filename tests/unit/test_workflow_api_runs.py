@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 from collections.abc import Iterator
@@ -91,6 +92,25 @@ def test_apply_refuses_what_was_not_shown(place: Place) -> None:
         "the cloud is not as it was when the plan was shown: newly planned: paint b green"
     ]
     assert (house.run(shown["run"]).state, dict(world.effects)) == ("failed", {})
+
+
+def test_a_plan_is_drawn_again_for_the_moment_it_was_asked_for_at(place: Place) -> None:
+    house, _ = place
+    moments = []
+
+    @workflow("toy.dated")
+    def dated(ctx: Context, yard: toys.Yard) -> Plan:
+        moments.append(ctx.asked_at)
+        plan = Plan("Paint what is of today")
+        plan.add(toys.paint, name="a")
+        return plan
+
+    _, shown = house.ask("toy.dated", dry_run=True)
+    asked_at = house.run(shown["run"]).created_at - 1800
+    rewrite(house, shown["run"], created_at=asked_at)
+    assert house.ask("run.apply", run=shown["run"])[0] == "done"
+    assert moments[1].timestamp() == pytest.approx(asked_at)
+    assert moments[0].utcoffset() == moments[1].utcoffset() == datetime.timedelta(0)
 
 
 def test_apply_refuses_an_old_plan(place: Place) -> None:

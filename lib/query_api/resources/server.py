@@ -143,7 +143,6 @@ SERVER = Resource(
             collection="servers",
             # The flavor as it was at boot; tags and the description came earlier.
             microversion="2.47",
-            better="2.69",
             params={"all_tenants": "1"},
             paging="links",
             brief="/servers",
