@@ -162,6 +162,14 @@ def _server(sdk: Connection, image: Any) -> None:
     compute.wait_for_server(server, wait=120)
     for tag in TAGS:
         compute.add_tag_to_server(server, tag)
+    # Nova forgets the migrations of deleted servers: one of a living one has to be there.
+    compute.live_migrate_server(server, host=None, block_migration="auto")
+    ended = {"completed", "error"}
+    until(
+        lambda: ended & {one.status for one in compute.migrations(instance_uuid=server.id)},
+        "the migration has ended",
+        seconds=_STEP,
+    )
 
 
 def _volumes(sdk: Connection) -> None:
