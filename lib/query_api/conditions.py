@@ -7,6 +7,10 @@ from typing import Any
 
 import msgspec
 
+# How deep conditions may stand in one another; nobody reads more, and what walks over them must
+# not run out of stack. A text is held to it by its parentheses and `not` (see query_api.where).
+DEEPEST = 100
+
 
 class Test(msgspec.Struct, frozen=True):
     """One property, one preset, its values as they were given.
@@ -69,6 +73,27 @@ def any_of(*parts: Condition) -> Condition:
 def not_(part: Condition) -> Condition:
     """Return the condition that ``part`` does not hold."""
     return Not(part)
+
+
+def too_deep(condition: Condition) -> bool:
+    """Return whether a condition has parts more than ``DEEPEST`` deep.
+
+    It is counted as a text would have it, where each ``not`` and each pair of parentheses is one
+    deeper: conjunctions within a disjunction need no parentheses.
+    """
+    # Not recursive: this is what tells whether others may be.
+    todo: list[tuple[Condition, int]] = [(condition, 0)]
+    while todo:
+        part, depth = todo.pop()
+        if depth > DEEPEST:
+            return True
+        if isinstance(part, Not):
+            todo.append((part.part, depth + 1 + isinstance(part.part, (All, Any_))))
+        elif not isinstance(part, Test):
+            for inner in part.parts:
+                bare = isinstance(part, Any_) and isinstance(inner, All)
+                todo.append((inner, depth + (not bare and not isinstance(inner, (Test, Not)))))
+    return False
 
 
 def tests(condition: Condition) -> Iterator[Test]:

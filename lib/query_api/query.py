@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from query_api.conditions import All, Condition, Test, all_of
+from query_api.conditions import DEEPEST, All, Condition, Test, all_of, too_deep
 from query_api.groups import Aggregate, Group
 from query_api.resources import resource
 from query_api.schema import WHOLE, Link, Resource
@@ -70,11 +70,19 @@ class Query(msgspec.Struct, frozen=True):
         """Keep only rows that pass; several calls all have to be passed.
 
         Takes ``("status", "any_in", "SHUTOFF", "ERROR")`` or a condition made of ``any_of``,
-        ``all_of`` and ``not_``.
+        ``all_of`` and ``not_``. Raises UserError for one that is nested too deep.
         """
         new = Test(path, preset, values) if isinstance(path, str) else path
+        if too_deep(new):
+            raise UserError(
+                f"A condition is nested more than {DEEPEST} deep.",
+                advice="Several values of one property are tested with any_in; conditions that "
+                "all have to hold can be given one by one, with where.",
+            )
         *before, last = self.stages
-        condition = new if last.condition == All(()) else all_of(last.condition, new)
+        # Beside what was said before, not around it: however often it is called, it stays flat.
+        known = last.condition.parts if isinstance(last.condition, All) else (last.condition,)
+        condition = all_of(*known, new)
         return self._with(stages=(*before, msgspec.structs.replace(last, condition=condition)))
 
     def then(self, link: str) -> Query:
