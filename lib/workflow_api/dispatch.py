@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,12 +20,16 @@ from workflow_api.reporter import LineReporter, Reporter, Voice
 from workflow_api.result import Result, cap
 from workflow_api.session import Session
 from workflow_api.stop import Stop
-from workflow_api.table import FORMS, Table
+from workflow_api.table import FORMS, RAW, Table
 from workflow_api.text import count
 from workflow_api.workflow import RunRequest, Workflow, workflow_named
 
+if TYPE_CHECKING:
+    from workflow_api.output_file import OutputFile
+
 # A run stops early enough before its timeout to journal where it is; SIGKILL gives no warning.
 _MARGIN = 5.0
+_NOT_WHOLE = "the answer is not whole"
 
 
 def dispatch(
@@ -80,6 +83,7 @@ def _run(session: Session, workflow: Workflow, parameters: Mapping[str, Any]) ->
 
 
 def _read(session: Session, call: Call, parameters: Mapping[str, Any]) -> tuple[str, Result]:
+    form, file = _wanted(parameters)
     context = Context(
         config=session.config,
         requester=session.requester,
@@ -93,21 +97,34 @@ def _read(session: Session, call: Call, parameters: Mapping[str, Any]) -> tuple[
 
         told = REQUESTS[answer.what](Runs(session), answer.run)
         return told.kind, told.result
-    return _shown(session, answer, parameters)
+    return _shown(session, answer, form, file)
 
 
-def _shown(session: Session, table: Table, parameters: Mapping[str, Any]) -> tuple[str, Result]:
+def _wanted(parameters: Mapping[str, Any]) -> tuple[str, OutputFile | None]:
+    """Return the form and the file of an answer, before time is spent on it."""
     form = common(parameters, "output", "text")
     if form not in FORMS:
         raise UserError(f"output is one of {', '.join(FORMS)}, not {form!r}.")
-    summary = table.summary or count(len(table), "row")
-    if path := common(parameters, "output_file"):
-        from workflow_api.output_file import write  # few ask for one
+    path = common(parameters, "output_file")
+    if path in (None, ""):
+        return form, None
+    from workflow_api.output_file import OutputFile  # few ask for one
 
-        write(Path(path), session.redactor.text(table.render(form)))
-        summary += f", written to {path}"
+    return form, OutputFile(path)
+
+
+def _shown(
+    session: Session, table: Table, form: str, file: OutputFile | None
+) -> tuple[str, Result]:
+    summary = table.summary or count(len(table), "row")
+    if file is not None:
+        text, reasons = session.redactor.text, []
+        if form in RAW and not table.complete:  # rows only: what is missing is said beside them
+            reasons = [text(f"{what}: {why}") for what, why in table.reasons] or [_NOT_WHOLE]
+        file.write(text(table.render(form)), reasons)
+        summary += f", written to {file}"
     if not table.complete:
-        summary += "; the answer is not whole"
+        summary += f"; {_NOT_WHOLE}"
         summary += f": {_first(table.reasons)}" if table.reasons else ""
     result = Result(
         summary=summary,

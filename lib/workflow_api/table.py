@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 # How a table can be shown.
 FORMS = ("text", "markdown", "html", "csv", "json")
+# Those for programs: rows and nothing else.
+RAW = ("csv", "json")
 # What a column's values can be in, beside numbers and words as they are.
 UNITS = ("MiB", "GiB", "bytes", "seconds", "time")
 # A person is shown this many characters of a value, of a line of a title, and so many reasons.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -339,9 +341,69 @@ def test_a_large_answer_is_cut_and_says_so(place: Place, tmp_path: Any) -> None:
     assert "entries left out" in result["summary"]
     assert len(json.loads(whole.read_text())) == 9_000
     assert whole.stat().st_mode & 0o777 == 0o640
-    for path, why in (("rel.txt", "must be an absolute path"), ("/nowhere/x", "No such file")):
-        kind, result = house.ask("toy.many", output_file=path)
-        assert (kind, why in result["summary"]) == ("refused", True)
+    assert list(tmp_path.iterdir()) == [whole]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("rel.txt", "must be an absolute path"),
+        (5, "must be an absolute path"),
+        ("/tmp/a\0b", "must be an absolute path"),
+        ("/nowhere/x", "No such file"),
+        ("/etc/passwd/x", "is no folder"),
+        ("/dev/null", "is no regular file"),
+        ("/tmp", "is no regular file"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_asked(
+    place: Place, given: object, why: str
+) -> None:
+    house, _ = place
+    asked = []
+
+    @workflow("toy.asking")
+    def asking(ctx: Context) -> Table:
+        asked.append(ctx)
+        return Table((), [])
+
+    kind, result = house.ask("toy.asking", output_file=given)
+    assert (kind, why in result["summary"]) == ("refused", True), result["summary"]
+    kind, result = house.ask("toy.asking", output="yaml")
+    assert (kind, asked) == ("refused", [])
+
+
+def test_a_link_stays_and_a_pipe_is_not_replaced(place: Place, tmp_path: Path) -> None:
+    house, _ = place
+    link, file, pipe = tmp_path / "link", tmp_path / "file", tmp_path / "pipe"
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    assert house.ask("toy.list", output="csv", output_file=str(link))[0] == "done"
+    assert link.is_symlink()
+    assert file.read_text() == "name,color\n"
+    assert house.ask("toy.list", output_file=str(pipe))[0] == "refused"
+    assert pipe.is_fifo()
+    assert sorted(tmp_path.iterdir()) == [file, link, pipe]
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_file_of_rows_that_is_short_is_marked_by_one_beside_it(
+    place: Place, tmp_path: Path, form: str
+) -> None:
+    house, _ = place
+    reasons = [("prod", "cell2 did not answer, see https://me:hunter2@db/")]
+
+    @workflow("toy.short")
+    def short(ctx: Context) -> Table:
+        return Table(("n",), [{"n": 1}], reasons=reasons)
+
+    whole, beside = tmp_path / "answer", tmp_path / "answer.incomplete"
+    for _ in range(2):
+        house.ask("toy.short", output=form, output_file=str(whole))
+        assert beside.read_text() == "prod: cell2 did not answer, see https://me:********@db/\n"
+        assert whole.read_text()
+    reasons.clear()
+    house.ask("toy.short", output=form, output_file=str(whole))
     assert list(tmp_path.iterdir()) == [whole]
 
 
