@@ -31,24 +31,44 @@ class Path(msgspec.Struct, frozen=True):
     end: Property
 
 
+class _Walk(msgspec.Struct):
+    """How far a path leads: over ``links`` to ``at``, where ``rest`` is still to be found.
+
+    ``found`` is the property that it is, and the key of its map; None if there is no such thing.
+    """
+
+    links: list[Link]
+    at: Resource
+    rest: str
+    many: bool = False
+    found: tuple[Property, str | None] | None = None
+
+
 def resolve(start: Resource, text: str) -> Path:
     """Return where ``text`` leads from a resource.
 
     A property's name wins over a link's, the longest one over shorter ones. Raises UserError with
     near names if there is no such property.
     """
-    links: list[Link] = []
-    at, rest, many = start, text, False
-    while (found := _property(at, rest)) is None:
-        word, dot, after = rest.partition(".")
-        link = at.link(word)
-        if link is None or not dot or len(links) == _DEEPEST:
-            raise UserError(_unknown(at, rest, text), advice=_advice(at, rest, link))
-        links.append(link)
-        many = many or leads_to_many(at, link)
-        at, rest = resource(link.resource), after
-    prop, key = found
-    return Path(text, tuple(links), prop, key, _end(text, prop, key, many))
+    walk = _walk(start, text)
+    if walk.found is None:
+        raise UserError(_unknown(walk.at, walk.rest, text), advice=_advice(walk.at, walk.rest))
+    prop, key = walk.found
+    return Path(text, tuple(walk.links), prop, key, _end(text, prop, key, walk.many))
+
+
+def _walk(start: Resource, text: str) -> _Walk:
+    walk = _Walk([], start, text)
+    while (found := _property(walk.at, walk.rest)) is None:
+        word, dot, after = walk.rest.partition(".")
+        link = walk.at.link(word)
+        if link is None or not dot or len(walk.links) == _DEEPEST:
+            return walk
+        walk.links.append(link)
+        walk.many = walk.many or leads_to_many(walk.at, link)
+        walk.at, walk.rest = resource(link.resource), after
+    walk.found = found
+    return walk
 
 
 def _property(at: Resource, text: str) -> tuple[Property, str | None] | None:
@@ -92,19 +112,40 @@ def _unknown(at: Resource, rest: str, text: str) -> str:
     return f"{where}{at.plural} have no property {clean(rest)!r}."
 
 
-def _advice(at: Resource, rest: str, link: Link | None) -> str:
-    known = [prop.name for prop in at.properties]
+def _advice(at: Resource, rest: str) -> str:
     if rest == CLOUD:
         return "Say which clouds to ask with clouds; rows can be grouped and sorted by cloud."
-    if link is not None and "." not in rest:
+    link = at.link(rest)
+    if link is not None:
         other = resource(link.resource)
         example = f"{link.name}.{other.key or other.properties[0].name}"
         return f"{link.name} leads to {other.plural}: say which property, as {example}."
+    known = [prop.name for prop in at.properties]
     links = [one.name for one in at.links]
-    word, dot, after = rest.partition(".")
-    likely = near(rest, [*known, *links])
-    if not likely and dot:
-        likely = [f"{name}.{after}" for name in near(word, links)]
+    likely = _mended(at, rest) or near(rest, [*known, *links])
     if likely:
         return f"Did you mean {' or '.join(likely)}?"
     return f"They have {listed(known, 60)}; and lead to {listed(links, 30)}."
+
+
+def _mended(at: Resource, rest: str) -> list[str]:
+    """Return what a dotted path may mean whose first word is mistyped; nothing for another one."""
+    word, dot, after = rest.partition(".")
+    if not dot:
+        return []
+    # Maps, and properties with a dot in their name, look like links to who types them.
+    dotted = [prop.name for prop in at.properties if near(word, prop.name.split(".")[:-1])]
+    likely = near(rest, dotted, 1)
+    maps = [prop.name for prop in at.properties if prop.kind == "map"]
+    likely += [f"{name}.{after}" for name in near(word, maps, 1)]
+    halfway: list[str] = []
+    for name in near(word, [link.name for link in at.links]):
+        link = at.link(name)
+        assert link is not None
+        there = resource(link.resource)
+        if _walk(there, after).found:
+            likely.append(f"{name}.{after}")
+        else:
+            close = near(after, [prop.name for prop in there.properties], 1)
+            halfway += [f"{name}.{one}" for one in close]
+    return list(dict.fromkeys(likely)) or halfway

@@ -217,6 +217,8 @@ def test_no_cloud_that_answers_is_no_answer(sore: FakeCloud) -> None:
         ("aggregate", "count, ¶sum flavor.cpus", "flavors have no property 'cpus'"),
         ("follow", "¶projct", "do not lead to 'projct'. Did you mean project?"),
         ("join", "user: ¶", "a property to join over 'user' is missing"),
+        ("join", "usr: ¶name", "have no property 'usr.name'. Did you mean user.name?"),
+        ("where", "¶usr.name = x", "have no property 'usr.name'. Did you mean user.name?"),
     ],
 )
 def test_errors_point_at_the_word(fake: FakeCloud, name: str, text: str, message: str) -> None:
