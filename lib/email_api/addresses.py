@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable
 from functools import lru_cache
 
+import idna
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
@@ -19,6 +21,7 @@ _NAMED = re.compile(
 # Any valid domain does: that of the address is known to be right.
 _STAND_IN = "example.org"
 _LONGEST_SHOWN = 80
+_LOWER = {ord(upper): ord(upper.lower()) for upper in string.ascii_uppercase}
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -42,9 +45,8 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """What tells one person's address from another's: no mail server that is in use
-        distinguishes upper case from lower."""
-        return self.spec.casefold()
+        """What tells one person's address from another's."""
+        return folded(self.spec)
 
     def __str__(self) -> str:
         """Return it as a person writes it."""
@@ -57,7 +59,16 @@ def address(text: str, local_domains: Iterable[str] = ()) -> Address:
     Nothing is looked up in DNS. Domains that cannot be reached from everywhere (``localhost``,
     ``corp.local``) are refused unless ``local_domains`` has them. Raises UserError that says why.
     """
-    return _parsed(text, frozenset(domain.casefold() for domain in local_domains))
+    return _parsed(text, frozenset(map(_ascii, local_domains)))
+
+
+def folded(text: str) -> str:
+    """Return what an address is compared by: no mail server in use tells ``Ann@`` from ``ann@``.
+
+    Only letters of ASCII are folded. Others have no upper or lower case that all servers agree on:
+    what folds ``\u017fteve@`` and ``steve@`` into one would tell one person what is another's.
+    """
+    return text.translate(_LOWER)
 
 
 def addresses(texts: Iterable[str], local_domains: Iterable[str] = ()) -> list[Address]:
@@ -81,7 +92,8 @@ def _parsed(text: str, local_domains: frozenset[str]) -> Address:
 
 def _spec(spec: str, local_domains: frozenset[str]) -> str:
     local, _, domain = spec.rpartition("@")
-    site = domain.casefold() if domain.casefold() in local_domains else ""
+    site = _ascii(domain) if local_domains else ""
+    site = site if site in local_domains else ""
     # Such letters are allowed, but they are also how a header says that a text is encoded, and
     # not every reader knows that there are none in an address.
     if "=?" in local:
@@ -91,6 +103,15 @@ def _spec(spec: str, local_domains: frozenset[str]) -> str:
     except EmailNotValidError as error:
         raise _invalid(spec, clean(error).rstrip(".")) from None
     return f"{valid.local_part}@{site or valid.ascii_domain}"
+
+
+@lru_cache(64)
+def _ascii(domain: str) -> str:
+    """Return a domain as it goes out; as it is, if it is one that IDNA has no form for."""
+    try:
+        return idna.encode(domain, uts46=True).decode() if len(domain) < 256 else domain
+    except UnicodeError:  # which errors of IDNA are
+        return folded(domain)
 
 
 def _invalid(spec: str, why: str) -> UserError:

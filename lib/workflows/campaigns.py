@@ -124,11 +124,13 @@ class _Draft:
 
     def choose(self, plan: Plan, letters: Mapping[Address, Letter], delivery: Delivery) -> None:
         """Choose whom to send it: whoever has not had it, as many as are asked for."""
+        from email_api.addresses import folded
+
         known = self._known()
-        folded = {recipient.casefold(): recipient for recipient in known}
+        others = {folded(recipient): recipient for recipient in known}
         had = []
         for address, letter in letters.items():
-            recipient = folded.pop(address.key, address.spec)
+            recipient = others.pop(address.key, address.spec)
             state = known.get(recipient, "pending")
             if state == "pending":
                 self.chosen.append((recipient, letter))
@@ -138,7 +140,7 @@ class _Draft:
                 plan.leave(recipient, _why_not(state, self.key))
         if had:
             plan.skip(f"{count(len(had), 'recipient')} ({listed(had)})", "they have had it")
-        gone = [one for one in folded.values() if known[one] == "pending"]
+        gone = [one for one in others.values() if known[one] == "pending"]
         if gone:
             what = f"{count(len(gone), 'recipient')} ({listed(gone)})"
             plan.skip(what, "it was planned before and no longer concerns them")
@@ -258,8 +260,10 @@ def _checked(key: str, delivery: Delivery) -> str:
             raise UserError(f"{name} is at least 1, not {number}.")
     if not delivery.override_recipient:
         return key
+    from email_api.addresses import folded
+
     # A campaign of its own: whom it is really for has not had it.
-    told = delivery.override_recipient.strip().casefold()
+    told = folded(delivery.override_recipient.strip())
     return f"{key}-to-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 

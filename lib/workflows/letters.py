@@ -90,11 +90,12 @@ class Delivery:
 def recipient_key(smtp: SmtpAccount, address: str | None) -> str:
     """Return what rows are grouped by so that one person gets one mail: ``Ann@X`` is ``ann@x``."""
     from email_api.addresses import address as parsed
+    from email_api.addresses import folded
 
     try:
         return parsed(address or "", smtp.config.email.local_domains).key
     except UserError:
-        return clean(address or "").casefold()
+        return folded(clean(address or ""))
 
 
 def sorted_out(

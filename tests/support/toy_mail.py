@@ -50,7 +50,7 @@ def mail(
         notice,
         letters,
         title="Tell the owners",
-        key=campaign or campaign_key("toy.mail", {"to": to}),
+        key=campaign or campaign_key("toy.mail", ctx.asked_at.date(), {"to": to}),
         common={"older_than": "30 days", "cloud": "Toy Cloud"},
         left_out=[LeftOut(name, "user is disabled", project="lab") for name in left],
         delivery=Delivery(**delivery),

@@ -97,6 +97,28 @@ def test_who_is_the_same() -> None:
     assert addresses([]) == []
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("\u017fteve@example.org", "steve@example.org"),
+        ("wei\u00df@example.org", "weiss@example.org"),
+        ("\ufb01x@example.org", "fix@example.org"),
+        ("J\u00dcRGEN@example.org", "j\u00fcrgen@example.org"),
+        ("ann@stra\u00dfe.org", "ann@strasse.org"),
+    ],
+)
+def test_who_only_looks_the_same(one: str, other: str) -> None:
+    assert address(one).key != address(other).key
+    assert len(addresses([one, other])) == 2
+
+
+def test_a_domain_of_the_site_in_other_letters() -> None:
+    sites = ["B\u00fccher.local", "my_site"]
+    for text in ("ann@b\u00fccher.local", "ann@B\u00dcCHER.local", "ann@xn--bcher-kva.local"):
+        assert address(text, sites).spec == "ann@xn--bcher-kva.local"
+    assert address("ann@MY_SITE", sites).spec == "ann@my_site"
+
+
 @pytest.mark.parametrize(("text", "needs"), [("ann@exämple.org", False), ("änn@example.org", True)])
 def test_who_needs_smtputf8(text: str, needs: bool) -> None:
     assert address(text).needs_utf8 is needs

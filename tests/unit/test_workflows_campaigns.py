@@ -298,6 +298,26 @@ def test_one_address_written_otherwise_is_the_same(house: MailHouse, server: Smt
     assert recipients(server) == ["Ann@example.org"]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("steve@example.org", "\u017fteve@example.org"),
+        ("weiss@example.org", "wei\u00df@example.org"),
+    ],
+)
+def test_who_only_looks_the_same_is_somebody_else(
+    house: MailHouse, server: SmtpServer, one: str, other: str
+) -> None:
+    servers = {one: ["secret-1"], other: ["web-2"]}
+    assert house.send([other], servers=servers)[0] == "done"
+    assert house.send([one, other], servers=servers)[0] == "done"
+    assert recipients(server) == [other, one]
+    assert {mail.recipient: b"secret-1" in mail.data for mail in server.accepted} == {
+        one: True,
+        other: False,
+    }
+
+
 def test_a_campaign_is_of_one_notice(house: MailHouse, server: SmtpServer) -> None:
     house.send(P[:1])
     kind, result = house.send(P[:1], notice="errored_servers")
@@ -318,6 +338,12 @@ def test_a_notice_that_was_broken_meanwhile_sends_nothing(
     assert "Nothing was sent, because 8 mails cannot be written" in result["summary"]
     assert server.accepted == []
     assert house.states() == {"pending": 8}
+
+
+def test_a_campaign_that_was_given_no_key(house: MailHouse, server: SmtpServer) -> None:
+    for _ in range(2):
+        assert house.ask("toy.mail", to=P[:1])[0] == "done"
+    assert recipients(server) == P[:1]
 
 
 def test_the_operators_get_one_mail(house: MailHouse, server: SmtpServer) -> None:
