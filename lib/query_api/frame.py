@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 
 from query_api import joining
 from query_api.conditions import All, Condition, Test, conjuncts, tests
+from query_api.doubt import passed_by_nothing
 from query_api.listing import Listed, map_value
 from query_api.narrowing import Narrowed, narrowed
 from query_api.paths import Path, resolve
@@ -52,6 +54,7 @@ class Frame:
         self._sources: dict[str, list[Path]] = {}
         self._joins: dict[str, Join] = {}
         self._paths: dict[str, Path] = {}
+        self._decisive: set[str] = set()
         self.need(of.key or of.properties[0].name)
 
     def need(self, text: str) -> Path:
@@ -76,13 +79,27 @@ class Frame:
             self._joins[link.name] = Join(link, Frame(resource(link.resource)), [])
         join = self._joins[link.name]
         join.frame.need(link.there)
-        join.frame.need(path.text[len(link.name) + 1 :])
+        join.frame.need(_beyond(link, path))
         join.paths.append(path)
+
+    def go_by(self, text: str) -> Path:
+        """Have a path among the columns that decides which rows there are, or what is made of them.
+
+        A column that is merely shown may be missing where it cannot be read. Where such a one
+        cannot, no row is read: all would seem to have nothing there, which is untrue.
+        """
+        path = self.need(text)
+        self._decisive.add(text)
+        if path.links:
+            link = path.links[0]
+            self.go_by(link.here)
+            self._joins[link.name].frame.go_by(_beyond(link, path))
+        return path
 
     def need_all(self, condition: Condition) -> None:
         """Have every path of a condition among the columns, and what its filters look at."""
         for test in tests(condition):
-            path = self.need(test.path)
+            path = self.go_by(test.path)
             filter_ = path.prop.filters.get(test.preset) if not path.links else None
             if filter_ is not None and filter_.unless:
                 self.need(filter_.unless[0])
@@ -146,63 +163,91 @@ class Frame:
     def read(self, reading: Reading, condition: Condition, options: Options) -> list[Row]:
         """Return the rows that pass a condition. Raises CloudError, UserError.
 
-        What cannot be joined is missing in the rows, and said to be.
+        What cannot be joined is missing in the rows, and said to be; what the rows go by (see
+        :meth:`go_by`) and cannot be read is the CloudError.
         """
         own, rest = self.split(condition)
         asked = self.narrowed(reading, condition, options)
         keep = self.passes(All(tuple(own)), options.now) if own else None
         listed = Listed(reading, self.resource, list(self._own.values()), keep)
         rows = listed.rows(asked, None if rest else options.enough)
+        doubted = set(passed_by_nothing(All(tuple(rest))))
         for name, paths in self._sources.items():
-            rows = self._with_source(reading, name, paths, rows)
+            rows = self._with_source(reading, name, paths, rows, doubted)
         for join in self._joins.values():
-            rows = self._joined(reading, join, rows, options)
+            rows = self._joined(reading, join, rows, options, doubted)
         if rest:
             passes = self.passes(All(tuple(rest)), options.now)
             rows = [row for row in rows if passes(row)]
         return rows
 
     def _with_source(
-        self, reading: Reading, name: str, paths: Sequence[Path], rows: list[Row]
+        self,
+        reading: Reading,
+        name: str,
+        paths: Sequence[Path],
+        rows: list[Row],
+        doubted: Collection[str],
     ) -> list[Row]:
         source = self.resource.sources[name]
         _end, key = self.where(source.key)
         known: Mapping[Any, Any] = {}
         if rows:
-            with _missing(reading, f"{name} of {self.resource.plural}"):
+            with self._reading_more(reading, name, paths, doubted):
                 known = source.read(reading, [row[key] for row in rows])
         return [row + tuple(_said(path, known.get(row[key])) for path in paths) for row in rows]
 
-    def _joined(self, reading: Reading, join: Join, rows: list[Row], options: Options) -> list[Row]:
+    def _joined(
+        self,
+        reading: Reading,
+        join: Join,
+        rows: list[Row],
+        options: Options,
+        doubted: Collection[str],
+    ) -> list[Row]:
         link = join.link
         here, at = self.where(link.here)
         values = joining.values(rows, at, here)
         found: list[Row] = []
         if values:
-            with _missing(reading, f"{link.name} of {self.resource.plural}"):
+            with self._reading_more(reading, link.name, join.paths, doubted):
                 everything = msgspec.structs.replace(options, enough=None)
                 condition = Test(link.there, "any_in", tuple(values))
                 found = join.frame.read(reading, condition, everything)
         there = join.frame.where(link.there)
-        inner = [join.frame.where(path.text[len(link.name) + 1 :])[1] for path in join.paths]
+        inner = [join.frame.where(_beyond(link, path))[1] for path in join.paths]
         index = joining.index(found, there[1], there[0], inner)
         return joining.side_by_side(rows, at, here, index, [path.end for path in join.paths], link)
 
+    @contextmanager
+    def _reading_more(
+        self, reading: Reading, name: str, paths: Sequence[Path], doubted: Collection[str]
+    ) -> Iterator[None]:
+        """Say that columns are missing if the cloud refuses what is read for them in the block.
 
-class _missing:
-    """Says that something is missing in the answer if the cloud refuses what is in the block."""
+        Raises CloudError if rows go by one of these columns, or would pass a test of one that is
+        ``doubted`` because of what was left out.
+        """
+        what, texts = f"{name} of {self.resource.plural}", {path.text for path in paths}
+        before = reading.cut
+        try:
+            yield
+        except CloudError as error:
+            if texts & self._decisive:
+                raise _undecided(what, "could not be read", str(error), error.status) from None
+            reading.incomplete(what, str(error), rows=False)
+        if reading.cut > before and not texts.isdisjoint(doubted):
+            why = "; ".join(f"{of}: {why}" for of, why in reading.reasons)
+            raise _undecided(what, "could not be read whole", why)
 
-    def __init__(self, reading: Reading, what: str) -> None:
-        self._reading, self._what = reading, what
 
-    def __enter__(self) -> None:
-        return None
+def _beyond(link: Link, path: Path) -> str:
+    """Return what is left of a path on the other side of its first link."""
+    return path.text[len(link.name) + 1 :]
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, CloudError):
-            return False
-        self._reading.incomplete(self._what, str(error))
-        return True
+
+def _undecided(what: str, how: str, why: str, status: int | None = None) -> CloudError:
+    return CloudError(f"No rows, because {what}, which they go by, {how}: {why}", status=status)
 
 
 def _said(path: Path, known: Any) -> Any:

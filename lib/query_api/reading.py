@@ -41,6 +41,8 @@ class Reading:
         self.cloud = cloud
         self.requests: dict[str, int] = {}
         self.reasons: list[tuple[str, str]] = []
+        # How often rows were said to be missing, also if it stood among the reasons already.
+        self.cut = 0
         # Values of "resource.property" that others are asked by, such as all domains: read once.
         self.values: dict[str, list[Any]] = {}
         self._lock = threading.Lock()
@@ -54,9 +56,13 @@ class Reading:
         """Log in to the cloud, if this has not been done. Raises CloudError, UserError."""
         self.cloud.log_in()
 
-    def incomplete(self, what: str, why: str) -> None:
-        """Say that something is missing in the answer; said twice it stands there once."""
+    def incomplete(self, what: str, why: str, *, rows: bool = True) -> None:
+        """Say that something is missing in the answer; said twice it stands there once.
+
+        ``rows`` says that whole rows may be, and not just something in those that are there.
+        """
         with self._lock:
+            self.cut += rows
             if (what, why) not in self.reasons:
                 self.reasons.append((what, why))
 

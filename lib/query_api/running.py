@@ -44,17 +44,13 @@ class Run:
             self.frames, self.frames[1:], query.stages[1:], strict=False
         ):
             assert stage.link is not None
-            before.need(stage.link.here)
+            before.go_by(stage.link.here)
             frame.need(stage.link.there)
         self._aggregates = query.aggregates
         self._groups = [group.path for group in query.groups]
         self._shown = self._columns()
         self._sorting = [self._sort_key(text) for text in query.sorting]
-        for path in (*self._groups, *self._shown, *(a.path for a in query.aggregates if a.path)):
-            self._need(path)
-        if not query.aggregates:
-            for path, _ in self._sorting:
-                self._need(path)
+        self._need_all()
         self._check()
 
     def answer(self, clouds: Sequence[Cloud]) -> Answer:
@@ -110,9 +106,21 @@ class Run:
             )
         return path, text.startswith("-")
 
-    def _need(self, path: str) -> None:
-        if path != CLOUD.name:
-            self.frames[-1].need(path)
+    def _need_all(self) -> None:
+        """Have what is shown, and what the answer goes by, among the columns of the last frame."""
+        query, last = self.query, self.frames[-1]
+        shown = [path for path in self._shown if path != CLOUD.name]
+        decisive = [*self._groups, *(one.path for one in query.aggregates if one.path)]
+        # Of distinct rows some would be taken for one; of the first ones others would be shown.
+        decisive += shown if query.is_distinct else []
+        sorting = [] if query.aggregates else [path for path, _ in self._sorting]
+        decisive += sorting if query.at_most is not None else []
+        for path in decisive:
+            if path != CLOUD.name:
+                last.go_by(path)
+        for path in (*shown, *sorting):
+            if path != CLOUD.name:
+                last.need(path)
 
     def _check(self) -> None:
         """Refuse what does not fit its kind; closures are made as they will be for the rows."""
