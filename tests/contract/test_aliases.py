@@ -127,9 +127,13 @@ def test_every_alias_is_said_here_and_stands_in_the_readme() -> None:
     [
         (
             {"result": {"summary": "2 servers", "text": "NAME\nweb\n"}},
-            "2 servers\n```\nNAME\nweb\n\n```",
+            "```\n2 servers\nNAME\nweb\n\n```",
         ),
         ({"result": {"summary": "Not found.", "text": "x" * 9000}}, "x..."),
+        (
+            {"result": {"summary": "``````<!here>", "text": "NAME\n```@all\n"}},
+            "```\n''''''<!here>\nNAME\n'''@all\n\n```",
+        ),
         ({"result": "None", "stderr": "Traceback"}, "failed: see execution 4711."),
         ({"error": "timeout"}, "failed: see execution 4711."),
     ],
@@ -141,4 +145,5 @@ def test_an_answer_is_shown_whatever_it_is(
     template = Environment(undefined=StrictUndefined).from_string(alias["result"]["format"])
     answer = template.render(execution=execution)
     assert shown in answer
+    assert answer.count("```") in (0, 2), "a name leaves the fence, and what it says is obeyed"
     assert len(answer) < 4000
