@@ -15,6 +15,8 @@ from workflow_api.text import clean, listed, near
 _DEEPEST = 4
 # The column that says which cloud a row is from. It is not asked of any cloud, so it is no path.
 CLOUD = "cloud"
+# What means everything elsewhere, and how a key is written that is just that.
+_STAR, _QUOTED = "*", ('"*"', "'*'")
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -48,12 +50,21 @@ def resolve(start: Resource, text: str) -> Path:
     """Return where ``text`` leads from a resource.
 
     A property's name wins over a link's, the longest one over shorter ones. Raises UserError with
-    near names if there is no such property.
+    near names if there is no such property, and for a key ``*`` that is not quoted: who writes
+    ``metadata.*`` means all keys, and would be told that none is there.
     """
     walk = _walk(start, text)
     if walk.found is None:
         raise UserError(_unknown(walk.at, walk.rest, text), advice=_advice(walk.at, walk.rest))
     prop, key = walk.found
+    if key == _STAR:
+        whole = clean(text.removesuffix(f".{_STAR}"))
+        raise UserError(
+            f"{clean(text)!r}: a star does not stand for all keys.",
+            advice=f"Select {whole} for the whole map; {whole} has_key tests whether it has one. "
+            f'A key that is a star is written {whole}."*".',
+        )
+    key = _STAR if key in _QUOTED else key
     return Path(text, tuple(walk.links), prop, key, _end(text, prop, key, walk.many))
 
 

@@ -95,13 +95,14 @@ class Words:
 
     def path(self, pattern: re.Pattern[str] = PATH) -> str:
         """Read the name of a property: nothing if there is none here. Parts of it, from a dot on,
-        or all of it may be quoted."""
+        or all of it may be quoted; a star that is a part keeps its quotes (see query_api.paths)."""
         self.straight()
         start = self.at
         parts: list[str] = []
         while self.at < len(self.text):
             if self.text[self.at] in QUOTES and (not parts or parts[-1].endswith(".")):
-                parts.append(self.quoted())
+                part = self.quoted()
+                parts.append('"*"' if parts and part == "*" else part)
                 if not self.text.startswith(".", self.at):
                     break
             found = pattern.match(self.text, self.at)

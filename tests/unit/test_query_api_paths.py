@@ -39,3 +39,25 @@ def test_other_words_are_likened_to_names(path: str) -> None:
 def test_a_path_of_very_many_words_is_refused_at_once() -> None:
     with pytest.raises(UserError, match="have no property"):
         resolve(SERVER, "usr" + ".usr" * 10_000)
+
+
+# -- stars -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["metadata.*", "flavor.extra_specs.*", "image.properties.*"])
+def test_a_star_does_not_stand_for_all_keys(path: str) -> None:
+    with pytest.raises(UserError, match="a star does not stand for all keys") as told:
+        resolve(SERVER, path)
+    whole = path[:-2]
+    assert f"Select {whole} for the whole map; {whole} has_key" in told.value.advice
+    assert f'{whole}."*"' in told.value.advice
+
+
+@pytest.mark.parametrize("path", ['metadata."*"', "metadata.'*'", 'image.properties."*"'])
+def test_a_quoted_star_is_a_key(path: str) -> None:
+    assert resolve(SERVER, path).key == "*"
+
+
+@pytest.mark.parametrize("key", ["a*", "*a", "**", "a.*", 'x"*"'])
+def test_stars_within_a_key_are_itself(key: str) -> None:
+    assert resolve(SERVER, f"metadata.{key}").key == key

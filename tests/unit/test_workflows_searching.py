@@ -140,6 +140,15 @@ def test_explain_runs_it_and_shows_the_parts(fake: FakeCloud) -> None:
     assert (done["made"]["what"], done["made"]["expected"]) == ("requests to compute", str(sent))
 
 
+def test_a_quoted_star_is_a_key(fake: FakeCloud) -> None:
+    fake.server("db").metadata["*"] = "all"
+    star = 'metadata."*"'
+    asked = {"where": f"{star} = all", "select": ["name", star], "group_by": star}
+    assert ask(fake, **asked)["rows"] == [{star: "all", "name": "db"}]
+    counted = ask(fake, aggregate=f"count, count {star}")
+    assert list(counted["rows"][0].values()) == [4, 1]
+
+
 # -- several clouds, and answers that are not whole --------------------------------------------
 
 
@@ -213,6 +222,11 @@ def test_no_cloud_that_answers_is_no_answer(sore: FakeCloud) -> None:
         ("where", "¶created_at older_than soon", "created_at older_than"),
         ("where", "¶created_at = yesterday", "created_at equal_to"),
         ("where", "name ¶resembles x", "'resembles' is not a preset"),
+        ("where", "name = x or ¶flavor.extra_specs.* = x", "a star does not stand for all keys"),
+        ("where", "¶'metadata.*' = x", "a star does not stand for all keys"),
+        ("group_by", "host, ¶metadata.*", "Select metadata for the whole map; metadata has_key"),
+        ("aggregate", "¶count metadata.*", "a star does not stand for all keys"),
+        ("join", "image: ¶properties.*", "a star does not stand for all keys"),
         ("group_by", "host, ¶hots", "have no property 'hots'. Did you mean host"),
         ("aggregate", "count, ¶sum flavor.cpus", "flavors have no property 'cpus'"),
         ("follow", "¶projct", "do not lead to 'projct'. Did you mean project?"),
@@ -233,6 +247,8 @@ def test_errors_point_at_the_word(fake: FakeCloud, name: str, text: str, message
     ("asked", "message"),
     [
         ({"select": ["nam"]}, "servers have no property 'nam'. Did you mean name"),
+        ({"select": ["name", "metadata.*"]}, "Select metadata for the whole map"),
+        ({"sort_by": ["-metadata.*"]}, "a star does not stand for all keys"),
         ({"sort_by": ["-creatd_at"]}, "servers have no property 'creatd_at'"),
         ({"sort_by": ["addresses"]}, "rows cannot be sorted or grouped by it"),
         ({"group_by": "status: a ..3"}, "only numbers and times have ranges"),
