@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +15,8 @@ from workflow_api.errors import UserError
 
 # Each with whether it wants a property; a count without one counts rows.
 FUNCTIONS: dict[str, bool] = {"count": False, "sum": True, "min": True, "max": True, "avg": True}
+# What values that lie in no range are called: they are there, unlike those that are missing.
+OTHER = "other"
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -92,7 +95,8 @@ def typed(
     ``value`` says by ValueError or UserError why an end is none of the property's kind. With
     ``touching`` two ranges may share an end, which is the lower one's: for kinds that always have
     another value between two. Raises UserError that points into ``text``, where the group was read
-    from, for such an end, for a range that runs backwards and for ranges that overlap.
+    from, for such an end, for a range that runs backwards, for ranges that overlap, and for one
+    that is called ``other`` where values can lie in no range.
     """
     made: list[Range] = []
     for given in group.ranges:
@@ -110,7 +114,21 @@ def typed(
             one, other = as_given[lower.name], as_given[upper.name]
             later = max(one, other, key=lambda r: r.at or 0)
             raise _wrong(text, later, f"ranges {one} and {other} overlap; ends are included")
+    called_so = next((one for one in made if one.name == OTHER), None)
+    if called_so and not _cover_all(_ordered(made), touching=touching):
+        message = f"{OTHER} is what values in no range are called: give this one another name"
+        raise _wrong(text, called_so, message)
     return Group(group.path, tuple(made), group.at)
+
+
+def _cover_all(ranges: Sequence[Range], *, touching: bool) -> bool:
+    """Return whether each value lies in one of these ordered ranges."""
+
+    def meet(low: Any, high: Any) -> bool:
+        return bool(low == high if touching else math.floor(low) + 1 >= high)
+
+    ends_open = ranges[0].low is None and ranges[-1].high is None
+    return ends_open and all(meet(a.high, b.low) for a, b in itertools.pairwise(ranges))
 
 
 def _wrong(text: str, one: Range, message: str) -> UserError:
@@ -126,8 +144,8 @@ def _ordered(ranges: Iterable[Range]) -> list[Range]:
 
 
 def range_of(group: Group) -> Callable[[Any], str | None]:
-    """Return what tells the name of the range that a value lies in: None if it is missing or lies
-    in none. The group's ends are typed and do not overlap (see :func:`typed`)."""
+    """Return what tells the name of the range that a value lies in, ``other`` if in none; None if
+    it is missing. The group's ends are typed and do not overlap (see :func:`typed`)."""
     ranges = _ordered(group.ranges)
     highs = [one.high for one in ranges if one.high is not None]
 
@@ -136,8 +154,8 @@ def range_of(group: Group) -> Callable[[Any], str | None]:
             return None
         index = bisect_left(highs, value)
         if index == len(ranges):
-            return None
+            return OTHER
         found = ranges[index]
-        return found.name if found.low is None or found.low <= value else None
+        return found.name if found.low is None or found.low <= value else OTHER
 
     return name

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from query_api import operate, times
-from query_api.groups import Group, range_of, typed
+from query_api.groups import OTHER, Group, range_of, typed
 from query_api.kinds import NUMBERS, a_kind, value_for
 from query_api.schema import Property
 from workflow_api.duration import Duration
@@ -28,8 +28,8 @@ def key_of(group: Group, prop: Property, at: int, now: datetime) -> tuple[Key, O
     """
     if not group.ranges:
         return itemgetter(at), operate.ORDERS.get(prop.kind)
-    # Ranges sort as they were given.
-    order = [one.name for one in group.ranges].index
+    # Ranges sort as they were given, and what lies in none comes after them.
+    order = [*(one.name for one in group.ranges), OTHER].index
     if prop.kind == "time":
         made = typed(group, lambda given: float(Duration.parse(given)), touching=True)
         label, age = range_of(made), _age(now)

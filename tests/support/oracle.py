@@ -124,8 +124,8 @@ class _Asked:
 
     def _by_group(self, groups: list[Any], at: int, path: str, *, down: bool) -> list[Any]:
         """Return things that begin with groups' values by one of these; ranges as given."""
-        names = [name for name, _, _ in self._ranges(path)]
-        if not names:
+        names = [*(name for name, _, _ in self._ranges(path)), "other"]
+        if not self._ranges(path):
             return in_order(groups, lambda one: one[0][at], self._kind(path), down)
 
         def place(one: Any) -> int | None:
@@ -147,7 +147,7 @@ class _Asked:
             if (ends[0] is None or ends[0] <= value) and (ends[1] is None or value <= ends[1]):
                 fits.append((ends[0] is not None, ends[0], name))
         # An end that two ranges share is the lower one's.
-        return min(fits)[2] if fits else None
+        return min(fits)[2] if fits else "other"
 
     def _aggregated(self, found: list[_Found]) -> Table:
         paths, aggregates = list(self.question.groups), self.question.aggregates

@@ -119,12 +119,19 @@ def test_a_value_lies_in_its_range(value: int | None, name: str | None) -> None:
     assert range_of(typed(SIZES, int))(value) == name
 
 
-def test_between_ranges_there_is_none() -> None:
+def test_what_lies_in_no_range_is_other_than_what_is_missing() -> None:
     name = range_of(typed(AGES, Duration.parse))
     days = 86400.0
-    assert [name(n * days) for n in (0, 7, 7.1, 29.9, 30)] == ["fresh", "fresh", None, None, "old"]
+    assert [name(n * days) for n in (0, 7, 7.1, 29.9, 30)] == [
+        "fresh",
+        "fresh",
+        "other",
+        "other",
+        "old",
+    ]
+    assert name(None) is None
     only = range_of(group("a", some=(2, 3)))
-    assert [only(n) for n in (1, 2, 3, 4)] == [None, "some", "some", None]
+    assert [only(n) for n in (1, 2, 3, 4)] == ["other", "some", "some", "other"]
 
 
 def test_a_shared_end_is_the_lower_ranges_where_ranges_may_touch() -> None:
@@ -185,7 +192,26 @@ def test_ranges_are_taken_if_each_value_lies_in_one_at_most(
             typed(made, int)
         return
     name = range_of(typed(made, int))
-    assert {value: [name(value)] for value in held} == {v: n or [None] for v, n in held.items()}
+    assert {value: [name(value)] for value in held} == {v: n or ["other"] for v, n in held.items()}
+    renamed = Group(
+        "a", (*made.ranges[:-1], *(Range("other", r.low, r.high) for r in made.ranges[-1:]))
+    )
+    if made.ranges and all(held.values()):
+        typed(renamed, int)
+    elif made.ranges:
+        with pytest.raises(UserError, match="other is what values in no range are called"):
+            typed(renamed, int)
+
+
+def test_a_range_is_called_other_only_where_nothing_else_is() -> None:
+    whole = group("a", small=(None, 2047), other=(2048, None))
+    assert [range_of(typed(whole, int))(n) for n in (2047, 2048, None)] == ["small", "other", None]
+    with pytest.raises(UserError, match="other is what values in no range"):
+        typed(whole, float, touching=True)
+    typed(group("a", small=(None, 1.5), other=(1.5, None)), float, touching=True)
+    text = "a: small ..5, other 7.."
+    with pytest.raises(UserError, match="At character 15: other is what values in no range"):
+        typed(parse_group_by(text)[0], int, text)
 
 
 def test_the_types_refuse_what_the_language_refuses() -> None:

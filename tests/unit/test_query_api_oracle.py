@@ -154,8 +154,8 @@ def thing(number: int, **row: Any) -> Row:
 WORLD: World = {
     "thing": [
         thing(0, name="web-1", status="ERROR", ip="10.0.0.9", labels={"n": 1}, owner_id="o0"),
-        thing(1, name="Web-2", status="ACTIVE", ip="10.0.0.10", labels={"n": True}),
-        thing(2, name="db", ip="2001:db8::9", labels={"n": 1}, tags=[], owner_id="o0"),
+        thing(1, name="Web-2", status="ACTIVE", ip="10.0.0.10", labels={"n": True}, load=0.5),
+        thing(2, name="db", ip="2001:db8::9", labels={"n": 1}, tags=[], owner_id="o0", load=7),
         thing(3, name="a\nweb-1", status="ERROR", ip="2001:db8::10", labels={"n": 1.5}, tags=["x"]),
         thing(4, created_at="2026-02-28T12:00:00.5", labels={}, owner_id="nobody"),
         thing(5, name="web-1", created_at="2026-02-28T21:00:00+09:00", ip="2001:DB8:0::9"),
@@ -189,6 +189,12 @@ ALL = All(())
         Question([("thing", test("pools.weight", "equal_to", "1.5"))], ["id", "pools.members"]),
         Question([("thing", test("parts.sound", "equal_to", "true"))], ["id", "parts.sound"]),
         Question([("event", ALL)], ["what", "thing.name"], limit=2),
+        # Some are in no range, and some have nothing that could be.
+        Question([("thing", ALL)], ["id"], groups={"load": [("high", 5, None), ("low", None, 0)]}),
+        Question(
+            [("thing", ALL)], groups={"load": [("high", 5, None)]}, aggregates=[("count", "")]
+        ),
+        Question([("thing", ALL)], ["id"], groups={"created_at": [("new", None, "12h")]}),
         Question([("owner", ALL), ("things", ALL), ("parts", ALL)], ["id"], sort_by=["-size"]),
     ],
 )
