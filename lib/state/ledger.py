@@ -111,7 +111,7 @@ class Campaigns(Leases):
             return {row.recipient: row.state for row in rows}
 
     def forget(self, older_than: float) -> int:
-        """Delete campaigns older than that many seconds; return how many.
+        """Delete campaigns whose newest mail changed longer ago than that; return how many.
 
         Never one with a mail that is still to be sent or of which nobody knows whether it was,
         and never one that a run has claimed.
@@ -125,8 +125,12 @@ class Campaigns(Leases):
     def _forget_some(self, older_than: float) -> int:
         unsettled = exists().where(mails.c.campaign == campaigns.c.id, mails.c.state.in_(UNSETTLED))
         claimed = exists().where(claims.c.subject == claimed_as("") + campaigns.c.key)
-        age = db_now() - campaigns.c.created_at
-        old = select(campaigns.c.id).where(age > older_than, ~unsettled, ~claimed)
+        before = db_now() - older_than
+        # One that is used for years is not as old as its first mail. What was made only lately is
+        # not looked into at all: none of its mails is older than the campaign.
+        young = exists().where(mails.c.campaign == campaigns.c.id, mails.c.changed_at >= before)
+        made = campaigns.c.created_at < before
+        old = select(campaigns.c.id).where(made, ~unsettled, ~young, ~claimed)
         with self.store.reading() as tx:
             if not (found := list(tx.execute(old.limit(_FORGOTTEN_AT_ONCE)).scalars())):
                 return 0

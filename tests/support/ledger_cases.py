@@ -282,6 +282,17 @@ class ForgetCases:
         assert owned == {ledger.known(key).id for key in kept}
         assert ledger.forget(HOUR) == 0
 
+    def test_one_that_is_in_use_is_as_old_as_its_newest_mail(self, ledger: Ledger) -> None:
+        made = record(ledger, "ann")
+        set_to(ledger, made, "ann", "sent")
+        _age(ledger, made, 2 * HOUR)
+        record(ledger, "ann", "bob")
+        set_to(ledger, made, "bob", "sent")
+        assert ledger.forget(HOUR) == 0
+        assert states(ledger, made) == {"ann": "sent", "bob": "sent"}
+        _age(ledger, made, 2 * HOUR)
+        assert ledger.forget(HOUR) == 1
+
     def test_many(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("state.ledger._FORGOTTEN_AT_ONCE", 3)
         for number in range(7):
@@ -367,6 +378,8 @@ def _age(ledger: Ledger, campaign: str, seconds: float) -> None:
     with ledger.store.transaction() as tx:
         older = update(campaigns).where(campaigns.c.id == campaign)
         tx.execute(older.values(created_at=campaigns.c.created_at - seconds))
+        its = update(mails).where(mails.c.campaign == campaign)
+        tx.execute(its.values(changed_at=mails.c.changed_at - seconds))
 
 
 def _everything(ledger: Ledger) -> list[list[Mail]]:
