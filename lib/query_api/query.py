@@ -22,6 +22,7 @@ from query_api.conditions import DEEPEST, All, Condition, Test, all_of, too_deep
 from query_api.groups import Aggregate, Group
 from query_api.resources import resource
 from query_api.schema import WHOLE, Link, Resource
+from query_api.words import shown
 from workflow_api.errors import UserError
 from workflow_api.text import listed, near
 
@@ -110,16 +111,30 @@ class Query(msgspec.Struct, frozen=True):
 
     def sort_by(self, *paths: str) -> Query:
         """Sort by paths or aggregates, a minus before one for descending; missing values last."""
-        return self._with(sorting=(*self.sorting, *paths))
+        return self._with(sorting=(*self.sorting, *map(_sorting, paths)))
 
     def group_by(self, *groups: str | Group) -> Query:
-        """Show rows in groups of equal values, or of named ranges."""
-        made = (Group(one) if isinstance(one, str) else one for one in groups)
-        return self._with(groups=(*self.groups, *made))
+        """Show rows in groups of equal values, or of named ranges.
+
+        Raises UserError for a property that is grouped by already.
+        """
+        known = list(self.groups)
+        for one in groups:
+            new = Group(one) if isinstance(one, str) else one
+            if any(new.path == old.path for old in known):
+                raise UserError(f"Rows are grouped by {shown(new.path)} twice.")
+            known.append(new)
+        return self._with(groups=tuple(known))
 
     def aggregate(self, function: str, path: str = "") -> Query:
-        """Return a row a group with its ``count``, ``sum``, ``min``, ``max`` or ``avg``."""
-        return self._with(aggregates=(*self.aggregates, Aggregate(function, path)))
+        """Return a row a group with its ``count``, ``sum``, ``min``, ``max`` or ``avg``.
+
+        Raises UserError for another function, and for an aggregate that is there already.
+        """
+        new = Aggregate(function, path)
+        if new in self.aggregates:
+            raise UserError(f"The aggregate {shown(f'{function} {path}'.strip())} is there twice.")
+        return self._with(aggregates=(*self.aggregates, new))
 
     def count(self) -> Query:
         """Return the number of rows of each group, or of all."""
@@ -155,6 +170,21 @@ class Query(msgspec.Struct, frozen=True):
 
     def _with(self, **changes: Any) -> Query:
         return msgspec.structs.replace(self, **changes)
+
+
+def _sorting(text: str) -> str:
+    """Return what to sort by; an aggregate as its column is called, however it is written."""
+    minus = "-" if text.startswith("-") else ""
+    written = text.removeprefix("-")
+    if "(" not in written and " " not in written:
+        return text
+    from query_api.grouping import parse_aggregate, unparse_aggregate
+
+    try:
+        found = parse_aggregate(written)
+    except UserError:
+        return text  # a path, perhaps: the key of a map may be any text
+    return minus + unparse_aggregate(found) if len(found) == 1 else text
 
 
 def _aware(now: datetime | None) -> datetime:

@@ -95,9 +95,11 @@ def question(
         asked = _where(asked, where)
     if follow:
         asked = _follow(asked, follow)
-    if ALL in select:
+    # Arrays are typed with commas, and people put a space behind a comma.
+    columns, keys = [name.strip() for name in select], [name.strip() for name in sort_by]
+    if ALL in columns:
         asked = asked.select_all()
-    asked = asked.select(*(name for name in select if name != ALL)).sort_by(*sort_by)
+    asked = asked.select(*(name for name in columns if name != ALL)).sort_by(*keys)
     if join:
         asked = _join(asked, join)
     if group_by or aggregate:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from query_api.conditions import (
@@ -14,7 +16,8 @@ from query_api.conditions import (
     not_,
     test,
 )
-from query_api.query import query
+from query_api.grouping import group
+from query_api.query import Query, query
 from query_api.where import parse, unparse
 from workflow_api.errors import UserError
 
@@ -82,3 +85,49 @@ def test_python_and_texts_have_one_bound(deepest: Condition, deeper: Condition) 
     for refuse in (lambda: query("server").where(deeper), lambda: parse(unparse(deeper))):
         with pytest.raises(UserError, match=f"more than {DEEPEST} deep"):
             refuse()
+
+
+# -- groups, figures, order --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda: query("server").count().count(), "'count' is there twice"),
+        (
+            lambda: query("server").aggregate("sum", "flavor.ram").aggregate("sum", "flavor.ram"),
+            "'sum flavor.ram' is there twice",
+        ),
+        (lambda: query("server").group_by("host", "host"), "grouped by 'host' twice"),
+        (lambda: query("server").group_by("host").group_by(group("host")), "'host' twice"),
+    ],
+)
+def test_what_would_be_one_column_twice_is_refused(ask: Callable[[], Query], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        ask()
+
+
+def test_different_figures_of_one_property_are_no_repetition() -> None:
+    asked = query("server").group_by("host", "status").count().aggregate("count", "host")
+    assert asked.aggregate("sum", "flavor.ram").aggregate("max", "flavor.ram").explain().parts
+
+
+@pytest.mark.parametrize(
+    ("written", "column"),
+    [
+        ("-sum(flavor.ram)", "-sum flavor.ram"),
+        ("sum  flavor.ram", "sum flavor.ram"),
+        ("-COUNT(*)", "-count"),
+        ('count(metadata."a b")', "count 'metadata.a b'"),
+    ],
+)
+def test_an_aggregate_is_sorted_by_as_it_is_asked_for(written: str, column: str) -> None:
+    asked = query("server").group_by("host").count().aggregate("sum", "flavor.ram")
+    asked = asked.aggregate("count", "metadata.a b").sort_by(written)
+    assert asked.sorting == (column.replace("'", '"'),)
+    assert asked.explain().parts
+
+
+@pytest.mark.parametrize("path", ["-metadata.a b", "metadata.max(x)", "-name", "sum("])
+def test_paths_are_sorted_by_as_they_are(path: str) -> None:
+    assert query("server").sort_by(path).sorting == (path,)

@@ -140,6 +140,18 @@ def test_explain_runs_it_and_shows_the_parts(fake: FakeCloud) -> None:
     assert (done["made"]["what"], done["made"]["expected"]) == ("requests to compute", str(sent))
 
 
+def test_spaces_around_the_words_of_an_array_are_nothing(fake: FakeCloud) -> None:
+    result = ask(fake, select=["name", " status "], sort_by=[" -flavor.vcpus", "name\t"])
+    assert [list(row) for row in result["rows"]] == [["name", "status"]] * 4
+    assert result["rows"][0]["name"] == "web-2"
+    assert "metadata" in ask(fake, select=[" *"])["rows"][0]
+
+
+def test_groups_are_sorted_by_an_aggregate_as_it_was_asked_for(fake: FakeCloud) -> None:
+    asked = {"group_by": "status", "aggregate": "sum(flavor.ram)", "sort_by": ["-sum(flavor.ram)"]}
+    assert ask(fake, **asked)["rows"][0] == {"status": "SHUTOFF", "sum flavor.ram": 4096}
+
+
 def test_a_quoted_star_is_a_key(fake: FakeCloud) -> None:
     fake.server("db").metadata["*"] = "all"
     star = 'metadata."*"'
