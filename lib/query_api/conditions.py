@@ -12,16 +12,26 @@ import msgspec
 DEEPEST = 100
 
 
+class Typed(msgspec.Struct, frozen=True):
+    """How a preset was typed, and where in the text it stands, and each of the values."""
+
+    preset: str
+    at: int
+    values: tuple[int, ...] = ()
+
+
 class Test(msgspec.Struct, frozen=True):
     """One property, one preset, its values as they were given.
 
-    ``at`` is the place of the test in the text it was read from, for messages.
+    ``at`` is the place of the test in the text it was read from, for messages, and ``typed`` what
+    else is known of that; both are None if it was made in Python.
     """
 
     path: str
     preset: str
     values: tuple[Any, ...] = ()
     at: int | None = None
+    typed: Typed | None = None
 
     __test__ = False  # pytest would take it for tests of its own
 
