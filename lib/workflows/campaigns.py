@@ -56,6 +56,18 @@ def campaign_key(workflow: str, day: datetime.date, parameters: Mapping[str, Any
     return f"{workflow}-{day}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
+def rehearsal_key(key: str, override: str | None) -> str:
+    """Return the key of a campaign that goes to one address instead, if it is to.
+
+    It is a campaign of its own: whom it is really for has not had it.
+    """
+    if not override:
+        return key
+    from email_api.addresses import folded
+
+    return f"{key}-to-{hashlib.sha256(folded(override.strip()).encode()).hexdigest()[:8]}"
+
+
 def plan_campaign(
     ctx: Context,
     smtp: SmtpAccount,
@@ -258,13 +270,7 @@ def _checked(key: str, delivery: Delivery) -> str:
         number = getattr(delivery, name)
         if number is not None and number < 1:
             raise UserError(f"{name} is at least 1, not {number}.")
-    if not delivery.override_recipient:
-        return key
-    from email_api.addresses import folded
-
-    # A campaign of its own: whom it is really for has not had it.
-    told = folded(delivery.override_recipient.strip())
-    return f"{key}-to-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    return rehearsal_key(key, delivery.override_recipient)
 
 
 def _why_not(state: str, key: str) -> str:

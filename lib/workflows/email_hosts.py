@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import re
 from typing import Any, Literal
-
-import msgspec
 
 from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
 from workflow_api import Context, Duration, Plan, UserError, clean, count
-from workflows.mailing import (
-    Options,
-    OwnerOptions,
-    letter_to,
-    mail_workflow,
-    refuse_partial,
-    server_mail,
-)
+from workflows.mail_options import Options, OwnerOptions
+from workflows.mailing import letter_to, mail_workflow, refuse_partial, server_mail
 
 Notice = Literal["fault", "maintenance"]
 Effect = Literal["down", "moved"]
@@ -67,7 +58,9 @@ def hypervisor_notice(
         ctx,
         cloud,
         smtp,
-        options,
+        options.about(
+            hypervisor=host.name, window=[start, end], effect=None if notice == "fault" else effect
+        ),
         query("server").where("hypervisor_hostname", "equal_to", host.name),
         notice=f"hypervisor_{notice}",
         title=f"Tell the owners of servers on {host.name} of {about}",
@@ -86,6 +79,7 @@ def hypervisor_report(
     allow_partial: bool = False,
 ) -> Plan:
     """Tell the operators which hypervisors are down or disabled, why, and since when."""
+    from email_api.addresses import address
     from query_api.conditions import any_of, test
     from query_api.query import query
 
@@ -121,8 +115,8 @@ def hypervisor_report(
         return plan
     # Another state is another report, also on the same day.
     state = [(row["hypervisor"], row["state"], row["status"], row["reason"]) for row in rows]
-    digest = hashlib.sha256(repr(state).encode()).hexdigest()[:8]
-    options = msgspec.structs.replace(options, default_key=f"{options.default_key}-{digest}")
+    domains = ctx.config.email.local_domains
+    options = options.about(to=address(receiver, domains).key, state=state)
     content = {"hypervisors": rows, **options.common(cloud)}
     plan = letter_to(
         ctx, smtp, options, receiver, notice="hypervisor_report", title=title, content=content

@@ -1,4 +1,7 @@
-"""Mail to one address: a test, and an announcement to a mailing list."""
+"""Mail to one address: a test, and an announcement to a mailing list.
+
+A test can be repeated, and so can an announcement that goes to somebody else to be looked at.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import msgspec
 from accounts.clouds import Clouds
 from accounts.smtp import SmtpAccount
 from workflow_api import Context, Plan, UserError, clean
-from workflows.mailing import Options, letter_to, mail_workflow, refuse_partial
+from workflows.mail_options import Options
+from workflows.mailing import letter_to, mail_workflow, refuse_partial
 from workflows.searching import question
 
 
@@ -23,21 +27,32 @@ def test(ctx: Context, smtp: SmtpAccount, options: Options, to: str) -> Plan:
         "security": smtp.entry.security,
         "requested_by": ctx.requester.user,
     }
-    options = msgspec.structs.replace(options, default_key=_unused(ctx, options.default_key))
+    options = _fresh(ctx, options.about(to=_to(smtp, to)))
     title = f"Send a test mail to {clean(to)} through {smtp.name}"
     return letter_to(ctx, smtp, options, to, notice="test", title=title, content=content)
 
 
-def _unused(ctx: Context, key: str) -> str:
-    """Return the first key after ``key`` whose mail is still to be sent: a test can be repeated."""
-    from state.ledger import Campaigns
+def _to(smtp: SmtpAccount, receiver: str) -> str:
+    """Return whom a mail goes to, however the address is written; UserError if it is none."""
+    from email_api.addresses import address
 
+    return address(receiver, smtp.config.email.local_domains).key
+
+
+def _fresh(ctx: Context, options: Options) -> Options:
+    """Return the options of the first campaign of that key whose mail is still to be sent."""
+    from state.ledger import Campaigns
+    from workflows.campaigns import rehearsal_key
+
+    if options.campaign:
+        return options
     ledger = Campaigns(ctx.open_journal().store)
     for number in itertools.count(1):
-        known = ledger.campaign(f"{key}-{number}")
+        key = f"{options.key}-{number}"
+        known = ledger.campaign(rehearsal_key(key, options.override_recipient))
         if known is None or known.counts.get("pending"):
             break
-    return f"{key}-{number}"
+    return msgspec.structs.replace(options, campaign=key)
 
 
 @mail_workflow("email.list_notice")
@@ -62,6 +77,7 @@ def list_notice(
     allow_partial: bool = False,
 ) -> Plan:
     """Announce something to a mailing list, with a table of what a query finds if asked."""
+    options = options.about(to=_to(smtp, to), clouds=clouds if resource else None)
     content: dict[str, Any] = {"subject": subject, "sentences": text}
     title = f"Announce to {clean(to)}: {clean(subject)}"
     reasons: list[tuple[str, str]] = []
@@ -79,12 +95,15 @@ def list_notice(
             join=join,
             limit=rows,
         )
+        options = options.about(resource=asked.resource.name)
         answer = asked.run(clouds)
         reasons = answer.reasons
         refuse_partial(title, reasons, allow_partial)
         content["table"] = as_variable(answer.table())
     elif any((where, select, sort_by, group_by, aggregate, follow, join, rows)):
         raise UserError("A table is asked for without resource: what is it about?")
+    if options.override_recipient:
+        options = _fresh(ctx, options)
     plan = letter_to(
         ctx,
         smtp,

@@ -11,7 +11,8 @@ import msgspec
 from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
 from workflow_api import Context, Plan, UserError, clean, listed
-from workflows.mailing import OwnerOptions, mail_workflow, owner_mail
+from workflows.mail_options import OwnerOptions
+from workflows.mailing import mail_workflow, owner_mail
 from workflows.searching import ALL, question
 
 if TYPE_CHECKING:
@@ -58,10 +59,14 @@ def query(
         join=join,
         limit=rows,
     )
-    given = {"subject": subject, "sentences": text, **_variables(variables)}
+    fixed = _variables(variables)
+    given = {"subject": subject, "sentences": text, **fixed}
     common = {name: value for name, value in given.items() if value is not None}
     into, is_table = _row_variable(smtp, notice, common)
     ways = way(asked.resource, cloud, options.owner, owner_column)
+    options = options.about(resource=asked.resource.name, variables=fixed)
+    if owner_column:  # then it does not matter whose they are otherwise
+        options = options.about(owner=None)
     answer = _with_owners(asked, ways).run([cloud])
     shown = _shown(asked, names) or {column.name: column.name for column in answer.columns}
     table = answer.table()

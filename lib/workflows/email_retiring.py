@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
 from workflow_api import CloudError, Context, NotFound, Plan, UserError, clean, listed, near
-from workflows.mailing import OwnerOptions, mail_workflow, server_mail
+from workflows.mail_options import OwnerOptions
+from workflows.mailing import mail_workflow, server_mail
 
 if TYPE_CHECKING:
     from query_api.query import Query
@@ -35,13 +36,13 @@ def retiring_image(
     """Tell owners of servers that the image they were made from is withdrawn."""
     until = checked_date("end_date", end_date, allow_past)
     images = _named(cloud, "image", image, match)
-    _check_replacement(cloud, "image", replacement, images)
+    instead = _instead(cloud, "image", replacement, images)
     ids, names = [id for id, _ in images], _names(images, image)
     return server_mail(
         ctx,
         cloud,
         smtp,
-        options,
+        options.about(image=ids, match=None, end_date=until, replacement=instead),
         _made_from(cloud, ids, boot_volumes),
         notice="retiring_image",
         title=f"Tell the owners of servers made from {names} that it is withdrawn on {until}",
@@ -68,14 +69,14 @@ def retiring_flavor(
 
     until = checked_date("end_date", end_date, allow_past)
     flavors = _named(cloud, "flavor", flavor, match)
-    _check_replacement(cloud, "flavor", replacement, flavors)
+    instead = _instead(cloud, "flavor", replacement, flavors)
     names = list(dict.fromkeys(name for _, name in flavors))
     told = _names(flavors, flavor)
     return server_mail(
         ctx,
         cloud,
         smtp,
-        options,
+        options.about(flavor=names, match=None, end_date=until, replacement=instead),
         query("server").where("flavor.name", "any_in", *names),
         notice="retiring_flavor",
         title=f"Tell the owners of servers of flavor {told} that it is withdrawn on {until}",
@@ -121,15 +122,19 @@ def _names(found: Sequence[tuple[str, str]], wanted: str) -> str:
     return listed(names) or clean(wanted)
 
 
-def _check_replacement(
+def _instead(
     cloud: Cloud, resource: str, replacement: str | None, found: Sequence[tuple[str, str]]
-) -> None:
-    """Raise UserError for a replacement that is not there, or is withdrawn itself."""
+) -> list[str]:
+    """Return the ids of the replacement, if there is to be one.
+
+    Raises UserError for one that is not there, or is withdrawn itself.
+    """
     if replacement is None:
-        return
-    instead = _named(cloud, resource, replacement, "exact")
-    if {id for id, _ in instead} & {id for id, _ in found}:
+        return []
+    instead = [id for id, _ in _named(cloud, resource, replacement, "exact")]
+    if set(instead) & {id for id, _ in found}:
         raise UserError(f"replacement {clean(replacement)} is withdrawn itself.")
+    return instead
 
 
 def _made_from(cloud: Cloud, images: Sequence[str], boot_volumes: bool) -> Query:

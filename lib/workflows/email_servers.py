@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
 from workflow_api import Context, Duration, Plan, UserError
-from workflows.mailing import OwnerOptions, mail_workflow, server_mail
+from workflows.mail_options import OwnerOptions
+from workflows.mailing import mail_workflow, server_mail
 
 if TYPE_CHECKING:
     from query_api.query import Query
@@ -31,8 +32,9 @@ def shutoff_servers(
 ) -> Plan:
     """Ask owners whether they still need servers that have long been shut off."""
     # Nova does not say when a server was shut off: it was not later than its last change.
+    ids = _chosen(cloud, projects, all_projects)
     asked = (
-        _servers(cloud, projects, all_projects)
+        _servers(ids)
         .where("status", "equal_to", "SHUTOFF")
         .where("updated_at", "older_than", str(older_than))
     )
@@ -40,7 +42,7 @@ def shutoff_servers(
         ctx,
         cloud,
         smtp,
-        options,
+        options.about(projects=ids),
         asked,
         notice="shutoff_servers",
         title=f"Ask the owners of servers that have been shut off for {_words(older_than)}",
@@ -62,7 +64,8 @@ def errored_servers(
     all_projects: bool = False,
 ) -> Plan:
     """Tell owners of servers that are in an error state, with what the cloud says of the fault."""
-    asked = _servers(cloud, projects, all_projects).where("status", "equal_to", "ERROR")
+    ids = _chosen(cloud, projects, all_projects)
+    asked = _servers(ids).where("status", "equal_to", "ERROR")
     if older_than is not None:
         asked = asked.where("updated_at", "older_than", str(older_than))
 
@@ -73,7 +76,7 @@ def errored_servers(
         ctx,
         cloud,
         smtp,
-        options,
+        options.about(projects=ids),
         asked,
         notice="errored_servers",
         title="Tell the owners of servers that are in an error state",
@@ -82,18 +85,24 @@ def errored_servers(
     )
 
 
-def _servers(cloud: Cloud, projects: Sequence[str], all_projects: bool) -> Query:
-    """Return a question about the servers of some projects, or of all. Raises UserError."""
+def _chosen(cloud: Cloud, projects: Sequence[str], all_projects: bool) -> list[str]:
+    """Return the ids of the projects that are meant, none for all. Raises UserError."""
     from query_api.identity import project_ids
-    from query_api.query import query
 
     if bool(projects) == all_projects:
         raise UserError(
             "Say whose servers: give projects or all_projects=true"
             f"{', not both' if all_projects else ''}."
         )
+    return project_ids(cloud, projects) if projects else []
+
+
+def _servers(projects: Sequence[str]) -> Query:
+    """Return a question about the servers of some projects, or of all."""
+    from query_api.query import query
+
     asked = query("server")
-    return asked.where("project_id", "any_in", *project_ids(cloud, projects)) if projects else asked
+    return asked.where("project_id", "any_in", *projects) if projects else asked
 
 
 def _words(length: Duration) -> str:

@@ -1,12 +1,11 @@
-"""What all mail runbooks have in common: the parameters that say how to send, and mail to owners.
+"""What all mail runbooks have in common: how they are registered, and mail to owners.
 
-A mail runbook takes ``options``, one of the structs below, and is registered with
+A mail runbook takes ``options``, one of the structs of ``mail_options``, and is registered with
 ``mail_workflow``: each field of the struct is a parameter of the action.
 """
 
 from __future__ import annotations
 
-import datetime
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -15,70 +14,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from workflow_api import Context, Plan, Refused, workflow
-from workflows.owner_ways import Ownership, way
+from workflows.mail_options import Options, OwnerOptions
+from workflows.owner_ways import way
 from workflows.owners import label, project_of, readers
 
 if TYPE_CHECKING:
     from accounts.cloud import Cloud
     from accounts.smtp import SmtpAccount
     from query_api.query import Query
-    from workflows.letters import Delivery
     from workflows.owners import Readers, Row
 
 Runbook = Callable[..., Plan]
 Reasons = Sequence[tuple[str, str]]
-
-
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How a campaign is sent."""
-
-    note: str | None = None
-    campaign: str | None = None
-    cc: list[str] = []
-    bcc: list[str] = []
-    limit: int | None = None
-    override_recipient: str | None = None
-    max_recipients: int | None = None
-    preview_dir: str | None = None
-    # No parameter: what the campaign is called if none is given.
-    default_key: str = ""
-
-    @property
-    def identity(self) -> str:
-        """What of this makes it another campaign: nothing of how it is sent."""
-        return ""
-
-    @property
-    def key(self) -> str:
-        """The campaign's key, as given or else by what is asked."""
-        return self.campaign or self.default_key
-
-    def common(self, cloud: Cloud | None) -> dict[str, Any]:
-        """Return the variables that every notice can be given, those that are known."""
-        # Readers of a site's only cloud know which it is.
-        several = cloud is not None and len(cloud.config.clouds) > 1
-        known = {"note": self.note, "cloud": cloud.name if cloud and several else None}
-        return {name: value for name, value in known.items() if value}
-
-    def delivery(self, **more: Any) -> Delivery:
-        """Return how a campaign goes out; ``more`` is what it says besides."""
-        from workflows.letters import Delivery
-
-        names = ("cc", "bcc", "limit", "override_recipient", "max_recipients", "preview_dir")
-        return Delivery(**{name: getattr(self, name) for name in names}, **more)
-
-
-class OwnerOptions(Options, frozen=True, kw_only=True):
-    """How a campaign to owners is sent, and who they are."""
-
-    owner: Ownership | None = None
-    tell_operators: bool = False
-    allow_partial: bool = False
-
-    @property
-    def identity(self) -> str:
-        """Whose they are: the same rows are told to others as another campaign."""
-        return self.owner or ""
+# What a mail runbook is given beside what it is asked.
+_OWN = ("ctx", "options")
 
 
 def mail_workflow(name: str) -> Callable[[Runbook], Runbook]:
@@ -88,7 +37,7 @@ def mail_workflow(name: str) -> Callable[[Runbook], Runbook]:
         hints = typing.get_type_hints(function)
         kind: type[Options] = hints.pop("options")
         signature = inspect.signature(function)
-        fields = [one for one in msgspec.structs.fields(kind) if one.name != "default_key"]
+        fields = [one for one in msgspec.structs.fields(kind) if one.name != "asked"]
         types = typing.get_type_hints(kind)
         more = [
             inspect.Parameter(
@@ -104,9 +53,8 @@ def mail_workflow(name: str) -> Callable[[Runbook], Runbook]:
             options = kind(**{name: given.pop(name) for name in names & given.keys()})
             bound = signature.bind(ctx, *arguments, options=options, **given)
             bound.apply_defaults()
-            told = {**bound.arguments, "ctx": None, "options": options.identity}
-            key = _key(name, ctx.asked_at.date(), told)
-            bound.arguments["options"] = msgspec.structs.replace(options, default_key=key)
+            asked = {name: value for name, value in bound.arguments.items() if name not in _OWN}
+            bound.arguments["options"] = options.asking(ctx, name, asked)
             return function(*bound.args, **bound.kwargs)
 
         run.__doc__, run.__annotations__ = function.__doc__, {
@@ -121,13 +69,6 @@ def mail_workflow(name: str) -> Callable[[Runbook], Runbook]:
         return function
 
     return register
-
-
-def _key(name: str, day: datetime.date, told: Mapping[str, Any]) -> str:
-    from workflows.campaigns import campaign_key
-
-    plain = {key: getattr(value, "name", value) for key, value in told.items()}
-    return campaign_key(name, day, plain)
 
 
 def owner_mail(
