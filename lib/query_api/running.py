@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from query_api import garbage, joining, operate, paths
 from query_api.answer import Answer, Column
-from query_api.conditions import Test, all_of
+from query_api.conditions import Condition, Test, all_of
 from query_api.frame import Frame, Options
 from query_api.groups import Aggregate
 from query_api.kinds import NUMBERS, SINGLE, a_kind
+from query_api.predicates import Unfit
 from query_api.query import Query
 from query_api.ranges import Key, key_of
 from query_api.reading import Reading
@@ -126,7 +127,7 @@ class Run:
         """Refuse what does not fit its kind; closures are made as they will be for the rows."""
         now = self.options.now
         for frame, stage in zip(self.frames, self.query.stages, strict=True):
-            frame.passes(stage.condition, now)
+            _check_condition(frame, stage.condition, now)
         for path in [*self._groups, *([] if self._aggregates else [p for p, _ in self._sorting])]:
             kind = self._end(path)[0].kind
             if kind not in SINGLE:
@@ -256,6 +257,15 @@ def _aggregate_column(one: Aggregate, end: Property | None) -> Column:
         return Column(_title(one), "integer")
     kind: Kind = "number" if one.function == "avg" else end.kind
     return Column(_title(one), kind, end.unit)
+
+
+def _check_condition(frame: Frame, condition: Condition, now: datetime) -> None:
+    try:
+        frame.passes(condition, now)
+    except Unfit as error:
+        from query_api.misfits import in_its_words
+
+        raise in_its_words(error, condition, frame.where, now) from None
 
 
 def _check_aggregate(one: Aggregate, kind: Kind | None) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from query_api.conditions import All, Any_, Condition, Not, Test, all_of, any_of
+from query_api.conditions import All, Any_, Condition, Not, Test, Typed, all_of, any_of
 from query_api.preset_names import ALIASES, ARITY, FOR_MANY
 from query_api.words import PATH, QUOTES, Words, meant, pointed, shown, written
 from workflow_api.errors import UserError
@@ -39,7 +39,8 @@ _JOIN = re.compile(r"(?:and|or|not)(?![\w.:\-*@/])", re.IGNORECASE)
 def parse(text: str) -> Condition:
     """Return the condition that the text says; an empty one says ``All(())``, which is true.
 
-    Each test knows its property's place in the text (``at``, an offset in characters from 0).
+    Each test knows its property's place in the text (``at``, an offset in characters from 0), how
+    its preset was ``typed``, and the places of that and of the values.
     Raises UserError that points at the word which cannot be understood.
     """
     words = Words(text)
@@ -123,10 +124,11 @@ def _test(words: Words) -> Condition:
         return All(()) if bare == "true" else Any_(())
     preset, typed, start = _preset(words, path)
     arity = ARITY[preset]
-    values = () if arity == "none" else _values(words, preset, typed, start)
+    given = [] if arity == "none" else _values(words, preset, typed, start)
     if not _over(words):
         raise _left_over(words, typed, arity)
-    return Test(path, preset, values, at)
+    values, places = (tuple(part) for part in zip(*given, strict=True)) if given else ((), ())
+    return Test(path, preset, values, at, Typed(typed, start, places))
 
 
 def _preset(words: Words, path: str) -> tuple[str, str, int]:
@@ -153,13 +155,14 @@ def _preset(words: Words, path: str) -> tuple[str, str, int]:
     raise words.wrong(f"{shown(typed) if typed else words.here()} is not a preset{hint}")
 
 
-def _values(words: Words, preset: str, typed: str, start: int) -> tuple[str, ...]:
+def _values(words: Words, preset: str, typed: str, start: int) -> list[tuple[str, int]]:
+    """Read the values of a preset; return each with its place."""
     if not words.take("("):
         if words.ended():
             raise words.wrong(f"{typed} wants a value", start)
-        return (_value(words, typed),)
+        return [_value(words, typed)]
     opened = words.at - 1
-    values: list[str] = []
+    values: list[tuple[str, int]] = []
     while not values or words.take(","):
         words.ended()
         if len(values) == 1 and ARITY[preset] == "one":
@@ -170,7 +173,7 @@ def _values(words: Words, preset: str, typed: str, start: int) -> tuple[str, ...
             break
         values.append(_value(words, typed))
     if words.take(")"):
-        return tuple(values)
+        return values
     if words.ended():
         raise words.wrong("this ( is not closed", opened)
     raise words.wrong(
@@ -179,12 +182,12 @@ def _values(words: Words, preset: str, typed: str, start: int) -> tuple[str, ...
     )
 
 
-def _value(words: Words, typed: str) -> str:
+def _value(words: Words, typed: str) -> tuple[str, int]:
     words.ended()
     start = words.at
     value = words.value(_VALUE)
     if words.text[start] in QUOTES:
-        return value
+        return value, start
     if not value:
         here = words.here()
         also = "" if words.text[start] in "),(" else f"; a value that starts so is quoted: {here}"
@@ -196,7 +199,7 @@ def _value(words: Words, typed: str) -> str:
             f"value{also}",
             start,
         )
-    return value
+    return value, start
 
 
 def _left_over(words: Words, typed: str, arity: str) -> UserError:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from query_api.conditions import All, Any_, Condition, Not, Test, all_of, any_of, test
+from query_api.conditions import All, Any_, Condition, Not, Test, Typed, all_of, any_of, test
 from query_api.conditions import tests as each_of
 from query_api.preset_names import ALIASES, ARITY, FOR_MANY
 from query_api.where import parse, pointed, unparse
@@ -134,6 +134,12 @@ def test_each_test_knows_its_place() -> None:
     text = 'a=1 and not ( "b" = 1 or  c=1)'
     assert [one.at for one in each_of(parse(text))] == [0, 14, 26]
     assert [text[one.at or 0] for one in each_of(parse(text))] == ["a", '"', "c"]
+
+
+def test_each_preset_and_value_knows_its_place_too() -> None:
+    text = "a >  1 and b  Not  in ( x,'y' , z) or c is  null"
+    places = [one.typed for one in each_of(parse(text))]
+    assert places == [Typed(">", 2, (5,)), Typed("Not in", 14, (24, 26, 32)), Typed("is null", 40)]
 
 
 def test_many_values() -> None:
