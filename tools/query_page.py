@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from query_api.narrowing import MOST_SINGLE
 from query_api.preset_names import ALIASES, ARITY
 from query_api.presets import NEGATIVE, POSITIVE, fitting
 from query_api.resources import names, resource
 from query_api.schema import Kind, Listing, Property, Resource
 from search_actions import SEARCHES
+from workflow_api.text import listed
 
 _BY_HAND = Path(__file__).with_name("query_page.md")
 _SAYS = {
@@ -50,6 +52,7 @@ _KINDS: dict[Kind, str] = {
 def page() -> str:
     """Return the whole page."""
     made = {
+        "one_by_one": _one_by_one(),
         "presets": _presets(),
         "kinds": _kinds(),
         "contents": _contents(),
@@ -58,7 +61,22 @@ def page() -> str:
     text = _BY_HAND.read_text()
     for name, part in made.items():
         text = text.replace(f"<!-- {name} -->\n", part)
-    return text
+    return text.replace("<!-- most_single -->", f"{MOST_SINGLE:,}")
+
+
+def _one_by_one() -> str:
+    """Return what is not read in one listing: which resources, and which of their properties."""
+    lines = []
+    for of in map(resource, names()):
+        number = "a request" if len(of.listings) == 1 else f"{len(of.listings)} requests"
+        said = [f"{number} for each `{name}`" for name in of.needs]
+        for name, source in of.sources.items():
+            if " for each " in source.cost:
+                of_it = listed((f"`{prop}`" for prop in _from(of, name)), 3)
+                said.append(f"{of_it}: {source.cost}")
+        if said:
+            lines.append(f"- [`{of.name}`](#{of.name}): {'; '.join(said)}")
+    return "\n".join(lines) + "\n"
 
 
 def _presets() -> str:
@@ -125,17 +143,26 @@ def _listing(one: Listing) -> str:
 
 def _costs(of: Resource) -> list[str]:
     lines = []
+    each = "A request" if len(of.listings) == 1 else f"{len(of.listings)} requests"
     for name, instead in of.needs.items():
         if instead:
             lines.append(
-                f"- A request for each `{instead}`, unless a condition says `{name} = ...`."
+                f"- {each} for each `{name}` that a condition (`{name} = ...`) or a link gives; "
+                f"without, for each `{instead}` that there is."
             )
         else:
-            lines.append(f"- A condition must say `{name} = ...` or `{name} any_in (...)`.")
+            lines.append(
+                f"- {each} for each `{name}`: a condition must say `{name} = ...` or "
+                f"`{name} any_in (...)`, unless a link leads there."
+            )
     for name, source in of.sources.items():
-        of_it = [prop.name for prop in of.properties if prop.source == name]
-        lines.append(f"- {_listed(of_it)}: {source.cost}.")
+        lines.append(f"- {_listed(_from(of, name))}: {source.cost}.")
     return ["\n".join([*lines, ""])] if lines else []
+
+
+def _from(of: Resource, source: str) -> list[str]:
+    """Return the properties that a source gives."""
+    return [prop.name for prop in of.properties if prop.source == source]
 
 
 def _property(prop: Property) -> str:

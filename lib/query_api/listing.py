@@ -43,7 +43,10 @@ class Listed:
         self._counts: list[tuple[int, int]] = []
 
     def rows(self, narrowed: Narrowed, enough: int | None = None) -> list[Row]:
-        """Return the rows, in the order of what was asked. Raises CloudError."""
+        """Return the rows, in the order of what was asked, and no more than are enough.
+
+        Raises CloudError.
+        """
         asks, self._enough = narrowed.asks, enough
         if narrowed.unwanted:
             self._keep = self._without(narrowed.unwanted)
@@ -51,7 +54,7 @@ class Listed:
             whole = self._whole_at_once()
             if whole is not None:
                 self._say_unseen()
-                return self._distinct(whole)
+                return self._distinct(whole)[:enough]
         listings, alone = self._resource.listings, len(asks) == 1
         jobs = [partial(self._read, one, ask, alone) for one in listings for ask in asks]
         # Nova is asked what it leaves out at the same time: it has to be asked in any case.
@@ -59,7 +62,8 @@ class Listed:
         found = self._reading.each(lambda job: job(), [*jobs, *(looks if jobs else ())])
         if jobs:
             self._say_unseen()
-        return self._distinct([row for part in found for row in part])
+        # A page may have more; what is read beside each row would be read for those in vain.
+        return self._distinct([row for part in found for row in part])[:enough]
 
     def _whole_at_once(self) -> list[Row] | None:
         """Return all rows if one request gives them, which is fewer than many narrow ones."""

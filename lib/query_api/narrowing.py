@@ -18,6 +18,9 @@ from workflow_api.errors import UserError
 _BATCH = 100
 # Where a listing has pages, so many narrowed requests are worth more than reading it whole.
 _MOST = 20
+# So many requests for one object each are sent, where a service offers nothing else: some minutes.
+# A question that takes more has most likely forgotten a condition, and keeps others from asking.
+MOST_SINGLE = 5000
 _AGES = frozenset({"older_than", "younger_than"})
 
 
@@ -58,7 +61,8 @@ def narrowed(
 ) -> Narrowed:
     """Return what is asked of the service for a resource, given tests that all have to hold.
 
-    Raises UserError if the resource needs a value that no test gives and nothing stands in for.
+    Raises UserError if the resource needs a value that no test gives and nothing stands in for, or
+    if a test gives more values than are asked for one by one.
     """
     params: dict[str, Any] = {}
     found = Narrowed([])
@@ -141,6 +145,16 @@ def _plain(prop: Property, preset: str, value: Any, now: datetime) -> Any:
     return value
 
 
+def refuse_flood(why: str, requests: int) -> None:
+    """Raise UserError if more requests for one object each would be sent than anybody wants."""
+    if requests > MOST_SINGLE:
+        raise UserError(
+            f"{why}: this would take {requests} requests, and {MOST_SINGLE} are the most.",
+            advice="Narrow what leads to them with a condition; where nothing is followed, sorted "
+            "or grouped, a limit helps too.",
+        )
+
+
 def given(name: str, tests: Iterable[Test]) -> Test | None:
     """Return the test that gives the values of a property which a resource needs, if one does."""
     return next((t for t in tests if t.path == name and t.preset in ("equal_to", "any_in")), None)
@@ -159,6 +173,8 @@ def _needed(resource: Resource, tests: Sequence[Test], expand: Expand) -> list[M
                 # Services find it in any case, and rows would have what was asked for as theirs.
                 there = frozenset(expand(instead))
                 values = [value for value in values if value in there]
+            number = len(set(values)) * len(resource.listings)
+            refuse_flood(f"{resource.plural} are read by one {name} at a time", number)
         elif instead is None:
             raise UserError(
                 f"{resource.plural} can only be read for a known {name}.",

@@ -110,7 +110,7 @@ def test_explain_tells_the_requests_and_there_is_one_login(proxied: Proxied) -> 
         "server.search", where="status = ACTIVE", join="user: email", explain=True
     )
     made = {
-        row["what"].removeprefix("requests to "): int(row["expected"])
+        row["what"].removeprefix("requests to "): row["made"]
         for row in ended.result["rows"]
         if row["done"] == "made"
     }

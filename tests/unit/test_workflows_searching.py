@@ -137,7 +137,9 @@ def test_explain_runs_it_and_shows_the_parts(fake: FakeCloud) -> None:
     done = {row["done"]: row for row in result["rows"]}
     assert "host=cmp-1" in done["by compute"]["what"]
     assert done["made"]["resource"] == "fake"
-    assert (done["made"]["what"], done["made"]["expected"]) == ("requests to compute", str(sent))
+    assert (done["made"]["what"], done["made"]["made"]) == ("requests to compute", sent)
+    assert done["made"]["expected"] is None
+    assert "MADE" in result["text"]
 
 
 def test_spaces_around_the_words_of_an_array_are_nothing(fake: FakeCloud) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from accounts.cloud import not_there
+from query_api.narrowing import refuse_flood
 from query_api.properties import integer, text, texts, time
 from query_api.schema import WHOLE, Filter, Link, Listing, Resource, Source, exact
 from query_api.times import normal
@@ -106,6 +107,7 @@ _WITH_HOST, _WITH_DETAILS = "2.62", "2.84"
 def _events(reading: Reading, actions: list[str]) -> Mapping[str, list[Event]]:
     version = _WITH_DETAILS if reading.cloud.supports("compute", _WITH_DETAILS) else _WITH_HOST
     asked = list(dict.fromkeys(actions))
+    refuse_flood("events are read for one action at a time", len(asked))
 
     def events(action: str) -> list[Event]:
         server, _, request = action.partition("/")
