@@ -58,7 +58,8 @@ class Refused(UserError):
 
     def __init__(self, what: str, reasons: Sequence[str], *, advice: str = "") -> None:
         self.reasons = list(reasons)
-        listed = "; ".join(self.reasons)
+        # Many a reason is an error's sentence, with its full stop.
+        listed = "; ".join(reason.rstrip(".") for reason in self.reasons)
         super().__init__(f"{what} is refused: {listed}.", advice=advice)
 
 

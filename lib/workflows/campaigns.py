@@ -18,7 +18,7 @@ from accounts.smtp import SmtpAccount
 from state.mail_records import claimed_as
 from workflow_api import Context, Plan, UserError, clean, count, listed
 from workflows.campaign_mail import Message, Writer
-from workflows.campaign_preview import write_preview
+from workflows.campaign_preview import show_messages, write_preview
 from workflows.campaign_steps import record_campaign, send_campaign
 from workflows.letters import Delivery, LeftOut, Letter, recipient_key, sorted_out
 
@@ -149,7 +149,7 @@ class _Draft:
             elif state == "sent":
                 had.append(recipient)
             else:
-                plan.leave(recipient, _why_not(state, self.key))
+                plan.leave(recipient, why_not(state, self.key))
         if had:
             plan.skip(f"{count(len(had), 'recipient')} ({listed(had)})", "they have had it")
         gone = [one for one in others.values() if known[one] == "pending"]
@@ -203,12 +203,7 @@ class _Draft:
 
     def show(self, plan: Plan) -> None:
         """Say in the plan who gets what."""
-        if override := self.options.get("override"):
-            plan.note(f"All of it goes to {override} alone, with the real recipient in a banner.")
-        elif copies := [*self.options.get("cc", ()), *self.options.get("bcc", ())]:
-            plan.note(f"A copy of every mail goes to {listed(copies)}.")
-        for recipient, message in self.messages:
-            plan.note(f"{recipient}: {message.subject}")
+        show_messages(plan, self.options, self.messages)
 
     def _known(self) -> Mapping[str, MailState]:
         from state.ledger import Campaigns
@@ -273,7 +268,8 @@ def _checked(key: str, delivery: Delivery) -> str:
     return rehearsal_key(key, delivery.override_recipient)
 
 
-def _why_not(state: str, key: str) -> str:
+def why_not(state: str, key: str) -> str:
+    """Return why a mail that came to this end is not sent again, and what would send it."""
     if state in ("failed", "refused"):
         was = "it was refused before" if state == "refused" else "it failed before"
         return f"{was}: email.campaign.retry_failed campaign={key} tries again"

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 from accounts.smtp import SmtpAccount
 from state.mail_records import told
-from workflow_api import Context, Plan, Table, UserError, count, workflow
+from workflow_api import Context, Plan, Table, UserError, count, listed, workflow
 from workflows.campaign_steps import send_again, send_campaign
 
 if TYPE_CHECKING:
     from state.ledger import Campaign, Campaigns, Mail, MailState
+    from workflows.campaign_mail import Message
 
 State = Literal["pending", "sent", "failed", "refused", "unknown"]
 Ended = Literal["both", "failed", "refused"]
-_MOST = 1000
+_MOST, _SHOWN = 1000, 10
 _NUMBERS = ("recipients", "sent", "failed", "refused", "unknown", "pending")
 _RETRIED: dict[Ended, tuple[MailState, ...]] = {
     "both": ("failed", "refused"),
@@ -93,61 +94,112 @@ def show_campaign(ctx: Context, campaign: str, state: State | None = None) -> Ta
 
 @workflow("email.campaign.resume")
 def resume_campaign(
-    ctx: Context, campaign: str, resend_unknown: bool = False, smtp: str | None = None
+    ctx: Context,
+    campaign: str,
+    resend_unknown: bool = False,
+    smtp: str | None = None,
+    max_recipients: int | None = None,
+    preview_dir: str | None = None,
 ) -> Plan:
     """Send what is still pending of a mail campaign whose run has ended."""
     states: tuple[MailState, ...] = ("unknown", "sending") if resend_unknown else ()
-    plan, known, mails = _planned(ctx, campaign, "Go on with")
-    again = [mail.recipient for mail in mails if mail.state in states]
-    pending = [mail for mail in mails if mail.state == "pending"]
-    if not resend_unknown:
-        for mail in mails:
-            if mail.state in ("unknown", "sending"):
-                why = "nobody knows whether it got there: resend_unknown=true sends it again"
-                plan.leave(mail.recipient, why)
-    return _sent(plan, ctx, known, smtp, states, again, len(pending))
+    resuming = _Resuming(ctx, campaign, "Go on with", states)
+    return resuming.plan_for(smtp, max_recipients, preview_dir)
 
 
 @workflow("email.campaign.retry_failed")
 def retry_failed(
-    ctx: Context, campaign: str, which: Ended = "both", smtp: str | None = None
+    ctx: Context,
+    campaign: str,
+    which: Ended = "both",
+    smtp: str | None = None,
+    max_recipients: int | None = None,
+    preview_dir: str | None = None,
 ) -> Plan:
     """Try again the mails of a campaign that were given up or that the server refused."""
-    states = _RETRIED[which]
-    plan, known, mails = _planned(ctx, campaign, "Try again the failed mails of")
-    again = [mail.recipient for mail in mails if mail.state in states]
-    for mail in mails:
-        if mail.state in states:
-            plan.note(f"{mail.recipient} {mail.state}: {mail.said}")
-    pending = sum(mail.state == "pending" for mail in mails)
-    return _sent(plan, ctx, known, smtp, states, again, pending if again else 0)
+    resuming = _Resuming(ctx, campaign, "Try again the failed mails of", _RETRIED[which])
+    for mail in resuming.again:
+        resuming.plan.note(f"{mail.recipient} {mail.state}: {mail.said}")
+    if not resuming.again:
+        return resuming.plan
+    return resuming.plan_for(smtp, max_recipients, preview_dir)
 
 
-def _planned(ctx: Context, wanted: str, doing: str) -> tuple[Plan, Campaign, list[Mail]]:
-    """Return the beginning of a plan, the campaign, and its mails, read once it is claimed."""
-    ledger = _ledger(ctx)
-    known = ledger.known(wanted)
-    ctx.claim(known)
-    return Plan(f"{doing} {known.key}"), known, ledger.mails(known.id)
+class _Resuming:
+    """A campaign that is gone on with: what is pending, and ``again`` what had come to an end."""
 
+    def __init__(
+        self, ctx: Context, wanted: str, doing: str, states: tuple[MailState, ...]
+    ) -> None:
+        """Claim the campaign, so that what its mails are does not change any more."""
+        from workflows.campaigns import why_not
 
-def _sent(
-    plan: Plan,
-    ctx: Context,
-    known: Campaign,
-    smtp: str | None,
-    states: tuple[MailState, ...],
-    again: list[str],
-    pending: int,
-) -> Plan:
-    account = SmtpAccount.from_config(ctx.config, smtp or known.account)
-    if again:
-        to = count(len(again), "recipient")
-        plan.add(send_again, campaign=known.key, to=to, states=states, recipients=again)
-    if again or pending:
-        to = count(len(again) + pending, "recipient")
+        ledger = _ledger(ctx)
+        self.ctx, self.campaign, self._states = ctx, ledger.known(wanted), states
+        ctx.claim(self.campaign)
+        self.plan = Plan(f"{doing} {self.campaign.key}")
+        mails = ledger.mails(self.campaign.id)
+        self.again = [mail for mail in mails if mail.state in states]
+        self._mails = [mail for mail in mails if mail.state in ("pending", *states)]
+        for mail in mails:
+            if mail.state not in ("pending", "sent", *states):
+                self.plan.leave(mail.recipient, why_not(mail.state, self.campaign.key))
+        if had := [mail.recipient for mail in mails if mail.state == "sent"]:
+            what = f"{count(len(had), 'recipient')} ({listed(had)})"
+            self.plan.skip(what, "they have had it")
+
+    def plan_for(
+        self, smtp: str | None, max_recipients: int | None, preview_dir: str | None
+    ) -> Plan:
+        """Return the plan that sends the mails, all of which are written now.
+
+        Raises Refused if one cannot be written, or if there are more than are allowed.
+        """
+        from workflows.campaign_preview import show_messages, write_preview
+
+        plan, known = self.plan, self.campaign
+        account = SmtpAccount.from_config(self.ctx.config, smtp or known.account)
+        self._refuse_too_many(max_recipients)
+        if not self._mails:
+            return plan
+        messages = self._written(account)
+        if self.again:
+            plan.add(
+                send_again,
+                campaign=known.key,
+                to=count(len(self.again), "recipient"),
+                states=self._states,
+                recipients=[mail.recipient for mail in self.again],
+            )
+        to = count(len(self._mails), "recipient")
         plan.add(send_campaign, smtp=account, campaign=known.key, notice=known.notice, to=to)
-    return plan
+        if preview_dir:
+            folder = write_preview(preview_dir, known.key, messages)
+            plan.note(f"{count(len(messages), 'mail')} to look at: {folder}")
+        show_messages(plan, known.options, messages)
+        return plan
+
+    def _refuse_too_many(self, most: int | None) -> None:
+        if most is not None and most < 1:
+            raise UserError(f"max_recipients is at least 1, not {most}.")
+        most = most or self.ctx.config.email.max_recipients
+        if len(self._mails) > most:
+            why = f"it has {count(len(self._mails), 'recipient')} and max_recipients is {most}"
+            self.plan.refuse([why], "See whom it would go to, or give max_recipients.")
+
+    def _written(self, account: SmtpAccount) -> list[tuple[str, Message]]:
+        from workflows.campaign_mail import Writer
+
+        known, messages, wrong = self.campaign, list[tuple[str, "Message"]](), list[str]()
+        writer = Writer(account, known.notice, known.key, known.options)
+        for mail in self._mails:
+            try:
+                messages.append((mail.recipient, writer.prepare(mail.recipient, mail.content)))
+            except UserError as error:
+                wrong.append(f"{mail.recipient}: {error}")
+        more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
+        self.plan.refuse([*wrong[:_SHOWN], *more])
+        return messages
 
 
 def _ledger(ctx: Context) -> Campaigns:

@@ -334,8 +334,8 @@ def test_a_notice_that_was_broken_meanwhile_sends_nothing(
     house.email["max_message_mib"] = 10
     monkeypatch.setattr("email_api.messages._MIB", 100)
     kind, result = house.ask("email.campaign.resume", campaign="c-1")
-    assert kind == "failed"
-    assert "Nothing was sent, because 8 mails cannot be written" in result["summary"]
+    assert kind == "refused"
+    assert "p000@example.org: The message to p000@example.org has" in result["summary"]
     assert server.accepted == []
     assert house.states() == {"pending": 8}
 
