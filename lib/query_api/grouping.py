@@ -80,14 +80,14 @@ def _group(words: Words) -> Group:
     if not words.take(":"):
         if words.text.startswith("..", words.at) and ":" in path:
             raise words.wrong("a space is missing after the colon that comes before ranges", at)
-        return Group(path, at=at)
+        return Group(path, at=at, text=words.text)
     ranges: dict[str, Range] = {}
     while not ranges or words.take(","):
         one = _range(words)
         if one.name in ranges:
             raise words.wrong(f"there are two ranges called {shown(one.name)}", one.at)
         ranges[one.name] = one
-    return Group(path, tuple(ranges.values()), at)
+    return Group(path, tuple(ranges.values()), at, words.text)
 
 
 def _range(words: Words) -> Range:
@@ -172,7 +172,7 @@ def _aggregate(words: Words) -> Aggregate:
         raise words.wrong("this ( is not closed" if words.ended() else ") is missing", opened)
     if flaw := flaw_of(function, path):
         raise words.wrong(flaw, at)
-    return Aggregate(function, path, at)
+    return Aggregate(function, path, at, words.text)
 
 
 def unparse_group_by(groups: Iterable[Group]) -> str:

@@ -42,11 +42,12 @@ class Range(msgspec.Struct, frozen=True):
 
 class Group(msgspec.Struct, frozen=True):
     """A property to group by: by its values, or by named ranges of them. ``at`` is its place in the
-    text that it was read from. Raises UserError if two ranges have one name."""
+    ``text`` that it was read from. Raises UserError if two ranges have one name."""
 
     path: str
     ranges: tuple[Range, ...] = ()
     at: int | None = None
+    text: str = ""
 
     def __post_init__(self) -> None:
         names: set[str] = set()
@@ -55,18 +56,28 @@ class Group(msgspec.Struct, frozen=True):
                 raise UserError(f"{self.path} has two ranges called {shown(one.name)}.")
             names.add(one.name)
 
+    def wrong(self, message: str, at: int | None) -> UserError:
+        """Return the error that points at a place of the text, if it was read from one."""
+        return UserError(pointed(self.text, at if self.text else None, message))
+
 
 class Aggregate(msgspec.Struct, frozen=True):
     """A number to reckon of each group: ``count`` of its rows or of those that have the property;
-    ``sum``, ``min``, ``max`` or ``avg`` of the property. Raises UserError for any other."""
+    ``sum``, ``min``, ``max`` or ``avg`` of the property. ``at`` is its place in the ``text`` that
+    it was read from. Raises UserError for any other."""
 
     function: str
     path: str = ""
     at: int | None = None
+    text: str = ""
 
     def __post_init__(self) -> None:
         if flaw := flaw_of(self.function, self.path):
             raise UserError(flaw)
+
+    def wrong(self, message: str) -> UserError:
+        """Return the error that points at it in the text, if it was read from one."""
+        return UserError(pointed(self.text, self.at if self.text else None, message))
 
 
 def flaw_of(function: str, path: str) -> str:
@@ -87,25 +98,23 @@ def group(path: str, /, **ranges: tuple[Any, Any]) -> Group:
     return Group(path, tuple(Range(name, low, high) for name, (low, high) in ranges.items()))
 
 
-def typed(
-    group: Group, value: Callable[[Any], Any], text: str = "", *, touching: bool = False
-) -> Group:
+def typed(group: Group, value: Callable[[Any], Any], *, touching: bool = False) -> Group:
     """Return the group with the ends of its ranges made by ``value``: things that compare.
 
     ``value`` says by ValueError or UserError why an end is none of the property's kind. With
     ``touching`` two ranges may share an end, which is the lower one's: for kinds that always have
-    another value between two. Raises UserError that points into ``text``, where the group was read
-    from, for such an end, for a range that runs backwards, for ranges that overlap, and for one
-    that is called ``other`` where values can lie in no range.
+    another value between two. Raises UserError that points into the group's text for such an end,
+    for a range that runs backwards, for ranges that overlap, and for one that is called ``other``
+    where values can lie in no range.
     """
     made: list[Range] = []
     for given in group.ranges:
         try:
             low, high = (None if end is None else value(end) for end in (given.low, given.high))
         except (ValueError, UserError) as error:
-            raise _wrong(text, given, f"range {given}: {error}") from None
+            raise group.wrong(f"range {given}: {error}", given.at) from None
         if low is not None and high is not None and high < low:
-            raise _wrong(text, given, f"range {given} runs backwards")
+            raise group.wrong(f"range {given} runs backwards", given.at)
         made.append(Range(given.name, low, high, given.at))
     as_given = {one.name: one for one in group.ranges}
     for lower, upper in itertools.pairwise(_ordered(made)):
@@ -113,12 +122,12 @@ def typed(
         if not apart or (lower.high == upper.low and not touching):
             one, other = as_given[lower.name], as_given[upper.name]
             later = max(one, other, key=lambda r: r.at or 0)
-            raise _wrong(text, later, f"ranges {one} and {other} overlap; ends are included")
+            raise group.wrong(f"ranges {one} and {other} overlap; ends are included", later.at)
     called_so = next((one for one in made if one.name == OTHER), None)
     if called_so and not _cover_all(_ordered(made), touching=touching):
         message = f"{OTHER} is what values in no range are called: give this one another name"
-        raise _wrong(text, called_so, message)
-    return Group(group.path, tuple(made), group.at)
+        raise group.wrong(message, called_so.at)
+    return Group(group.path, tuple(made), group.at, group.text)
 
 
 def _cover_all(ranges: Sequence[Range], *, touching: bool) -> bool:
@@ -129,10 +138,6 @@ def _cover_all(ranges: Sequence[Range], *, touching: bool) -> bool:
 
     ends_open = ranges[0].low is None and ranges[-1].high is None
     return ends_open and all(meet(a.high, b.low) for a, b in itertools.pairwise(ranges))
-
-
-def _wrong(text: str, one: Range, message: str) -> UserError:
-    return UserError(pointed(text, one.at if text else None, message))
 
 
 def _ordered(ranges: Iterable[Range]) -> list[Range]:

@@ -13,7 +13,6 @@ from query_api.groups import OTHER, Group, range_of, typed
 from query_api.kinds import NUMBERS, a_kind, value_for
 from query_api.schema import Property
 from workflow_api.duration import Duration
-from workflow_api.errors import UserError
 
 Row = tuple[Any, ...]
 Key = Callable[[Row], Any]
@@ -38,7 +37,8 @@ def key_of(group: Group, prop: Property, at: int, now: datetime) -> tuple[Key, O
         made = typed(group, lambda given: value_for(prop, given), touching=prop.kind == "number")
         label = range_of(made)
         return lambda row: label(row[at]), order
-    raise UserError(f"{group.path} is {a_kind(prop.kind)}: only numbers and times have ranges.")
+    message = f"{group.path} is {a_kind(prop.kind)}: only numbers and times have ranges."
+    raise group.wrong(message, group.ranges[0].at)
 
 
 def _age(now: datetime) -> Callable[[str | None], float | None]:

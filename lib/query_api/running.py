@@ -128,18 +128,24 @@ class Run:
         now = self.options.now
         for frame, stage in zip(self.frames, self.query.stages, strict=True):
             _check_condition(frame, stage.condition, now)
-        for path in [*self._groups, *([] if self._aggregates else [p for p, _ in self._sorting])]:
-            kind = self._end(path)[0].kind
-            if kind not in SINGLE:
-                raise UserError(
-                    f"{path} is {a_kind(kind)}: rows cannot be sorted or grouped by it."
-                )
+        for group in self.query.groups:
+            if flaw := self._flaw(group.path):
+                raise group.wrong(flaw, group.at)
+        for path, _ in [] if self._aggregates else self._sorting:
+            if flaw := self._flaw(path):
+                raise UserError(flaw)
         for one in self._aggregates:
             _check_aggregate(one, self._end(one.path)[0].kind if one.path else None)
         self._keys = [key_of(group, *self._end(group.path), now) for group in self.query.groups]
         most = self.query.at_most
         if most is not None and (type(most) is not int or most < 0):
             raise UserError("limit is a whole number, 0 or more.")
+
+    def _flaw(self, path: str) -> str:
+        """Return what is wrong with sorting or grouping by a path; empty if nothing is."""
+        kind = self._end(path)[0].kind
+        fits = kind in SINGLE
+        return "" if fits else f"{path} is {a_kind(kind)}: rows cannot be sorted or grouped by it."
 
     def _end(self, path: str) -> tuple[Property, int]:
         """Return what a path's values are and where they stand in a row that has its cloud."""
@@ -271,4 +277,4 @@ def _check_condition(frame: Frame, condition: Condition, now: datetime) -> None:
 def _check_aggregate(one: Aggregate, kind: Kind | None) -> None:
     fits = {"sum": NUMBERS, "avg": NUMBERS, "min": SINGLE, "max": SINGLE}.get(one.function)
     if fits is not None and kind not in fits:
-        raise UserError(f"{one.path} is {a_kind(kind)}: it has no {one.function}.")
+        raise one.wrong(f"{one.path} is {a_kind(kind)}: it has no {one.function}.")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from query_api.grouping import (
     FUNCTIONS,
@@ -23,6 +24,7 @@ from query_api.grouping import (
     unparse_aggregate,
     unparse_group_by,
 )
+from query_api.query import query
 from workflow_api.duration import Duration
 from workflow_api.errors import UserError
 
@@ -158,7 +160,7 @@ def test_a_shared_end_is_the_lower_ranges_where_ranges_may_touch() -> None:
 def test_ranges_that_are_none_are_pointed_at(text: str, message: str) -> None:
     at, text = text.index("¶"), text.replace("¶", "")
     with pytest.raises(UserError) as error:
-        typed(parse_group_by(text)[0], int, text)
+        typed(parse_group_by(text)[0], int)
     assert str(error.value).startswith(f"At character {at + 1}: ")
     assert message in str(error.value)
 
@@ -211,7 +213,7 @@ def test_a_range_is_called_other_only_where_nothing_else_is() -> None:
     typed(group("a", small=(None, 1.5), other=(1.5, None)), float, touching=True)
     text = "a: small ..5, other 7.."
     with pytest.raises(UserError, match="At character 15: other is what values in no range"):
-        typed(parse_group_by(text)[0], int, text)
+        typed(parse_group_by(text)[0], int)
 
 
 def test_the_types_refuse_what_the_language_refuses() -> None:
@@ -284,6 +286,17 @@ def test_errors_in_aggregates_point_at_the_word(text: str, message: str) -> None
         parse_aggregate(text)
     assert str(error.value).startswith(f"At character {at + 1}: ")
     assert message in str(error.value)
+
+
+def test_an_aggregate_that_does_not_fit_its_kind_is_pointed_at() -> None:
+    text = "count,  sum metadata.owner"
+    asked = replace(query("server"), aggregates=tuple(parse_aggregate(text)))
+    with pytest.raises(UserError) as error:
+        asked.run([])
+    message = "At character 9: metadata.owner is a text: it has no sum."
+    assert str(error.value).splitlines() == [message, f"  {text}", " " * 10 + "^"]
+    with pytest.raises(UserError, match=r"^metadata.owner is a text: it has no sum\.$"):
+        query("server").aggregate("sum", "metadata.owner").run([])
 
 
 # -- there and back, and hostile texts -----------------------------------------------------------
