@@ -176,11 +176,14 @@ class Ledger(Campaigns):
         account: str,
         options: Mapping[str, Any],
         new: Iterable[NewMail],
+        gone: Iterable[str] = (),
     ) -> str:
         """Have a campaign with these mails in it, by who asked for the run; return its id.
 
         One that is known keeps what became of its mails. Those that are still pending say from
-        now on what ``new`` says, and are dropped where it has none for that recipient.
+        now on what ``new`` says, are dropped if ``gone`` has their recipient, and else stay as
+        they are. What of ``options`` a mail says has to be what it was: those that are not
+        pending are read with it too when they are sent again.
         """
         settings = {"notice": notice, "account": account, "options": dict(options)}
         told = {mail.recipient: mail for mail in new}
@@ -196,8 +199,9 @@ class Ledger(Campaigns):
             known = select(mails.c.recipient, mails.c.state, mails.c.position)
             there = list(tx.execute(known.where(mails.c.campaign == campaign)))
             pending = [row.recipient for row in there if row.state == "pending"]
-            if gone := [_its(campaign, one) for one in pending if one not in told]:
-                tx.execute(_GONE, gone)
+            dropped = set(gone)
+            if drops := [_its(campaign, one) for one in pending if one in dropped]:
+                tx.execute(_GONE, drops)
             if same := [_says(campaign, told[one]) for one in pending if one in told]:
                 tx.execute(_SAYS, same)
             names, last = {row.recipient for row in there}, max(
@@ -216,13 +220,14 @@ class Ledger(Campaigns):
     def wake(self, campaign: str) -> int:
         """Settle what an earlier life left ``sending``: nobody knows whether it was accepted.
 
-        It becomes ``unknown``; return how many there are now.
+        It becomes ``unknown``, and stays the mail of the run that was at it; return how many
+        there are now.
         """
         with self.fenced(*self._fence) as tx:
             tx.execute(
                 update(mails)
                 .where(mails.c.campaign == campaign, mails.c.state == "sending")
-                .values(state="unknown", said=CUT_OFF, changed_at=db_now(), run=self._run)
+                .values(state="unknown", said=CUT_OFF, changed_at=db_now())
             )
             left = select(func.count()).where(
                 mails.c.campaign == campaign, mails.c.state == "unknown"

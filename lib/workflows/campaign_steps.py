@@ -14,7 +14,7 @@ from state.mail_records import NewMail, told
 from workflow_api import Attempt, StepFailed, UserError, count, listed, step
 
 if TYPE_CHECKING:
-    from state.ledger import Ledger, Mail
+    from state.ledger import Campaign, Mail
     from workflows.campaign_mail import Writer
 
 _SHOWN = 5
@@ -29,11 +29,17 @@ def record_campaign(
     to: str,
     options: dict[str, Any],
     mails: list[dict[str, Any]],
+    gone: list[str] = [],  # noqa: B006 - never changed
+    looks: str = "",
 ) -> dict[str, Any]:
-    """Write down who is to get what, before anybody gets anything."""
+    """Write down who is to get what, before anybody gets anything.
+
+    ``gone`` are recipients whom it no longer concerns. ``looks`` is in the plan so that one that
+    was approved is not carried out with other templates, or in another name.
+    """
     new = [NewMail(**mail) for mail in mails]
     attempt.sending()
-    attempt.ledger().record(campaign, notice, account, options, new)
+    attempt.ledger().record(campaign, notice, account, options, new, gone)
     return {"said": f"{count(len(mails), 'mail')} to be sent"}
 
 
@@ -50,19 +56,32 @@ def send_again(
     return {"said": f"{count(made, 'mail')} to be sent again"}
 
 
-def find_sent(attempt: Attempt, campaign: str) -> dict[str, Any] | None:
-    """Say whether nothing of the campaign is left to be sent."""
-    found = attempt.ledger().campaign(campaign)
-    if found is None or found.counts.get("pending") or found.counts.get("sending"):
+def find_sent(
+    attempt: Attempt,
+    campaign: str,
+    recipients: list[str] | None = None,
+) -> dict[str, Any] | None:
+    """Say whether nothing is left to be sent of what this run is to send of the campaign."""
+    ledger = attempt.ledger()
+    found = ledger.campaign(campaign)
+    if found is None:
         return None
-    return _ended(attempt.ledger(), campaign)
+    mine, others = _divided(attempt, ledger.mails(found.id), recipients)
+    if any(mail.state in ("pending", "sending") for mail in mine):
+        return None
+    return _ended(found, mine, others)
 
 
 @step("send {notice} to {to} (campaign {campaign})", key="{campaign}", find=find_sent)
 def send_campaign(
-    attempt: Attempt, smtp: SmtpAccount, campaign: str, notice: str, to: str
+    attempt: Attempt,
+    smtp: SmtpAccount,
+    campaign: str,
+    notice: str,
+    to: str,
+    recipients: list[str] | None = None,
 ) -> dict[str, Any]:
-    """Send what is pending, as far as the server takes it."""
+    """Send what is pending, as far as the server takes it: to ``recipients``, or else to all."""
     from email_api.transport import Mailer
     from workflows.campaign_mail import Writer
     from workflows.campaign_sending import Sending
@@ -70,13 +89,29 @@ def send_campaign(
     ledger = attempt.ledger()
     known = ledger.known(campaign)
     ledger.wake(known.id)
-    mails = ledger.mails(known.id, "pending")
+    mine, _ = _divided(attempt, ledger.mails(known.id), recipients)
+    mails = [mail for mail in mine if mail.state == "pending"]
     writer = Writer(smtp, known.notice, known.key, known.options)
     _refuse_unwritten(writer, mails)
     with Mailer(smtp) as mailer:
         Sending(attempt, ledger, writer, mailer).send(mails)
         connections = mailer.connections
-    return {**_ended(ledger, campaign), "connections": connections}
+    mine, others = _divided(attempt, ledger.mails(known.id), recipients)
+    return {**_ended(ledger.known(campaign), mine, others), "connections": connections}
+
+
+def _divided(
+    attempt: Attempt, mails: Sequence[Mail], recipients: Sequence[str] | None
+) -> tuple[list[Mail], list[Mail]]:
+    """Return the mails that are this run's to send or that it has dealt with, and the others."""
+    if recipients is None:
+        mine = {m.recipient for m in mails if m.state == "pending" or m.run == attempt.run}
+    else:
+        mine = set(recipients)
+    return (
+        [mail for mail in mails if mail.recipient in mine],
+        [mail for mail in mails if mail.recipient not in mine],
+    )
 
 
 def _refuse_unwritten(writer: Writer, mails: Sequence[Mail]) -> None:
@@ -95,20 +130,25 @@ def _refuse_unwritten(writer: Writer, mails: Sequence[Mail]) -> None:
         )
 
 
-def _ended(ledger: Ledger, key: str) -> dict[str, Any]:
-    """Return what became of a campaign; raises StepFailed if not all of it was sent."""
-    known = ledger.known(key)
-    numbers = known.totals()
+def _ended(known: Campaign, mine: Sequence[Mail], others: Sequence[Mail]) -> dict[str, Any]:
+    """Return what became of a campaign; raises StepFailed if not all of this run's was sent.
+
+    What others have left is only said: whoever sent what they were to send has not failed.
+    """
+    numbers, key = known.totals(), known.key
     said = told(numbers)
-    if numbers["sent"] == numbers["recipients"]:
-        return {"said": said, **numbers}
-    bad = ledger.mails(known.id, "refused", "failed", "unknown")
+    bad = [mail for mail in mine if mail.state != "sent"]
+    if not bad:
+        old = [f"{m.recipient} ({m.state})" for m in others if m.state not in ("sent", "pending")]
+        left = f"; left as they were: {listed(old, _SHOWN)}" if old else ""
+        return {"said": said + left, **numbers}
+    states = {mail.state for mail in bad}
     advice = [f"See email.campaign.show campaign={key}."]
-    if numbers["failed"] or numbers["refused"]:
+    if states & {"failed", "refused"}:
         advice.append(
             f"email.campaign.retry_failed campaign={key} tries the failed and refused ones again."
         )
-    if numbers["unknown"]:
+    if "unknown" in states:
         advice.append(
             "Nobody knows whether the unknown ones arrived: email.campaign.resume "
             f"campaign={key} resend_unknown=true sends them again."

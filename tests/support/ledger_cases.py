@@ -129,7 +129,12 @@ class LedgerCases:
         assert {mail.said for mail in ledger.mails(made, "unknown")} == {
             "the run was cut off before the server's answer was recorded"
         }
-        assert ledger.wake(made) == 2
+        assert {mail.run for mail in ledger.mails(made)} == {ledger._run}
+        later = ledger_of(ledger.store)
+        set_to(ledger, made, "ann", "sending")
+        later.wake(made)
+        assert {mail.run for mail in ledger.mails(made)} == {ledger._run}, "whose doubt it is"
+        assert ledger.wake(made) == 3
 
     def test_what_is_asked_for_is_sent_again_and_nothing_else(self, ledger: Ledger) -> None:
         made = record(ledger, *STATES, "other")
@@ -151,25 +156,28 @@ class LedgerCases:
         assert ledger.again(made, ["failed"], everybody) == 0
 
     def test_recording_again_leaves_what_was_done(self, ledger: Ledger) -> None:
-        made = record(ledger, *STATES, "gone", cc=["old@example.org"])
+        made = record(ledger, *STATES, "gone", "waits", cc=["old@example.org"])
         for state in STATES:
             set_to(ledger, made, state, state)
         before = {mail.recipient: mail for mail in ledger.mails(made)}
         wanted = [new_mail(name, servers=["new"]) for name in (*STATES, "fresh")]
-        again = ledger.record(KEY, "shutoff", "other", {"cc": []}, wanted)
+        gone = [f"{name}@example.org" for name in ("gone", "sent", "unknown", "nobody")]
+        again = ledger.record(KEY, "shutoff", "other", {"cc": []}, wanted, gone)
         assert again == made
         found = ledger.known(KEY)
         assert (found.requested_by, found.account, found.options) == ("olga", "other", {"cc": []})
         after = {mail.recipient.partition("@")[0]: mail for mail in ledger.mails(made)}
         assert {name: mail.state for name, mail in after.items()} == {
             **{state: state for state in STATES},
+            "waits": "pending",
             "fresh": "pending",
         }
+        assert after["waits"] == before["waits@example.org"], "it is not this run's"
         for state in STATES:
             assert (after[state].content != {}) == (state == "pending")
             if state != "pending":
                 assert after[state] == before[f"{state}@example.org"]
-        assert after["fresh"].position == len(STATES) + 1
+        assert after["fresh"].position == len(STATES) + 2
         assert len({mail.position for mail in after.values()}) == len(after)
 
     def test_the_totals_are_always_all_there_are(self, ledger: Ledger) -> None:

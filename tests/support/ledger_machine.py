@@ -59,12 +59,12 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.states[who] = "unknown"
         assert doubtful == Counter(self.states.values())["unknown"]
 
-    @rule(life=st.integers(0, 9), people=_people)
-    def record(self, life: int, people: set[str]) -> None:
-        """A life plans the campaign, for these people."""
-        new = [NewMail(who, "s", f"<{who}>", {}) for who in sorted(people)]
-        if self._fenced(life, lambda its: its.record(KEY, "n", "a", {}, new)):
-            kept = {w: s for w, s in self.states.items() if s != "pending" or w in people}
+    @rule(life=st.integers(0, 9), people=_people, others=_people)
+    def record(self, life: int, people: set[str], others: set[str]) -> None:
+        """A life plans the campaign, for these people, and for certain others no longer."""
+        new, gone = [NewMail(who, "s", f"<{who}>", {}) for who in sorted(people)], others - people
+        if self._fenced(life, lambda its: its.record(KEY, "n", "a", {}, new, gone)):
+            kept = {w: s for w, s in self.states.items() if s != "pending" or w not in gone}
             for who in people - kept.keys():
                 self.allowed[who] += 1
             self.states = {**dict.fromkeys(people, "pending"), **kept}  # type: ignore[dict-item]

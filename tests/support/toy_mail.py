@@ -32,6 +32,7 @@ def mail(
     left: list[str] = [],  # noqa: B006
     notice: str = NOTICE,
     delivery: dict[str, Any] = {},  # noqa: B006
+    common: dict[str, Any] = {},  # noqa: B006
 ) -> Plan:
     """Tell everybody of their servers: those named in ``servers``, else one called ``web-1``."""
     letters = [
@@ -51,7 +52,7 @@ def mail(
         letters,
         title="Tell the owners",
         key=campaign or campaign_key("toy.mail", ctx.asked_at.date(), {"to": to}),
-        common={"older_than": "30 days", "cloud": "Toy Cloud"},
+        common={"older_than": "30 days", "cloud": "Toy Cloud", **common},
         left_out=[LeftOut(name, "user is disabled", project="lab") for name in left],
         delivery=Delivery(**delivery),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import email
+import re
 from collections.abc import Iterator
 from email.policy import default
 from functools import partial
@@ -127,15 +128,18 @@ def test_nobody_to_tell_is_nothing_to_do(house: MailHouse) -> None:
 def test_the_operators_are_told_whom_nobody_could_tell(house: MailHouse) -> None:
     delivery = {"tell_operators": True, "cc": ["boss@example.org"], "limit": 1}
     shown = planned(house, [*people(2), ""], left=["dave"], delivery=delivery)
-    assert [row["what"].rpartition("-")[0] or row["what"] for row in shown["rows"]][:1] == [
-        "record the campaign c-1-left-out"
+    whats = [re.sub("-[0-9a-f]{8}", "", row["what"]) for row in shown["rows"]]
+    assert whats == [
+        "record the campaign c-1: 1 recipient",
+        "record the campaign c-1-left-out: 1 recipient",
+        "send shutoff_servers to 1 recipient (campaign c-1)",
+        "send left_out to 1 recipient (campaign c-1-left-out)",
     ]
-    assert len(shown["rows"]) == 4
     assert "ops@example.org: 2 owners were not told: Tell the owners" in shown["text"]
     again = planned(house, [*people(2), ""], left=["dave"], delivery=delivery)
     assert again["rows"] == shown["rows"], "the same ones are no news"
     other = planned(house, people(2), left=["dave"], delivery=delivery)
-    assert other["rows"][0] != shown["rows"][0]
+    assert other["rows"][1] != shown["rows"][1]
     assert len(planned(house, people(2), delivery=delivery)["rows"]) == 2, "nobody is left out"
     house.email.pop("operators")
     assert "email.operators is not configured" in refused(
@@ -213,6 +217,51 @@ def test_a_notice_of_the_operators_own(house: MailHouse, tmp_path: Path) -> None
     house.email["templates"] = str(tmp_path)
     shown = planned(house, people(1), notice="own")
     assert "p000@example.org: Ours for P000 in c-1" in shown["text"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "template",
+        "layout",
+        "organisation",
+        "logo",
+        "sender",
+        "reply_to",
+        "nothing",
+        "another notice",
+    ],
+)
+def test_what_was_approved_in_other_looks_or_another_name_is_not_sent(
+    house: MailHouse, tmp_path: Path, changed: str
+) -> None:
+    (tmp_path / "logo").write_bytes(PIXEL)
+    house.organisation = {"name": "Toy Org", "logo": str(tmp_path / "logo")}
+    own = tmp_path / "own"
+    (own / "shutoff_servers").mkdir(parents=True)
+    (own / "shutoff_servers" / "text.j2").write_text('{% include "ending.text.j2" %}')
+    (own / "ending.text.j2").write_text("Yours")
+    house.email["templates"] = str(own)
+    run = planned(house, people(2))["run"]
+    if changed == "template":
+        (own / "shutoff_servers" / "text.j2").write_text("SEND MONEY")
+    elif changed == "layout":
+        (own / "ending.text.j2").write_text("SEND MONEY")
+    elif changed == "organisation":
+        house.organisation["name"] = "Others"
+    elif changed == "logo":
+        (tmp_path / "logo").write_bytes(PIXEL + b"x")
+    elif changed == "another notice":
+        (own / "errored_servers").mkdir()
+        (own / "errored_servers" / "text.j2").write_text("Hello")
+    elif changed != "nothing":
+        house.account[changed] = "Others <cloud@example.org>"
+    kind, result = house.ask("run.apply", run=run)
+    if changed in ("nothing", "another notice"):
+        assert (kind, "connection refused" in result["summary"]) == ("failed", True)
+    else:
+        assert kind == "refused"
+        assert "planned otherwise: record the campaign c-1" in result["summary"]
 
 
 def test_each_message_is_written_once_in_a_process(

@@ -195,7 +195,10 @@ def test_a_server_that_loses_every_answer_is_left_alone(
     assert "0 of 8 sent, 3 unknown, 5 pending" in result["summary"]
     server.fault()
     kind, result = house.ask("email.campaign.resume", campaign="c-1")
-    assert "5 of 8 sent, 3 unknown" in result["summary"]
+    assert kind == "done", "it sent all that was its own"
+    assert result["rows"][-1]["said"].startswith(
+        f"5 of 8 sent, 3 unknown; left as they were: {P[0]}"
+    )
     assert recipients(server) == P[3:]
 
 
@@ -325,6 +328,85 @@ def test_a_campaign_is_of_one_notice(house: MailHouse, server: SmtpServer) -> No
     assert "is of the notice shutoff_servers, not of errored_servers" in result["summary"]
 
 
+def test_a_campaign_says_one_thing(house: MailHouse, server: SmtpServer) -> None:
+    """Whoever had failed in the old one would get its rows in words of the new one."""
+    server.fault(Fault("rcpt", reply="550 no", matching=P[1]))
+    house.send(P[:2], servers={P[1]: ["old-1"]})
+    server.fault()
+    other = {"older_than": "90 days"}
+    kind, result = house.send(P[:3], servers={P[1]: ["new-1"]}, common=other)
+    assert kind == "refused"
+    assert "older_than was '30 days' and is now '90 days'" in result["summary"]
+    assert "Give another campaign." in result["summary"]
+    assert recipients(server) == P[:1]
+    assert house.ask("email.campaign.retry_failed", campaign="c-1")[0] == "done"
+    assert b"30 days" in server.accepted[-1].data
+    assert b"old-1" in server.accepted[-1].data
+    assert house.send(P[:2], key="c-2", common=other)[0] == "done"
+
+
+def test_a_note_is_of_a_run_and_stays_with_its_mails(house: MailHouse, server: SmtpServer) -> None:
+    server.fault(Fault("rcpt", reply="550 no", matching=P[1]))
+    house.send(P[:2], common={"note": "Nobody answered yet."})
+    server.fault()
+    assert house.send(P[:3], common={"note": "Seven answered."})[0] == "done"
+    assert b"Seven answered." in server.accepted[-1].data
+    assert house.ask("email.campaign.retry_failed", campaign="c-1")[0] == "done"
+    assert recipients(server) == [P[0], P[2], P[1]]
+    assert b"Nobody answered yet." in server.accepted[-1].data
+
+
+def test_who_is_beyond_the_limit_stays_pending(house: MailHouse, server: SmtpServer) -> None:
+    port, house.account["port"] = house.account["port"], 1
+    house.send(P[:3])
+    house.account["port"] = port
+    kind, result = house.send(P[:4], delivery={"limit": 1})
+    assert kind == "done"
+    assert result["skipped"][0] == {
+        "what": "3 recipients",
+        "why": f"only the first 1 are sent it now; 2 of them ({P[1]}, {P[2]}) stay pending",
+    }
+    assert result["rows"][-1]["said"] == "1 of 3 sent, 2 pending"
+    assert recipients(server) == P[:1]
+    assert house.states() == {"sent": 1, "pending": 2}
+    assert house.ask("email.campaign.resume", campaign="c-1")[0] == "done"
+    assert recipients(server) == P[:3]
+
+
+def test_a_run_that_sent_all_of_its_own_has_not_failed(
+    house: MailHouse, server: SmtpServer
+) -> None:
+    server.fault(Fault("rcpt", reply="550 no", matching=P[1]))
+    assert house.send(P[:2])[0] == "failed"
+    kind, result = house.send(P[:3])
+    assert kind == "done"
+    assert [entry["what"] for entry in result["left"]] == [P[1]]
+    assert (
+        result["rows"][-1]["said"] == f"2 of 3 sent, 1 refused; left as they were: {P[1]} (refused)"
+    )
+    assert (
+        house.ask("email.campaign.retry_failed", campaign="c-1")[0] == "failed"
+    ), "now it is its own"
+
+
+def test_a_rehearsal_can_be_repeated(house: MailHouse, server: SmtpServer) -> None:
+    delivery = {"override_recipient": "me@example.org"}
+    for number in range(1, 4):
+        words = {"older_than": f"{number} days"}
+        _, shown = house.send(P[:2], dry_run=True, delivery=delivery, common=words)
+        assert "It is a rehearsal" in shown["text"]
+        assert house.ask("run.apply", run=shown["run"])[0] == "done"
+        assert recipients(server) == ["me@example.org"] * 2 * number
+    assert len({mail.message_id for mail in server.accepted}) == 6
+    port, house.account["port"] = house.account["port"], 1
+    house.send(P[:2], delivery=delivery)
+    house.account["port"] = port
+    assert house.send(P[:2], delivery=delivery)[0] == "done", "the one that was cut off goes on"
+    assert len(house.ask("email.campaign.list")[1]["rows"]) == 4
+    assert house.send(P[:2])[0] == "done"
+    assert recipients(server)[8:] == P[:2], "it counts for nobody"
+
+
 def test_a_notice_that_was_broken_meanwhile_sends_nothing(
     house: MailHouse, server: SmtpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,8 +432,35 @@ def test_the_operators_get_one_mail(house: MailHouse, server: SmtpServer) -> Non
     for _ in range(2):
         kind, _ = house.send([*P[:1], "bad@"], left=["dave"], delivery={"tell_operators": True})
         assert kind == "done"
-    assert recipients(server) == ["ops@example.org", P[0]]
-    assert b"2 owners were not told" in server.accepted[0].data
+    assert recipients(server) == [P[0], "ops@example.org"]
+    assert b"2 owners were not told" in server.accepted[1].data
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"), [("ops@example.org", P[0]), (P[0], "ops@example.org")]
+)
+def test_owners_and_operators_do_not_wait_for_each_other(
+    house: MailHouse, server: SmtpServer, refused: str, told: str
+) -> None:
+    server.fault(Fault("rcpt", reply="550 5.1.1 no such user", matching=refused))
+    kind, result = house.send([*P[:1], "bad@"], delivery={"tell_operators": True})
+    assert kind == "failed"
+    assert f"{refused}: refused: 550 5.1.1" in result["summary"]
+    assert recipients(server) == [told]
+
+
+def test_the_operators_are_told_of_somebody_with_very_many_things(
+    house: MailHouse, server: SmtpServer
+) -> None:
+    names = [f"web-{number}" for number in range(501)]
+    for _ in range(2):
+        delivery = {"tell_operators": True}
+        kind, result = house.send(["", *P[:1]], servers={"": names}, delivery=delivery)
+        assert kind == "done", result["summary"]
+        names[-1] = "another"  # which is news, although it is not among those that are shown
+    first, again = (mail for mail in server.accepted if mail.recipient == "ops@example.org")
+    assert b"web-49, and 451 more" in first.data.replace(b"=\r\n", b"").replace(b"\r\n", b" ")
+    assert first.message_id != again.message_id
 
 
 def test_campaigns_are_listed(house: MailHouse, server: SmtpServer) -> None:
