@@ -51,7 +51,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """One message, whole, and the addresses that it is sent from and to.
 
-    ``needs_utf8`` says that only a server with SMTPUTF8 can take it.
+    ``needs_utf8`` says that only a server with SMTPUTF8 can take it. If that is only because of
+    copies, ``without_utf8`` is the same without them, for any other server.
     """
 
     sender: str
@@ -61,6 +62,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
     message_id: str
     needs_utf8: bool = False
+    without_utf8: Envelope | None = None
 
     def __repr__(self) -> str:
         return f"<Envelope {self.message_id} to {', '.join(self.to)}>"
@@ -106,9 +108,6 @@ def compose(
         copies, hidden = [], []
     message_id = _message_id(campaign, meant, target, origin)
     head = [
-        address_header("From", [origin]),
-        address_header("To", [target]),
-        *([address_header("Cc", copies)] if copies else []),
         *([address_header("Reply-To", answers)] if answers else []),
         text_header("Subject", subject),
         token_header("Date", format_datetime(date or datetime.now(timezone.utc))),
@@ -117,23 +116,33 @@ def compose(
         *([token_header("List-Unsubscribe", f"<{_link(unsubscribe)}>")] if unsubscribe else []),
         *instead,
     ]
-    data = b"".join(head) + _body(text, html, attachments, images, message_id)
-    if len(data) > settings.max_message_mib * _MIB:
+    rest = b"".join(head) + _body(text, html, attachments, images, message_id)
+
+    def envelope(copies: Sequence[Address], hidden: Sequence[Address]) -> Envelope:
+        first = [address_header("From", [origin]), address_header("To", [target])]
+        first += [address_header("Cc", copies)] if copies else []
+        return Envelope(
+            sender=origin.spec,
+            to=(target.spec,),
+            cc=tuple(one.spec for one in copies),
+            bcc=tuple(one.spec for one in hidden),
+            data=b"".join(first) + rest,
+            message_id=message_id,
+            needs_utf8=any(one.needs_utf8 for one in (*needed, *copies, *hidden)),
+        )
+
+    needed = (origin, target, *answers)
+    whole = envelope(copies, hidden)
+    if len(whole.data) > settings.max_message_mib * _MIB:
         raise UserError(
-            f"The message to {meant.spec} has {len(data) / _MIB:.1f} MiB, and "
+            f"The message to {meant.spec} has {len(whole.data) / _MIB:.1f} MiB, and "
             f"{settings.max_message_mib} are allowed.",
             advice="Send less of it, or raise email.max_message_mib.",
         )
-    shown = (origin, target, *answers, *copies)
-    return Envelope(
-        sender=origin.spec,
-        to=(target.spec,),
-        cc=tuple(one.spec for one in copies),
-        bcc=tuple(one.spec for one in hidden),
-        data=data,
-        message_id=message_id,
-        needs_utf8=any(one.needs_utf8 for one in (*shown, *hidden)),
-    )
+    if not whole.needs_utf8 or any(one.needs_utf8 for one in needed):
+        return whole
+    fewer = envelope(*([one for one in those if not one.needs_utf8] for those in (copies, hidden)))
+    return msgspec.structs.replace(whole, without_utf8=fewer)
 
 
 def _copies(

@@ -26,6 +26,7 @@ __all__ = ["Mailer", "Outcome", "SmtpError"]
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _DOT = re.compile(rb"(?m)^\.")
 _GO_ON, _CLOSING, _TOO_LARGE = 354, 421, 552
+_NO_UTF8 = "it takes no address with letters other than ASCII before the @ (SMTPUTF8)"
 Kind = Literal["sent", "refused", "deferred", "unknown"]
 
 
@@ -35,13 +36,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ``sent``: the server has accepted it. ``refused``: it never will. ``deferred``: it has not
     accepted it and may later. ``unknown``: nobody can say. ``code`` and ``text`` are the server's
     answer; without a code it gave none. ``refused`` has the answers about those recipients that
-    did not get the message, though others did.
+    did not get the message, though others did. ``unheard``: that is what it says of the sender,
+    before it has heard whom the message is for.
     """
 
     kind: Kind
     code: int | None = None
     text: str = ""
     refused: dict[str, str] = {}
+    unheard: bool = False
 
 
 class _Ended(Exception):
@@ -97,9 +100,9 @@ class Mailer:
         the account and not this message alone; nothing was accepted then either.
         """
         try:
-            smtp = self._begun(envelope)
-            refused = self._addressed(smtp, envelope)
-            self._sent_but_for_its_end(smtp, envelope.data)
+            smtp, taken = self._begun(envelope)
+            refused = _left_out(envelope, taken) | self._addressed(smtp, taken)
+            self._sent_but_for_its_end(smtp, taken.data)
         except _Ended as ended:
             if not ended.usable:
                 self._drop()
@@ -132,18 +135,22 @@ class Mailer:
         if smtp is not None:
             smtp.close()
 
-    def _begun(self, envelope: Envelope) -> smtplib.SMTP:
-        """Send MAIL, in a new session if the server has had enough of the old one."""
+    def _begun(self, envelope: Envelope) -> tuple[smtplib.SMTP, Envelope]:
+        """Send MAIL, in a new session if the server has had enough of the old one.
+
+        Return the session, and the message as this server can take it.
+        """
         if self._used >= self.account.entry.messages_per_connection:
             self.close()
         old = self._smtp is not None and self._used > 0
         smtp = self._session()
         self._used += 1
+        taken = _fitting(smtp, envelope)
         try:
             if old and smtp.rset()[0] != 250:
                 code, text = _CLOSING, b""
             else:
-                code, text = self._mail(smtp, envelope)
+                code, text = self._mail(smtp, taken)
         except smtplib.SMTPServerDisconnected:
             if not old:
                 raise
@@ -155,16 +162,13 @@ class Mailer:
             advice = "Check sender, and whether the server wants user and password."
             raise refusal(self.account, f"{envelope.sender} as the sender", code, text, advice)
         if not 200 <= code < 300:
-            raise _unsent(code, text)
-        return smtp
+            raise _unsent(code, text, unheard=True)
+        return smtp, taken
 
     def _mail(self, smtp: smtplib.SMTP, envelope: Envelope) -> tuple[int, bytes]:
         options = f" SIZE={len(envelope.data)}" if smtp.has_extn("size") else ""
         smtp.command_encoding = "ascii"
         if envelope.needs_utf8:
-            if not smtp.has_extn("smtputf8"):
-                text = "it takes no address with letters other than ASCII before the @ (SMTPUTF8)"
-                raise _Ended(Outcome(kind="refused", text=text))
             smtp.command_encoding = "utf-8"
             options += " SMTPUTF8 BODY=8BITMIME"
         return smtp.docmd("MAIL", f"FROM:<{envelope.sender}>{options}")
@@ -245,10 +249,26 @@ def _outcome(code: int, text: bytes, refused: dict[str, str]) -> Outcome:
     return _told(kind, code, text, refused if kind == "sent" else {})
 
 
-def _unsent(code: int, text: bytes, *, usable: bool = True) -> _Ended:
+def _fitting(smtp: smtplib.SMTP, envelope: Envelope) -> Envelope:
+    """Return a message as the server can take it, if need be without some of its copies."""
+    if not envelope.needs_utf8 or smtp.has_extn("smtputf8"):
+        return envelope
+    if envelope.without_utf8 is None:
+        raise _Ended(Outcome(kind="refused", text=_NO_UTF8))
+    return envelope.without_utf8
+
+
+def _left_out(envelope: Envelope, taken: Envelope) -> dict[str, str]:
+    """Return who gets no copy because the server cannot take their address, and why."""
+    kept = {*taken.cc, *taken.bcc}
+    return {one: _NO_UTF8 for one in (*envelope.cc, *envelope.bcc) if one not in kept}
+
+
+def _unsent(code: int, text: bytes, *, usable: bool = True, unheard: bool = False) -> _Ended:
     """Return how a message ends whose final dot was not sent: it is never "sent"."""
     kind: Kind = "refused" if 500 <= code < 600 else "deferred"
-    return _Ended(_told(kind, code, text), usable=usable and code != _CLOSING)
+    outcome = msgspec.structs.replace(_told(kind, code, text), unheard=unheard)
+    return _Ended(outcome, usable=usable and code != _CLOSING)
 
 
 def _told(kind: Kind, code: int, text: bytes, refused: dict[str, str] | None = None) -> Outcome:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import heapq
 import random
+import re
+import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,7 @@ from state.mail_records import told
 from workflow_api import Attempt, RunbookError, StepFailed, UserError, count, humanize
 
 if TYPE_CHECKING:
+    from accounts.smtp import SmtpAccount
     from email_api.transport import Mailer, Outcome
     from state.ledger import Ledger, Mail
     from workflows.campaign_mail import Writer
@@ -26,9 +30,36 @@ if TYPE_CHECKING:
 _FIRST, _LONGEST = 1 / 120, 1 / 6
 # A session is not kept through a longer pause, in seconds, nor is anybody left without a word.
 _IDLE, _SILENT = 20.0, 10.0
-# So many messages in a row that broke off at their very end: then it is not the messages.
-_MOST_IN_DOUBT = 3
+# So many messages in a row that broke off at their very end, or were put off before the server had
+# heard whom they are for: then it is not the messages.
+_MOST_IN_DOUBT = _MOST_UNHEARD = 3
 _CLOSING = 421
+_LACKING = re.compile(r".* \((not to .+)\)", re.DOTALL)
+
+
+class Pace:
+    """When an account hands in its next message: one pace for all that this process sends by it."""
+
+    _free: dict[tuple[str, int, str | None], float] = {}  # noqa: RUF012 - shared, that is the point
+    _lock = threading.Lock()
+
+    def __init__(self, account: SmtpAccount) -> None:
+        entry = account.entry
+        self._account = entry.host, account.port, entry.user
+        self._space = 60.0 / entry.messages_per_minute if entry.messages_per_minute else 0.0
+
+    def free(self) -> float:
+        """Return from when a message can be handed in, as time.monotonic() has it."""
+        return self._free.get(self._account, 0.0) if self._space else 0.0
+
+    def take(self, moment: float) -> float:
+        """Return when the next message is handed in: not before ``moment``, and nobody else's."""
+        if not self._space:
+            return moment
+        with self._lock:
+            taken = max(moment, self.free())
+            self._free[self._account] = taken + self._space
+        return taken
 
 
 class Sending:
@@ -36,33 +67,38 @@ class Sending:
 
     def __init__(self, attempt: Attempt, ledger: Ledger, writer: Writer, mailer: Mailer) -> None:
         self.attempt, self.ledger, self.writer, self.mailer = attempt, ledger, writer, mailer
-        settings, entry = writer.smtp.config.email, writer.smtp.entry
+        settings = writer.smtp.config.email
         self._retry_for, self._max_tries = float(settings.retry_for), settings.max_tries
-        self._space = 60.0 / entry.messages_per_minute if entry.messages_per_minute else 0.0
+        self._pace = Pace(writer.smtp)
         self._chance = random.Random()  # noqa: S311 - it spreads load and keeps no secret
         # Moments of time.monotonic(): nothing is handed in before; when things began to go wrong.
         self._not_before, self._trouble_since = 0.0, 0.0
         self._put_off_since: dict[str, float] = {}
-        self._trouble, self._in_doubt = 0, 0
+        self._trouble, self._in_doubt, self._unheard = 0, 0, 0
         self._last_word = time.monotonic()
 
     def send(self, mails: Sequence[Mail]) -> None:
-        """Hand in mails in their order; those that are put off come again when they are due.
+        """Hand in mails in their order; those that are put off come again as soon as they are due.
 
         Raises StepFailed if the account cannot go on, and Interrupted if the run is to stop: what
         is left is pending then.
         """
-        waiting = [(0.0, mail.position, mail.tries, mail) for mail in mails]
-        while waiting:
-            due, position, tries, mail = heapq.heappop(waiting)
-            self._wait_until(max(due, self._not_before))
-            self._not_before = time.monotonic() + self._space
+        fresh, put_off = deque(mails), list[tuple[float, int, int, "Mail"]]()
+        while fresh or put_off:
+            soonest = max(time.monotonic(), self._not_before, self._pace.free())
+            # Whose time has come goes first: behind a long list it would never be in time.
+            if put_off and (not fresh or put_off[0][0] <= soonest):
+                due, _, tries, mail = heapq.heappop(put_off)
+            else:
+                mail = fresh.popleft()
+                due, tries = 0.0, mail.tries
+            self._wait_until(self._pace.take(max(due, soonest)))
             again = self._try(mail, tries)
             if again is not None:
                 due, tries = again
-                heapq.heappush(waiting, (due, position, tries, mail))
+                heapq.heappush(put_off, (due, mail.position, tries, mail))
             if time.monotonic() - self._last_word > _SILENT:
-                self._say(f"{count(len(waiting), 'mail')} to go")
+                self._say(f"{count(len(fresh) + len(put_off), 'mail')} to go")
 
     def _try(self, mail: Mail, tries: int) -> tuple[float, int] | None:
         """Hand in a mail; return when it is due again and after how many tries, or None."""
@@ -79,7 +115,9 @@ class Sending:
         try:
             outcome = self.mailer.deliver(message.envelope, begin)
         except SmtpError as error:
-            if not error.transient or not self.mailer.connections:
+            # A server that was never there and says nothing is more likely not the right one.
+            wrong = error.code is None and not self.mailer.connections
+            if wrong or not error.transient:
                 raise self._left(error) from None
             self._in_trouble(error)
             return self._not_before, tries
@@ -118,9 +156,12 @@ class Sending:
         if self._in_doubt >= _MOST_IN_DOUBT:
             why = f"{self._in_doubt} mails in a row broke off at their very end: {outcome.text}."
             raise self._left(StepFailed(why, advice="See what is wrong with the server."))
-        if unknown or (outcome.kind == "deferred" and outcome.code in (None, _CLOSING)):
-            self._in_trouble(StepFailed(f"The server has trouble: {_said(outcome)}."))
-        else:
+        unheard = outcome.kind == "deferred" and outcome.unheard
+        self._unheard = self._unheard + 1 if unheard else 0
+        broken = outcome.kind == "deferred" and outcome.code in (None, _CLOSING)
+        if unknown or broken or self._unheard >= _MOST_UNHEARD:
+            self._in_trouble(StepFailed(f"The server has trouble: {_said(outcome).rstrip('. ')}."))
+        elif not unheard:
             self._trouble = 0
 
     def _in_trouble(self, error: RunbookError) -> None:
@@ -159,6 +200,12 @@ class Sending:
     def _say(self, text: str) -> None:
         self._last_word = time.monotonic()
         self.attempt.say(text)
+
+
+def lacking(said: str | None) -> str:
+    """Return who got no copy of a mail that was sent, and why, as the ledger has it."""
+    found = _LACKING.fullmatch(said or "")
+    return found[1] if found else ""
 
 
 def _said(outcome: Outcome) -> str:

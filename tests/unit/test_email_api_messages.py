@@ -263,6 +263,9 @@ def test_addresses_in_other_letters() -> None:
         {"sender": "ü@example.org"},
     ):
         assert composed(**more).needs_utf8
+        fewer = composed(**more).without_utf8
+        assert (fewer is None) is ("sender" in more)
+        assert fewer is None or (fewer.cc, fewer.bcc, fewer.data.isascii()) == ((), (), True)
     assert not composed(to="ü@example.org", override_recipient="me@example.org").needs_utf8
 
 

@@ -341,6 +341,32 @@ def test_address_in_other_letters_goes_where_it_can() -> None:
             assert recipients(server)[-1] == "ann@xn--exmple-cua.org"
 
 
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_copy_that_the_server_cannot_take_keeps_nobody_else_from_it(hidden: bool) -> None:
+    copies = ["jürgen@example.org", "bob@example.org"]
+    with SmtpServer(smtputf8=False) as server, Mailer(account_of(server)) as mailer:
+        whole = compose(
+            account_of(server),
+            to="ann@example.org",
+            subject="Broken",
+            text="a",
+            html="b",
+            campaign="c",
+            **{"bcc" if hidden else "cc": copies},
+        )
+        outcome = mailer.deliver(whole, nothing)
+        assert outcome.kind == "sent"
+        assert list(outcome.refused) == copies[:1]
+        assert "SMTPUTF8" in outcome.refused[copies[0]]
+        assert recipients(server) == ["ann@example.org", "bob@example.org"]
+        assert server.accepted[0].data.isascii()
+        server.options.smtputf8 = True
+        mailer.close()
+        outcome = mailer.deliver(whole, nothing)
+        assert (outcome.kind, outcome.refused) == ("sent", {})
+        assert recipients(server)[2:] == ["ann@example.org", *copies]
+
+
 def test_message_that_is_too_large_is_its_own_fault() -> None:
     with SmtpServer(size=3000) as server, Mailer(account_of(server)) as mailer:
         outcome = mailer.deliver(message(text="x" * 5000), never)

@@ -1,0 +1,97 @@
+"""A mail server in trouble: what is waited for, in which order, and how many go out in a minute."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from support.mailing import USERS
+from support.smtp_server import Fault, SmtpServer
+from support.toy_mail import MailHouse, mail_house, people, recipients
+
+P = people(8)
+
+
+@pytest.fixture
+def server() -> Iterator[SmtpServer]:
+    with SmtpServer() as made:
+        yield made
+
+
+@pytest.fixture
+def house(server: SmtpServer) -> Iterator[MailHouse]:
+    with mail_house(server) as made:
+        yield made
+
+
+@pytest.mark.parametrize("at", ["connect", "mail"])
+def test_a_server_that_is_busy_at_first_is_waited_for(
+    house: MailHouse, server: SmtpServer, at: str
+) -> None:
+    server.fault(Fault(at, reply="421 busy", close=True, times=2))  # type: ignore[arg-type]
+    assert house.send(P)[0] == "done"
+    assert sorted(recipients(server)) == P
+
+
+def test_a_login_that_cannot_be_looked_up_at_first_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with SmtpServer(users=USERS) as server, mail_house(server) as house:
+        monkeypatch.setattr("accounts.smtp._check", lambda entry: None)  # a login without TLS
+        server.fault(Fault("auth", reply="454 4.7.0 temporary failure", times=1))
+        assert house.send(P[:2])[0] == "done"
+        assert recipients(server) == P[:2]
+        server.fault(Fault("auth", reply="535 5.7.8 wrong"))
+        kind, result = house.send(P)
+        assert kind == "failed"
+        assert "535" in result["summary"]
+        assert not any("Going on in" in line for line in house.reporter.lines[-5:])
+
+
+def test_a_server_that_stays_busy_is_not_waited_for_for_ever(
+    house: MailHouse, server: SmtpServer
+) -> None:
+    house.email["retry_for"] = "1s"
+    server.fault(Fault("connect", reply="421 busy", close=True))
+    kind, result = house.send(P)
+    assert kind == "failed"
+    assert "421 busy. 0 of 8 sent, 8 pending." in result["summary"]
+    assert server.connections > 2
+
+
+def test_what_is_due_again_goes_before_what_is_fresh(house: MailHouse, server: SmtpServer) -> None:
+    house.account["messages_per_minute"] = 600
+    house.email["retry_for"] = "1s"  # so it is due after 8 ms
+    server.fault(Fault("rcpt", reply="451 4.7.1 later", matching=P[0], times=2))
+    assert house.send(P)[0] == "done"
+    assert recipients(server).index(P[0]) < 4
+    assert sorted(recipients(server)) == P
+
+
+def test_a_list_is_not_run_through_where_nothing_is_heard(
+    house: MailHouse, server: SmtpServer
+) -> None:
+    house.email.update(retry_for="1s", max_tries=100)
+    server.fault(Fault("mail", reply="451 4.3.0 try again later."))
+    kind, result = house.send(P)
+    assert kind == "failed"
+    assert "The server has trouble: 451 4.3.0 try again later. " in result["summary"]
+    assert house.states()["pending"] > 5
+    tries = [mail.tries for mail in house.mails()]
+    assert tries[3:] == [0] * 5, "whoever comes after the first three is not even begun"
+    server.fault()
+    house.ask("email.campaign.resume", campaign="c-1")
+    house.ask("email.campaign.retry_failed", campaign="c-1")
+    assert sorted(recipients(server)) == P
+
+
+def test_a_rate_is_that_of_the_account(house: MailHouse, server: SmtpServer) -> None:
+    house.account["messages_per_minute"] = 300
+    began = time.monotonic()
+    for key in ("one", "two", "three"):
+        assert house.send(P[:2], key=key)[0] == "done"
+    assert time.monotonic() - began > 5 * 0.2 - 0.05
+    assert Counter(recipients(server)) == {P[0]: 3, P[1]: 3}
