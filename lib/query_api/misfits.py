@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from query_api.conditions import Condition, Test, Typed, tests
-from query_api.kinds import a_kind
-from query_api.predicates import Unfit, Where
+from query_api.predicates import Unfit, Where, does_not_fit, has_a_flaw
 from query_api.presets import fitting, predicate
 from query_api.schema import Property
-from workflow_api.text import clean
 
 
 def in_its_words(error: Unfit, condition: Condition, where: Where, now: datetime) -> Unfit:
@@ -30,23 +26,13 @@ def in_its_words(error: Unfit, condition: Condition, where: Where, now: datetime
 
 
 def _misfit(test: Test, typed: Typed, prop: Property, index: int, now: datetime) -> Unfit | None:
-    path, fits = clean(test.path), fitting(prop.kind)
-    if test.preset not in fits:
-        message = f"{path} is {a_kind(prop.kind)}: {clean(typed.preset)} does not fit."
-        return Unfit(message, _moved(test, typed.at), advice=f"These do: {', '.join(fits)}.")
+    if test.preset not in fitting(prop.kind):
+        return does_not_fit(_moved(test, typed.at), prop, typed.preset)
     for value, at in zip(test.values, typed.values, strict=True):
-        if flaw := _flaw(prop, test.preset, (value,), now, index):
-            return Unfit(f"{path} {clean(typed.preset)}: {flaw}.", _moved(test, at))
-    return None
-
-
-def _flaw(
-    prop: Property, preset: str, values: Sequence[Any], now: datetime, index: int
-) -> str | None:
-    try:
-        predicate(prop, preset, values, now, index)
-    except ValueError as error:
-        return clean(error)
+        try:
+            predicate(prop, test.preset, (value,), now, index)
+        except ValueError as error:
+            return has_a_flaw(_moved(test, at), typed.preset, error)
     return None
 
 

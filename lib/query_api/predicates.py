@@ -52,8 +52,7 @@ def _test(test: Test, where: Where, now: datetime) -> Passes:
     fits = fitting(prop.kind)
     if test.preset not in fits:
         if test.preset in POSITIVE or test.preset in NEGATIVE:
-            message = f"{clean(test.path)} is {a_kind(prop.kind)}: {test.preset} does not fit."
-            raise Unfit(message, test, advice=f"These do: {', '.join(fits)}.")
+            raise does_not_fit(test, prop, test.preset)
         likely = near(test.preset, [*POSITIVE, *NEGATIVE])
         advice = f"Did you mean {' or '.join(likely)}?" if likely else f"Known: {', '.join(fits)}."
         raise Unfit(f"{clean(test.preset)!r} is not a preset.", test, advice=advice)
@@ -64,4 +63,15 @@ def _test(test: Test, where: Where, now: datetime) -> Passes:
     try:
         return predicate(prop, test.preset, test.values, now, index)
     except ValueError as error:
-        raise Unfit(f"{clean(test.path)} {test.preset}: {clean(error)}.", test) from None
+        raise has_a_flaw(test, test.preset, error) from None
+
+
+def does_not_fit(test: Test, prop: Property, called: str) -> Unfit:
+    """Return the error of a preset, as it is ``called``, that is not for the property's kind."""
+    message = f"{clean(test.path)} is {a_kind(prop.kind)}: {clean(called)} does not fit."
+    return Unfit(message, test, advice=f"These do: {', '.join(fitting(prop.kind))}.")
+
+
+def has_a_flaw(test: Test, called: str, error: ValueError) -> Unfit:
+    """Return the error of a value that the preset, as it is ``called``, does not take."""
+    return Unfit(f"{clean(test.path)} {clean(called)}: {clean(error)}.", test)

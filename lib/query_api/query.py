@@ -126,14 +126,16 @@ class Query(msgspec.Struct, frozen=True):
             known.append(new)
         return self._with(groups=tuple(known))
 
-    def aggregate(self, function: str, path: str = "") -> Query:
+    def aggregate(self, function: str | Aggregate, path: str = "") -> Query:
         """Return a row a group with its ``count``, ``sum``, ``min``, ``max`` or ``avg``.
 
-        Raises UserError for another function, and for an aggregate that is there already.
+        An ``Aggregate`` that was read from a text knows its place there. Raises UserError for
+        another function, and for an aggregate that is there already.
         """
-        new = Aggregate(function, path)
-        if new in self.aggregates:
-            raise UserError(f"The aggregate {shown(f'{function} {path}'.strip())} is there twice.")
+        new = function if isinstance(function, Aggregate) else Aggregate(function, path)
+        if (new.function, new.path) in [(one.function, one.path) for one in self.aggregates]:
+            said = shown(f"{new.function} {new.path}".strip())
+            raise UserError(f"The aggregate {said} is there twice.")
         return self._with(aggregates=(*self.aggregates, new))
 
     def count(self) -> Query:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from query_api.conditions import All, Any_, Condition, Not, Test, Typed, all_of, any_of
+from query_api.conditions import DEEPEST, All, Any_, Condition, Not, Test, Typed, all_of, any_of
 from query_api.preset_names import ALIASES, ARITY, FOR_MANY
 from query_api.words import PATH, QUOTES, Words, meant, pointed, shown, written
 from workflow_api.errors import UserError
@@ -21,8 +21,6 @@ from workflow_api.text import listed
 
 __all__ = ["parse", "pointed", "unparse"]
 
-# Parentheses and `not` within one another; nobody reads more, and a deep text must not end us.
-_DEPTH = 100
 _JOINS = frozenset({"and", "or", "not"})
 # `host = null` would find no host, silently.
 _RESERVED = _JOINS | {"null"}
@@ -86,8 +84,8 @@ def _unit(words: Words, depth: int) -> Condition:
 
 
 def _deeper(words: Words, depth: int) -> int:
-    if depth >= _DEPTH:
-        raise words.wrong(f"this is nested more than {_DEPTH} deep")
+    if depth >= DEEPEST:
+        raise words.wrong(f"this is nested more than {DEEPEST} deep")
     return depth + 1
 
 

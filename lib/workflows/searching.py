@@ -147,7 +147,7 @@ def _grouped(asked: Query, group_by: str, aggregate: str) -> Query:
     for one in parse_aggregate(aggregate):
         if one.path not in ("", CLOUD.name):
             _known(aggregate, one.at, one.path, asked.resource)
-        asked = asked.aggregate(one.function, one.path)
+        asked = asked.aggregate(one)
     return asked
 
 

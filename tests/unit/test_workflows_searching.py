@@ -247,6 +247,7 @@ def test_no_cloud_that_answers_is_no_answer(sore: FakeCloud) -> None:
         ("where", "¶'metadata.*' = x", "a star does not stand for all keys"),
         ("group_by", "host, ¶metadata.*", "Select metadata for the whole map; metadata has_key"),
         ("aggregate", "¶count metadata.*", "a star does not stand for all keys"),
+        ("aggregate", "count, ¶sum metadata.owner", "is a text: it has no sum"),
         ("join", "image: ¶properties.*", "a star does not stand for all keys"),
         ("group_by", "host, ¶hots", "have no property 'hots'. Did you mean host"),
         ("group_by", "host, ¶addresses", "rows cannot be sorted or grouped by it"),
