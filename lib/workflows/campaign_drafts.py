@@ -46,7 +46,6 @@ class Draft:
     mails: list[dict[str, Any]] = field(default_factory=list)
     # Recipients whose mail was planned before and no longer concerns them.
     gone: list[str] = field(default_factory=list)
-    looks: str = ""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -115,7 +114,6 @@ class Draft:
                     "content": content,
                 }
             )
-        self.looks = self._digest()
         return wrong
 
     def record(self, plan: Plan) -> None:
@@ -130,7 +128,6 @@ class Draft:
                 options=self.options,
                 mails=self.mails,
                 gone=self.gone,
-                looks=self.looks,
             )
 
     def sending(self) -> Iterator[dict[str, Any]]:
@@ -142,6 +139,7 @@ class Draft:
                 "notice": self.notice,
                 "to": self._to,
                 "recipients": [mail["recipient"] for mail in self.mails],
+                "looks": looks_of(self.smtp, self.notice, self.options),
             }
 
     def show(self, plan: Plan) -> None:
@@ -182,24 +180,24 @@ class Draft:
             )
         return ledger.states(found.id)
 
-    def _digest(self) -> str:
-        """Return what changes with the looks of the mails and whom they come from.
 
-        Not with the mails themselves: they say how long ago something was.
-        """
-        from email_api.sources import sources
+def looks_of(smtp: SmtpAccount, notice: str, options: Mapping[str, Any]) -> str:
+    """Return what changes with the looks of a campaign's mails and with whom they come from.
 
-        mail, entry, options = self.smtp.config.email, self.smtp.entry, self.options
-        organisation = self.smtp.config.organisation
-        logo = Path(organisation.logo).read_bytes() if organisation.logo else b""
-        told = [
-            sources(self.notice, [mail.templates] if mail.templates else []),
-            msgspec.to_builtins(organisation),
-            hashlib.sha256(logo).hexdigest(),
-            options.get("sender") or entry.sender,
-            options.get("reply_to") or entry.reply_to,
-        ]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    Not with the mails themselves: they say how long ago something was.
+    """
+    from email_api.sources import sources
+
+    mail, entry, organisation = smtp.config.email, smtp.entry, smtp.config.organisation
+    logo = Path(organisation.logo).read_bytes() if organisation.logo else b""
+    told = [
+        sources(notice, [mail.templates] if mail.templates else []),
+        msgspec.to_builtins(organisation),
+        hashlib.sha256(logo).hexdigest(),
+        options.get("sender") or entry.sender,
+        options.get("reply_to") or entry.reply_to,
+    ]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def rehearsal_key(key: str, override: str | None) -> str:

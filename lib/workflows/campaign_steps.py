@@ -30,12 +30,10 @@ def record_campaign(
     options: dict[str, Any],
     mails: list[dict[str, Any]],
     gone: list[str] = [],  # noqa: B006 - never changed
-    looks: str = "",
 ) -> dict[str, Any]:
     """Write down who is to get what, before anybody gets anything.
 
-    ``gone`` are recipients whom it no longer concerns. ``looks`` is in the plan so that one that
-    was approved is not carried out with other templates, or in another name.
+    ``gone`` are recipients whom it no longer concerns.
     """
     new = [NewMail(**mail) for mail in mails]
     attempt.sending()
@@ -80,8 +78,13 @@ def send_campaign(
     notice: str,
     to: str,
     recipients: list[str] | None = None,
+    looks: str = "",
 ) -> dict[str, Any]:
-    """Send what is pending, as far as the server takes it: to ``recipients``, or else to all."""
+    """Send what is pending, as far as the server takes it: to ``recipients``, or else to all.
+
+    ``looks`` is in the plan so that one that was approved is not carried out with other templates,
+    or in another name.
+    """
     from email_api.transport import Mailer
     from workflows.campaign_mail import Writer
     from workflows.campaign_sending import Sending
@@ -138,10 +141,14 @@ def _ended(known: Campaign, mine: Sequence[Mail], others: Sequence[Mail]) -> dic
     numbers, key = known.totals(), known.key
     said = told(numbers)
     bad = [mail for mail in mine if mail.state != "sent"]
+    short = _short(mine)
+    if short:
+        said += f"; {count(len(short), 'mail')} without all copies"
     if not bad:
         old = [f"{m.recipient} ({m.state})" for m in others if m.state not in ("sent", "pending")]
         left = f"; left as they were: {listed(old, _SHOWN)}" if old else ""
-        return {"said": said + left, **numbers}
+        uncopied = [{"what": f"the mail to {one}", "why": why} for one, why in short.items()]
+        return {"said": said + left, **numbers, "left": uncopied}
     states = {mail.state for mail in bad}
     advice = [f"See email.campaign.show campaign={key}."]
     if states & {"failed", "refused"}:
@@ -153,5 +160,14 @@ def _ended(known: Campaign, mine: Sequence[Mail], others: Sequence[Mail]) -> dic
             "Nobody knows whether the unknown ones arrived: email.campaign.resume "
             f"campaign={key} resend_unknown=true sends them again."
         )
-    shown = listed((f"{m.recipient}: {m.state}: {m.said}" for m in bad), _SHOWN)
+    found = [f"{mail.recipient}: {mail.state}: {mail.said}" for mail in bad]
+    shown = listed([*found, *(f"{one}: {why}" for one, why in short.items())], _SHOWN)
     raise StepFailed(f"{said}. {shown.rstrip('.')}.", advice=" ".join(advice))
+
+
+def _short(mails: Sequence[Mail]) -> dict[str, str]:
+    """Return whose mail was sent without all its copies, and who got none."""
+    from workflows.campaign_sending import lacking
+
+    sent = [mail for mail in mails if mail.state == "sent"]
+    return {mail.recipient: why for mail in sent if (why := lacking(mail.said))}

@@ -261,7 +261,7 @@ def test_what_was_approved_in_other_looks_or_another_name_is_not_sent(
         assert (kind, "connection refused" in result["summary"]) == ("failed", True)
     else:
         assert kind == "refused"
-        assert "planned otherwise: record the campaign c-1" in result["summary"]
+        assert "planned otherwise: send shutoff_servers to 2 recipients" in result["summary"]
 
 
 def test_each_message_is_written_once_in_a_process(
