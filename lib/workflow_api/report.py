@@ -110,6 +110,7 @@ def finished(
         row = _row(step)
         result.rows.append(row)
         what, why = step.sentence, step.error
+        result.left += row.pop("left", ())  # what a step that is done could not do
         if step.state == "done" and step.undone:
             result.left.append({"what": what, "why": "it was undone"})
         elif step.state == "done" and step.key in changing:

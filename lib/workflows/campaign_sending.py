@@ -203,7 +203,7 @@ class Sending:
 
 
 def lacking(said: str | None) -> str:
-    """Return who got no copy of a mail that was sent, and why, as the ledger has it."""
+    """Return who got no copy of a mail that was sent, and why, as :func:`_said` has it."""
     found = _LACKING.fullmatch(said or "")
     return found[1] if found else ""
 

@@ -171,8 +171,14 @@ class _Resuming:
                 states=self._states,
                 recipients=[mail.recipient for mail in self.again],
             )
-        to = count(len(self._mails), "recipient")
-        plan.add(send_campaign, smtp=account, campaign=known.key, notice=known.notice, to=to)
+        plan.add(
+            send_campaign,
+            smtp=account,
+            campaign=known.key,
+            notice=known.notice,
+            to=count(len(self._mails), "recipient"),
+            recipients=[mail.recipient for mail in self._mails],
+        )
         if preview_dir:
             folder = write_preview(preview_dir, known.key, messages)
             plan.note(f"{count(len(messages), 'mail')} to look at: {folder}")

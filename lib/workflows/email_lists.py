@@ -1,7 +1,4 @@
-"""Mail to one address: a test, and an announcement to a mailing list.
-
-A test can be repeated, and so can an announcement that goes to somebody else to be looked at.
-"""
+"""Mail to one address: a test, and an announcement to a mailing list."""
 
 from __future__ import annotations
 
@@ -40,16 +37,18 @@ def _to(smtp: SmtpAccount, receiver: str) -> str:
 
 
 def _fresh(ctx: Context, options: Options) -> Options:
-    """Return the options of the first campaign of that key whose mail is still to be sent."""
-    from state.ledger import Campaigns
-    from workflows.campaigns import rehearsal_key
+    """Return the options of the first campaign of that key whose mail is still to be sent.
 
-    if options.campaign:
+    So a test can be repeated, as a rehearsal can by itself.
+    """
+    from state.ledger import Campaigns
+
+    if options.campaign or options.override_recipient:
         return options
     ledger = Campaigns(ctx.open_journal().store)
     for number in itertools.count(1):
         key = f"{options.key}-{number}"
-        known = ledger.campaign(rehearsal_key(key, options.override_recipient))
+        known = ledger.campaign(key)
         if known is None or known.counts.get("pending"):
             break
     return msgspec.structs.replace(options, campaign=key)
@@ -102,8 +101,6 @@ def list_notice(
         content["table"] = as_variable(answer.table())
     elif any((where, select, sort_by, group_by, aggregate, follow, join, rows)):
         raise UserError("A table is asked for without resource: what is it about?")
-    if options.override_recipient:
-        options = _fresh(ctx, options)
     plan = letter_to(
         ctx,
         smtp,

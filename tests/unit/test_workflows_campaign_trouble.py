@@ -95,3 +95,33 @@ def test_a_rate_is_that_of_the_account(house: MailHouse, server: SmtpServer) -> 
         assert house.send(P[:2], key=key)[0] == "done"
     assert time.monotonic() - began > 5 * 0.2 - 0.05
     assert Counter(recipients(server)) == {P[0]: 3, P[1]: 3}
+
+
+def test_a_copy_that_was_put_off_is_named_in_the_result(
+    house: MailHouse, server: SmtpServer
+) -> None:
+    delivery = {"cc": ["boss@example.org"]}
+    fault = Fault("rcpt", reply="451 4.7.1 greylisted", matching="boss", times=1)
+    server.fault(fault)
+    kind, result = house.send(P[:2], delivery=delivery)
+    assert (kind, recipients(server)) == ("done", [*P[:2], "boss@example.org"])
+    why = "not to boss@example.org: 451 4.7.1 greylisted"
+    assert result["left"] == [{"what": f"the mail to {P[0]}", "why": why}]
+    assert why in result["text"]
+    assert result["rows"][-1]["said"] == "2 of 2 sent; 1 mail without all copies"
+    assert "left" not in result["rows"][-1]
+    refused = Fault("rcpt", reply="550 no", matching=P[1])
+    server.fault(Fault("rcpt", reply="450 later", matching="boss"), refused)
+    kind, result = house.send(P[:2], key="c-2", delivery=delivery)
+    assert kind == "failed"
+    assert "not to boss@example.org: 450 later" in result["summary"]
+    assert house.send(P[2:3], key="c-3")[1]["left"] == []
+
+
+def test_a_copy_to_other_letters_keeps_no_owner_from_theirs(
+    house: MailHouse, server: SmtpServer
+) -> None:
+    server.options.smtputf8 = False
+    kind, result = house.send(P[:1], delivery={"cc": ["jürgen@example.org"]})
+    assert (kind, recipients(server)) == ("done", P[:1])
+    assert "SMTPUTF8" in result["left"][0]["why"]
