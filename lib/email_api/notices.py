@@ -150,16 +150,14 @@ def _schema(name: str, directories: tuple[Path, ...]) -> Schema:
 
 
 def _yaml(name: str, directories: tuple[Path, ...]) -> tuple[Any, Path]:
-    import yaml
-
     from email_api.rendering import find, read
+    from email_api.yaml_text import Unreadable, plain_yaml
 
     path = find(name, directories)
     if path is None:
         raise UserError(f"There is no {name} in {listed(map(str, directories))}.")
     try:
-        return yaml.safe_load(read(path)), path
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}, line {mark.line + 1}" if mark else str(path)
-        raise UserError(f"{place}: {getattr(error, 'problem', None) or 'not YAML'}.") from None
+        return plain_yaml(read(path)), path
+    except Unreadable as wrong:
+        place = f"{path}, line {wrong.line}" if wrong.line else str(path)
+        raise UserError(f"{place}: {wrong.why.rstrip('.')}.") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -143,20 +142,17 @@ def _variables(text: str | None) -> dict[str, Any]:
     """Return the variables of a notice that are the same for all, from YAML or JSON."""
     if not text or not text.strip():
         return {}
-    import yaml
+    from email_api.yaml_text import Unreadable, plain_yaml
 
+    form = "variables is YAML or JSON with names and values, as '{older_than: 30 days}'"
     try:
-        read = yaml.safe_load(text)
-    except yaml.YAMLError:
-        read = None
-    if not isinstance(read, dict) or not all(isinstance(name, str) for name in read):
-        raise UserError(
-            "variables is YAML or JSON with names and values, as '{older_than: 30 days}'."
-        )
-    return {
-        name: value.isoformat() if isinstance(value, datetime.date) else value
-        for name, value in read.items()
-    }
+        read = plain_yaml(text)
+    except Unreadable as wrong:
+        place = f", line {wrong.line}" if wrong.line else ""
+        raise UserError(f"{form}{place}: {wrong.why.rstrip('.')}.") from None
+    if not isinstance(read, dict):
+        raise UserError(f"{form}.")
+    return read
 
 
 def _row_variable(smtp: SmtpAccount, name: str, given: Mapping[str, Any]) -> tuple[str, bool]:

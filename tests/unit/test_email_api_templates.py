@@ -120,6 +120,10 @@ def test_a_part_that_is_missing(tmp_path: Path) -> None:
         ("html_j2", '{% include "own/text.j2" %}', "would not be escaped"),
         ("html_j2", "{% include who %}", "would not be escaped"),
         ("schema_yaml", "about: [", "own/schema.yaml, line 1:"),
+        ("schema_yaml", "about: 2026-02-30", "own/schema.yaml: a value is not right: day is out"),
+        ("schema_yaml", "about: &a [*a]", "own/schema.yaml: it is nested too deeply"),
+        ("schema_yaml", "about: a\nvariables: {1: {about: b}}", "and 1 is none"),
+        ("schema_yaml", "[" * 2000, "own/schema.yaml: it is nested too deeply"),
         ("schema_yaml", "{}", "schema.yaml is not a notice's schema: Object missing required"),
         ("schema_yaml", "about: a\nvariables: {A: {about: b}}", "cannot be called 'A'"),
         ("schema_yaml", "about: a\nvariables: {look: {about: b}}", "cannot be called 'look'"),
@@ -132,6 +136,13 @@ def test_what_is_broken_is_told_with_its_place(
     tmp_path: Path, part: str, source: str, said: str
 ) -> None:
     assert said in fault(own(tmp_path, **{part: source}))
+
+
+@pytest.mark.parametrize("source", ["who: 2026-02-30", "who: !!binary aGk=", "[" * 2000])
+def test_an_example_that_is_no_plain_data(tmp_path: Path, source: str) -> None:
+    directories = own(tmp_path, example_yaml=source)
+    with pytest.raises(UserError, match=r"own/example\.yaml: "):
+        example("own", directories)
 
 
 def test_a_template_cannot_change_what_it_is_given(tmp_path: Path) -> None:

@@ -141,6 +141,47 @@ def test_any_query_with_any_notice(cloud: MailCloud) -> None:
     assert "Did you mean" in cloud.refusal("query", **{**asked, "notice": "retiring_flavour"})
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{older_than: 2026-02-30}", "a value is not right: day is out of range for month"),
+        ("{older_than: !!bool maybe}", "a value is not right"),
+        ("{older_than: !!binary aGk=}", "cannot be written in a mail"),
+        ("{older_than: !!set {a}}", "cannot be written in a mail"),
+        ("{older_than: {1: a, b: c}}", "a name has to be a text, and 1 is none"),
+        ("{1: a}", "a name has to be a text"),
+        ("{older_than: .nan}", "nan is no number"),
+        ("{older_than: &x [*x]}", "refers to itself"),
+        ("[" * 2000, "nested too deeply"),
+        ("{a: " + "[" * 50 + "]" * 50 + "}", "nested too deeply"),
+        (
+            "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+            + "".join(
+                f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n"
+                for a, b in zip("abcdef", "bcdefg", strict=True)
+            ),
+            "nested too deeply",
+        ),
+        ("{older_than: [}", "line 1: "),
+        ("30 days", "as '{older_than: 30 days}'."),
+    ],
+)
+def test_variables_that_are_none_are_refused_with_a_sentence(
+    cloud: MailCloud, text: str, said: str
+) -> None:
+    asked = {"resource": "server", "notice": "shutoff_servers", "select": ["name", "id"]}
+    refused = cloud.refusal("query", variables=text, **asked)
+    assert refused.startswith("variables is YAML or JSON with names and values")
+    assert said in refused
+    assert ".." not in refused
+
+
+def test_a_day_among_the_variables_is_a_text(cloud: MailCloud) -> None:
+    asked = {"resource": "server", "notice": "shutoff_servers", "select": ["name", "id"]}
+    plan = cloud.plan("query", variables="{older_than: 2026-02-03}", **asked)
+    assert "more than 2026-02-03" in plan["text"]
+
+
 def test_the_owner_stands_in_a_column(cloud: MailCloud) -> None:
     cloud.rows["user"] += [user("off", enabled=False)]
     words = {"subject": "Hello", "text": "You."}
