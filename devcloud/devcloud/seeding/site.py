@@ -19,6 +19,9 @@ NEWEST = "2.96"
 PAGE = 1000
 """The most that Nova answers at once."""
 
+_THERE_ALREADY = (HTTPStatus.CONFLICT, HTTPStatus.BAD_REQUEST)
+"""What a service says of a name that it has, and Neutron of a subnet's addresses."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -136,7 +139,7 @@ class Collection:
         sent = {name: value for name, value in same.items() if value is not None}
         api = getattr(by or self._site.admin, self._api)
         response = api.post(self._path, json={self._key: sent | (more or {})})
-        if response.status_code == HTTPStatus.CONFLICT:
+        if response.status_code in _THERE_ALREADY:
             # A service that has just started can leave out of a listing what it has.
             self.rows = self._listed()
             if found := self.find(**same, **(within or {})):
