@@ -152,7 +152,8 @@ class _Part:
         stages = self._query.stages
         for number in range(1, len(stages)):
             of, stage = stages[number - 1].resource, stages[number]
-            link = of.link(stage.link)
+            link = stage.link
+            assert link is not None, "only the first stage is not led to"
             before = Query(stages[:number]).select(link.here).run([self._cloud])
             number = len(_different(before.column(link.here)))
             yield _led_by(of, link), number, self._grows == "all"
