@@ -16,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from accounts.mail_config import Organisation
+from email_api.remote import remote_content
 from email_api.styles import inlined, look
 from email_api.tables import KEEP, LINE, Rows, folded, rows_of
 from email_api.variables import RESERVED, Schema
@@ -52,14 +53,19 @@ class _Loader(jinja2.BaseLoader):
 
 
 def find(name: str, directories: Sequence[Path]) -> Path | None:
-    """Return the first file of that relative name."""
+    """Return the first file of that relative name; UserError if a link leads it elsewhere."""
     parts = name.split("/")
     if any(part in ("", ".", "..") or "\\" in part for part in parts):
         return None
     if parts[0] == "ours":
         parts, directories = parts[1:], [OURS]
-    paths = (directory.joinpath(*parts) for directory in directories)
-    return next((path for path in paths if path.is_file()), None)
+    for directory in directories:
+        path = directory.joinpath(*parts)
+        if path.is_file():
+            if not path.resolve().is_relative_to(directory.resolve()):
+                raise UserError(f"{path} is a link that leads out of {directory}.")
+            return path
+    return None
 
 
 def read(path: Path) -> str:
@@ -139,6 +145,8 @@ class _Environment(ImmutableSandboxedEnvironment):
             auto_reload=False,
         )
         del self.filters["safe"]
+        # Nothing in a mail needs Jinja's own functions, and some of them can be kept busy for ever.
+        self.globals = {"namespace": self.globals["namespace"]}
         self.filters.update(
             table=_table, paragraphs=_paragraphs, counted=_counted, verb=_verb, listed=listed,
             day=_day, moment=_moment, web=_web,
@@ -193,6 +201,14 @@ class Templates:
                 f"Notice {self.name}: {path}, line {found.lineno}: the schema has no variable "
                 f"{found.name!r}.",
                 advice=f"It has {listed(self._schema.variables, 30)}.",
+            )
+        if _is_html(template) and (loaded := remote_content(source)):
+            line, what = loaded
+            raise UserError(
+                f"Notice {self.name}: {path}, line {line}: {shorten(clean(what), 80)!r} would be "
+                "loaded from elsewhere when the mail is read.",
+                advice="Leave it out, or make it a link. The organisation's logo travels with each "
+                "mail.",
             )
         for name in sorted(filter(None, referenced - seen)):
             if name not in seen:

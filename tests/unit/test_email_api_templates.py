@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from accounts.mail_config import Organisation
+from email_api import notices, rendering
 from email_api.notices import example, names, notice
 from email_api.rendering import finished
 from email_api.styles import STYLES, contrast, inlined, look
@@ -109,7 +110,10 @@ def test_a_part_that_is_missing(tmp_path: Path) -> None:
         ("text_j2", "a\n{{ who.name }}", "own/text.j2, line 2: 'str object' has no attribute"),
         ("text_j2", "{{ servers[9].name }}", "own/text.j2, line 1: None has no element 9"),
         ("text_j2", "\n{{ 1 / 0 }}", "own/text.j2, line 2: division by zero"),
-        ("text_j2", "{% for a in range(1000000) %}{% endfor %}", "line 1: Range too big"),
+        ("text_j2", "{% for a in range(9) %}{% endfor %}", "has no variable 'range'"),
+        ("text_j2", "\n{{ lipsum(n=5000000) }}", "line 2: the schema has no variable 'lipsum'"),
+        ("html_j2", "{{ cycler('a').next() }}", "line 1: the schema has no variable 'cycler'"),
+        ("html_j2", "{{ joiner('<b>')() }}", "line 1: the schema has no variable 'joiner'"),
         ("text_j2", "{{ who.__class__.__mro__ }}", "line 1: access to attribute '__class__'"),
         ("text_j2", "{{ 'x' * 5000000 }}", "own/text.j2 makes 5000000 characters"),
         ("text_j2", '{% include "../../etc/passwd" %}', "no template '../../etc/passwd'"),
@@ -148,6 +152,85 @@ def test_an_example_that_is_no_plain_data(tmp_path: Path, source: str) -> None:
 def test_a_template_cannot_change_what_it_is_given(tmp_path: Path) -> None:
     directories = own(tmp_path, text_j2="\n{{ servers.append(1) }}")
     assert "own/text.j2, line 2: " in fault(directories, servers=[{"name": "a"}])
+
+
+REMOTE = [
+    '<img src="https://example.org/x.png">',
+    "<img alt='x' SRC = '//example.org/x.png'>",
+    "<img src=http://example.org/x.png>",
+    '<img src="&#104;ttps://example.org/x.png">',
+    '<img src="{{ who }}">',
+    '<img src="{% if who %}https://example.org/x{% endif %}">',
+    '<img srcset="a.png 1x, https://example.org/x.png 2x">',
+    '<td background="https://example.org/x.png">',
+    '<link rel="stylesheet" href="https://example.org/x.css">',
+    '<p style="background: url( &quot;https://example.org/x.png&quot; )">',
+    "<style>@font-face { src: url(https://example.org/x.woff) }</style>",
+    '<style>@import "https://example.org/x.css";</style>',
+    '<!--[if mso]><v:image src="https://example.org/x.png"/><![endif]-->',
+    '<iframe src="https://example.org"></iframe>',
+    '<object data="https://example.org/x.svg"></object>',
+]
+
+
+@pytest.mark.parametrize("source", REMOTE)
+def test_what_a_mail_would_load_is_refused_with_its_place(tmp_path: Path, source: str) -> None:
+    said = fault(own(tmp_path, html_j2=f"<p>\n\n{source}</p>"))
+    assert "own/html.j2, line 3: " in said
+    assert "would be loaded from elsewhere when the mail is read." in said
+    assert ".." not in said
+
+
+def test_so_it_is_in_a_template_that_is_taken_in(tmp_path: Path) -> None:
+    directories = own(tmp_path, html_j2='{% include "own/part.j2" %}')
+    (tmp_path / "own" / "part.j2").write_text(f"\n{REMOTE[0]}")
+    assert "own/part.j2, line 2: " in fault(directories)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '<a href="https://example.org/x.png">x</a>',
+        '<a\n href="{{ who }}">x</a> https://example.org',
+        '<img src="{{ logo }}"><img src="cid:logo"><img src="{{- logo -}}">',
+        '<img src="data:image/png;base64,//aGk=">',
+        '<p style="background: url(data:image/png;base64,//aGk=)">',
+        "{# <img src='https://example.org'> #}",
+        "{% set source = 'https://example.org' %}",
+    ],
+)
+def test_links_and_what_travels_with_a_mail_are_fine(tmp_path: Path, source: str) -> None:
+    assert made(own(tmp_path, html_j2=source)).html is not None
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_read(tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "templates"
+    outside.mkdir()
+    folder.mkdir()
+    (outside / "secret.j2").write_text("secret")
+    directories = own(folder, html_j2='{% include "own/away/secret.j2" %}')
+    (folder / "own" / "away").symlink_to(outside)
+    assert f"own/away/secret.j2 is a link that leads out of {folder}" in fault(directories)
+    (folder / "own" / "html.j2").write_text("x")
+    (folder / "own" / "text.j2").write_text("{% include 'own/aw' ~ 'ay/secret.j2' %}")
+    notices._notice.cache_clear()
+    rendering.environment.cache_clear()
+    assert "is a link that leads out of" in fault(directories)
+    (folder / "own" / "text.j2").unlink()
+    (folder / "own" / "text.j2").symlink_to(outside / "secret.j2")
+    notices._notice.cache_clear()
+    assert "is a link that leads out of" in fault(directories)
+
+
+def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
+    real, folder = tmp_path / "real", tmp_path / "folder"
+    real.mkdir()
+    own(real)
+    (real / "own" / "words.txt").write_text("Linked {{ who }}.")
+    (real / "own" / "text.j2").unlink()
+    (real / "own" / "text.j2").symlink_to("words.txt")
+    folder.symlink_to(real)
+    assert made([folder]).text == "Linked <Ann>.\n"
 
 
 def test_a_template_that_is_no_text(tmp_path: Path) -> None:
