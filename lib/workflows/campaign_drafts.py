@@ -56,7 +56,7 @@ class Draft:
     def rehearse(self, override: str) -> None:
         """Be the first campaign to ``override`` alone that has not come to its end: a rehearsal
         counts for nobody, not for the next one either."""
-        first, ledger = rehearsal_key(self.key, override), self._ledger()
+        first, ledger = _rehearsal_key(self.key, override), self._ledger()
         for number in itertools.count(1):
             self.key = first if number == 1 else f"{first}-{number}"
             found = ledger.campaign(self.key)
@@ -200,13 +200,9 @@ def looks_of(smtp: SmtpAccount, notice: str, options: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def rehearsal_key(key: str, override: str | None) -> str:
-    """Return the key of a campaign that goes to one address instead, if it is to.
-
-    It is a campaign of its own: whom it is really for has not had it.
-    """
-    if not override:
-        return key
+def _rehearsal_key(key: str, override: str) -> str:
+    """Return the key of a campaign that goes to one address instead: whom it is really for has not
+    had it."""
     from email_api.addresses import folded
 
     return f"{key}-to-{hashlib.sha256(folded(override.strip()).encode()).hexdigest()[:8]}"

@@ -17,7 +17,7 @@ from typing import Any
 from accounts.smtp import SmtpAccount
 from state.mail_records import claimed_as
 from workflow_api import Context, Plan, UserError, clean, count
-from workflows.campaign_drafts import Draft, rehearsal_key, why_not
+from workflows.campaign_drafts import Draft, why_not
 from workflows.campaign_preview import write_preview
 from workflows.campaign_steps import send_campaign
 from workflows.letters import Delivery, LeftOut, Letter, recipient_key, sorted_out
@@ -29,7 +29,6 @@ __all__ = [
     "campaign_key",
     "plan_campaign",
     "recipient_key",
-    "rehearsal_key",
     "why_not",
 ]
 
