@@ -155,6 +155,7 @@ class _Resuming:
 
         Raises Refused if one cannot be written, or if there are more than are allowed.
         """
+        from workflows.campaign_drafts import looks_of
         from workflows.campaign_preview import show_messages, write_preview
 
         plan, known = self.plan, self.campaign
@@ -178,6 +179,7 @@ class _Resuming:
             notice=known.notice,
             to=count(len(self._mails), "recipient"),
             recipients=[mail.recipient for mail in self._mails],
+            looks=looks_of(account, known.notice, known.options),
         )
         if preview_dir:
             folder = write_preview(preview_dir, known.key, messages)

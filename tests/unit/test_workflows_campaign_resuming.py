@@ -116,3 +116,12 @@ def test_what_was_shown_is_what_is_sent(house: MailHouse, server: SmtpServer) ->
     assert result["rows"][-1]["said"].startswith("3 of 4 sent, 1 refused")
     sent = recipients(server)[before:]
     assert [one for one in sent if one != "boss@example.org"] == P[2:]
+
+
+def test_what_was_shown_is_not_sent_in_other_looks(house: MailHouse, server: SmtpServer) -> None:
+    run = planned(house, RESUME)["run"]
+    house.organisation = {"name": "Somebody else"}
+    before = len(server.accepted)
+    kind, result = house.ask("run.apply", run=run)
+    assert (kind, len(server.accepted)) == ("refused", before)
+    assert "planned otherwise: send shutoff_servers to 2 recipients" in result["summary"]
