@@ -114,7 +114,7 @@ def agree_but_for_order(question: Question, clouds: list[MadeUpCloud]) -> None:
     assert not Counter(map(repr, found)) - Counter(map(repr, all_rows))
 
 
-@settings(how, max_examples=MORE or 40)
+@settings(how, max_examples=MORE or 25)
 @given(st.lists(questions(), min_size=4, max_size=4), clouds(), st.sampled_from(ZONES))
 def test_engine_and_oracle_agree(
     asked: list[Question], clouds: list[MadeUpCloud], place: str
@@ -131,7 +131,7 @@ def test_engine_and_oracle_agree(
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@settings(how, max_examples=(MORE + 9) // 10 or 3)
+@settings(how, max_examples=(MORE + 9) // 10 or 2)
 @given(data=st.data(), clouds=clouds(), place=st.sampled_from(ZONES))
 def test_they_agree_on_each_preset(
     preset: str, data: st.DataObject, clouds: list[MadeUpCloud], place: str

@@ -174,7 +174,7 @@ def test_rows_are_deleted_between_the_brief_and_the_detailed_page() -> None:
     assert answer.reasons == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_there_all_the_time_is_in_the_answer_once(way: str, data: st.DataObject) -> None:

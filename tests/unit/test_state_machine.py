@@ -22,7 +22,7 @@ def test_claims_leases_and_mails(made: Callable[[Store], Any]) -> None:
         run_state_machine_as_test(
             made(store),
             settings=settings(
-                max_examples=15,
+                max_examples=8,
                 stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),

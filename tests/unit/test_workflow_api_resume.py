@@ -113,7 +113,7 @@ def to_the_end(house: House, stages: list[dict[str, Any]], breaks: list[int]) ->
 
 
 @settings(
-    max_examples=int(os.environ.get("RESUME_EXAMPLES", "8")),
+    max_examples=int(os.environ.get("RESUME_EXAMPLES", "5")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
