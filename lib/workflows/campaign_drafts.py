@@ -94,26 +94,27 @@ class Draft:
 
     def write(self) -> list[str]:
         """Write every message; return why some cannot be."""
-        writer, wrong = Writer(self.smtp, self.notice, self.key, self.options), []
+        writer = Writer(self.smtp, self.notice, self.key, self.options)
+        named = "recipient" in writer.notice.schema.variables
         own = {name: value for name, value in self.common.items() if name in _OF_A_RUN}
-        for recipient, letter in self.chosen:
-            content = {**own, **letter.content}
-            if letter.name and "recipient" in writer.notice.schema.variables:
-                content = {"recipient": letter.name, **content}
-            try:
-                message = writer.prepare(recipient, content)
-            except UserError as error:
-                wrong.append(f"{recipient}: {error}")
-                continue
-            self.messages.append((recipient, message))
-            self.mails.append(
-                {
-                    "recipient": recipient,
-                    "subject": message.subject,
-                    "message_id": message.envelope.message_id,
-                    "content": content,
-                }
-            )
+        contents = {
+            recipient: {
+                **({"recipient": letter.name} if letter.name and named else {}),
+                **own,
+                **letter.content,
+            }
+            for recipient, letter in self.chosen
+        }
+        self.messages, wrong = writer.prepare_all(contents)
+        self.mails = [
+            {
+                "recipient": recipient,
+                "subject": message.subject,
+                "message_id": message.envelope.message_id,
+                "content": contents[recipient],
+            }
+            for recipient, message in self.messages
+        ]
         return wrong
 
     def record(self, plan: Plan) -> None:

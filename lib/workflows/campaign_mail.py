@@ -78,6 +78,18 @@ class Writer:
                 kept[name], kept.room = made, kept.room - len(made.envelope.data)
         return made
 
+    def prepare_all(
+        self, contents: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[list[tuple[str, Message]], list[str]]:
+        """Return the messages to all recipients, and why some cannot be composed."""
+        messages, wrong = list[tuple[str, Message]](), list[str]()
+        for recipient, content in contents.items():
+            try:
+                messages.append((recipient, self.prepare(recipient, content)))
+            except UserError as error:
+                wrong.append(f"{recipient}: {error}")
+        return messages, wrong
+
     def message(self, recipient: str, content: Mapping[str, Any]) -> Message:
         """Return the message that was prepared, or compose it anew."""
         kept, name = _kept.setdefault(self.smtp, _Kept()), self._name(recipient, content)

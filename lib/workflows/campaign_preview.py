@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workflow_api import Plan, UserError, clean, listed
+from workflow_api import Plan, UserError, clean, count, listed
 
 if TYPE_CHECKING:
     from workflows.campaign_mail import Message
@@ -28,6 +28,15 @@ def show_messages(
         plan.note(f"A copy of every mail goes to {listed(copies)}.")
     for recipient, message in messages:
         plan.note(f"{recipient}: {message.subject}")
+
+
+def add_preview(
+    plan: Plan, place: str | None, key: str, messages: Sequence[tuple[str, Message]]
+) -> None:
+    """Write a campaign's messages to where they are wanted to be seen, and say so in the plan."""
+    if place:
+        folder = write_preview(place, key, messages)
+        plan.note(f"{count(len(messages), 'mail')} to look at: {folder}")
 
 
 def write_preview(place: str, key: str, messages: Sequence[tuple[str, Message]]) -> Path:

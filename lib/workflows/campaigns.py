@@ -17,8 +17,8 @@ from typing import Any
 from accounts.smtp import SmtpAccount
 from state.mail_records import claimed_as
 from workflow_api import Context, Plan, UserError, clean, count
-from workflows.campaign_drafts import Draft, why_not
-from workflows.campaign_preview import write_preview
+from workflows.campaign_drafts import Draft
+from workflows.campaign_preview import add_preview
 from workflows.campaign_steps import send_campaign
 from workflows.letters import Delivery, LeftOut, Letter, recipient_key, sorted_out
 
@@ -29,7 +29,6 @@ __all__ = [
     "campaign_key",
     "plan_campaign",
     "recipient_key",
-    "why_not",
 ]
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*")
@@ -100,12 +99,10 @@ def plan_campaign(
         else:
             reasons.append("tell_operators: email.operators is not configured")
     most = delivery.max_recipients or smtp.config.email.max_recipients
-    if len(main.chosen) > most:
-        why = f"it has {count(len(main.chosen), 'recipient')} and max_recipients is {most}"
-        plan.refuse([*reasons, why], "See whom it would go to, or give limit or max_recipients.")
+    refuse_too_many(plan, len(main.chosen), most, "limit or max_recipients", reasons)
     for draft in drafts:
         reasons += draft.write()
-    plan.refuse(_some(reasons, _SHOWN))
+    refuse_unwritten(plan, reasons)
     for draft in drafts:
         draft.record(plan)
     # Neither the owners nor the operators go without their mail because the others' failed.
@@ -115,9 +112,7 @@ def plan_campaign(
         on_failure="continue",
     )
     for draft in drafts:
-        if delivery.preview_dir:
-            folder = write_preview(delivery.preview_dir, draft.key, draft.messages)
-            plan.note(f"{count(len(draft.messages), 'mail')} to look at: {folder}")
+        add_preview(plan, delivery.preview_dir, draft.key, draft.messages)
     if delivery.override_recipient:
         plan.note(f"It is a rehearsal, the campaign {main.key}: it can be repeated.")
     else:
@@ -125,6 +120,29 @@ def plan_campaign(
     for draft in drafts:
         draft.show(plan)
     return plan
+
+
+def refuse_too_many(
+    plan: Plan, recipients: int, most: int, instead: str, reasons: Sequence[str] = ()
+) -> None:
+    """Raise Refused, with ``reasons`` too, if a campaign goes to more than are allowed.
+
+    ``instead`` are the parameters that would change that.
+    """
+    if recipients > most:
+        why = f"it has {count(recipients, 'recipient')} and max_recipients is {most}"
+        plan.refuse([*reasons, why], f"See whom it would go to, or give {instead}.")
+
+
+def refuse_unwritten(plan: Plan, reasons: Sequence[str]) -> None:
+    """Raise Refused if there are reasons why mails cannot be written; it names the first few."""
+    plan.refuse(_some(reasons, _SHOWN))
+
+
+def at_least_one(name: str, number: int | None) -> None:
+    """Raise UserError for a parameter that is given and is less than 1."""
+    if number is not None and number < 1:
+        raise UserError(f"{name} is at least 1, not {number}.")
 
 
 def _to_operators(main: Draft, operators: str, plan: Plan, out: Sequence[LeftOut]) -> Draft:
@@ -161,10 +179,8 @@ def _check(key: str, delivery: Delivery) -> None:
             f"campaign {clean(key)[:80]!r} is not a key: write up to {_LONGEST_KEY} letters, "
             "digits and . _ : @ + - without spaces."
         )
-    for name in ("limit", "max_recipients"):
-        number = getattr(delivery, name)
-        if number is not None and number < 1:
-            raise UserError(f"{name} is at least 1, not {number}.")
+    at_least_one("limit", delivery.limit)
+    at_least_one("max_recipients", delivery.max_recipients)
 
 
 def _some(texts: Sequence[str], most: int) -> list[str]:

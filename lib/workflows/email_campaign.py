@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 State = Literal["pending", "sent", "failed", "refused", "unknown"]
 Ended = Literal["both", "failed", "refused"]
-_MOST, _SHOWN = 1000, 10
+_MOST = 1000
 _NUMBERS = ("recipients", "sent", "failed", "refused", "unknown", "pending")
 _RETRIED: dict[Ended, tuple[MailState, ...]] = {
     "both": ("failed", "refused"),
@@ -132,7 +132,7 @@ class _Resuming:
         self, ctx: Context, wanted: str, doing: str, states: tuple[MailState, ...]
     ) -> None:
         """Claim the campaign, so that what its mails are does not change any more."""
-        from workflows.campaigns import why_not
+        from workflows.campaign_drafts import why_not
 
         ledger = _ledger(ctx)
         self.ctx, self.campaign, self._states = ctx, ledger.known(wanted), states
@@ -156,11 +156,14 @@ class _Resuming:
         Raises Refused if one cannot be written, or if there are more than are allowed.
         """
         from workflows.campaign_drafts import looks_of
-        from workflows.campaign_preview import show_messages, write_preview
+        from workflows.campaign_preview import add_preview, show_messages
+        from workflows.campaigns import at_least_one, refuse_too_many
 
         plan, known = self.plan, self.campaign
         account = SmtpAccount.from_config(self.ctx.config, smtp or known.account)
-        self._refuse_too_many(max_recipients)
+        at_least_one("max_recipients", max_recipients)
+        most = max_recipients or self.ctx.config.email.max_recipients
+        refuse_too_many(plan, len(self._mails), most, "max_recipients")
         if not self._mails:
             return plan
         messages = self._written(account)
@@ -181,32 +184,18 @@ class _Resuming:
             recipients=[mail.recipient for mail in self._mails],
             looks=looks_of(account, known.notice, known.options),
         )
-        if preview_dir:
-            folder = write_preview(preview_dir, known.key, messages)
-            plan.note(f"{count(len(messages), 'mail')} to look at: {folder}")
+        add_preview(plan, preview_dir, known.key, messages)
         show_messages(plan, known.options, messages)
         return plan
 
-    def _refuse_too_many(self, most: int | None) -> None:
-        if most is not None and most < 1:
-            raise UserError(f"max_recipients is at least 1, not {most}.")
-        most = most or self.ctx.config.email.max_recipients
-        if len(self._mails) > most:
-            why = f"it has {count(len(self._mails), 'recipient')} and max_recipients is {most}"
-            self.plan.refuse([why], "See whom it would go to, or give max_recipients.")
-
     def _written(self, account: SmtpAccount) -> list[tuple[str, Message]]:
         from workflows.campaign_mail import Writer
+        from workflows.campaigns import refuse_unwritten
 
-        known, messages, wrong = self.campaign, list[tuple[str, "Message"]](), list[str]()
+        known = self.campaign
         writer = Writer(account, known.notice, known.key, known.options)
-        for mail in self._mails:
-            try:
-                messages.append((mail.recipient, writer.prepare(mail.recipient, mail.content)))
-            except UserError as error:
-                wrong.append(f"{mail.recipient}: {error}")
-        more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
-        self.plan.refuse([*wrong[:_SHOWN], *more])
+        messages, wrong = writer.prepare_all({one.recipient: one.content for one in self._mails})
+        refuse_unwritten(self.plan, wrong)
         return messages
 
 
