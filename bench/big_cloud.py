@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 import urllib.request
 from collections import Counter
@@ -25,6 +24,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from big_estate import Collection, Estate
+from own_process import in_a_process
 
 _MOST_A_PAGE = 1000  # Nova's own osapi_max_limit
 _LOGIN = "POST /identity/v3/auth/tokens"
@@ -57,20 +57,9 @@ class BigCloud:
 @contextmanager
 def big_cloud(servers: int, users: int = 5000, projects: int = 500) -> Iterator[BigCloud]:
     """Run the server in a process of its own while the block runs."""
-    command = [sys.executable, __file__, f"--servers={servers}"]
-    command += [f"--users={users}", f"--projects={projects}"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            url = process.stdout.readline().strip()
-            if not url:
-                raise SystemExit("the loopback cloud did not start")
-            yield BigCloud(url)
-        finally:
-            process.stdin.close()
+    words = [f"--servers={servers}", f"--users={users}", f"--projects={projects}"]
+    with in_a_process(__file__, *words) as url:
+        yield BigCloud(url)
 
 
 _HOSTS = [

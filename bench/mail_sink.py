@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from own_process import in_a_process
 
 _MOST = 2**26
 
@@ -56,17 +57,8 @@ class MailSink:
 def mail_sink(folder: Path, certificate: Path) -> Iterator[MailSink]:
     """Run the server in a process of its own while the block runs."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, __file__, str(folder), str(certificate)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield MailSink(folder, int(process.stdout.readline()))
-        finally:
-            process.stdin.close()
-            process.wait(30)
+    with in_a_process(__file__, str(folder), str(certificate)) as port:
+        yield MailSink(folder, int(port))
 
 
 class _Book:

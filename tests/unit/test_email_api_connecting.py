@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="module")
 def certificate(authority: Authority) -> str:
     return str(authority.issue())
-
-
-@pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    """A server without TLS that does all it is told."""
-    with SmtpServer() as server:
-        yield server
 
 
 def trouble(server: SmtpServer, **more: Any) -> SmtpError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,13 +34,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="module")
 def certificate(authority: Authority) -> str:
     return str(authority.issue())
-
-
-@pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    """A server without TLS that does all it is told."""
-    with SmtpServer() as server:
-        yield server
 
 
 # What is sent, and over which session.

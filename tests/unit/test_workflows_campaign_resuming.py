@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.smtp_server import Fault, SmtpServer
-from support.toy_mail import MailHouse, mail_house, people, recipients
+from support.toy_mail import MailHouse, people, recipients
 
 P = people(4)
 SUBJECT = "1 server of yours has been shut off for more than 30 days"
@@ -18,24 +17,17 @@ RESUME, RETRY = "email.campaign.resume", "email.campaign.retry_failed"
 
 
 @pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer() as made:
-        yield made
-
-
-@pytest.fixture
-def house(server: SmtpServer) -> Iterator[MailHouse]:
+def house(house: MailHouse, server: SmtpServer) -> MailHouse:
     """A campaign of which one mail was sent, one was refused, and two are still pending."""
-    with mail_house(server) as made:
-        made.send(P[:1], delivery={"cc": ["boss@example.org"]})
-        server.fault(Fault("rcpt", reply="550 5.1.1 no such user", matching=P[1]))
-        made.send(P[:2], delivery={"cc": ["boss@example.org"]})
-        server.fault()
-        port, made.account["port"] = made.account["port"], 1
-        made.send(P, delivery={"cc": ["boss@example.org"]})
-        made.account["port"] = port
-        assert made.states() == {"sent": 1, "refused": 1, "pending": 2}
-        yield made
+    house.send(P[:1], delivery={"cc": ["boss@example.org"]})
+    server.fault(Fault("rcpt", reply="550 5.1.1 no such user", matching=P[1]))
+    house.send(P[:2], delivery={"cc": ["boss@example.org"]})
+    server.fault()
+    port, house.account["port"] = house.account["port"], 1
+    house.send(P, delivery={"cc": ["boss@example.org"]})
+    house.account["port"] = port
+    assert house.states() == {"sent": 1, "refused": 1, "pending": 2}
+    return house
 
 
 def planned(house: MailHouse, name: str, **more: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,18 +12,6 @@ from support.smtp_server import Fault, SmtpServer
 from support.toy_mail import MailHouse, mail_house, people, recipients
 
 P = people(8)
-
-
-@pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer() as made:
-        yield made
-
-
-@pytest.fixture
-def house(server: SmtpServer) -> Iterator[MailHouse]:
-    with mail_house(server) as made:
-        yield made
 
 
 @pytest.mark.parametrize("at", ["connect", "mail"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,18 +14,6 @@ from support.toy_mail import MailHouse, mail_house, people, recipients
 from workflow_api import Requester
 
 P = people(8)
-
-
-@pytest.fixture
-def server() -> Iterator[SmtpServer]:
-    with SmtpServer() as made:
-        yield made
-
-
-@pytest.fixture
-def house(server: SmtpServer) -> Iterator[MailHouse]:
-    with mail_house(server) as made:
-        yield made
 
 
 def state_of(house: MailHouse, name: str) -> tuple[str, int, int | None]:
