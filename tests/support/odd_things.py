@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from openstack.connection import Connection
-from openstack.exceptions import HttpException
+from openstack.exceptions import HttpException, raise_from_response
 
 from support.cloud_site import until
 
@@ -85,6 +85,7 @@ def _images(sdk: Connection) -> Any:
         "image_type": "snapshot",
         "base_image_ref": image.id,
         "instance_uuid": image.id,
+        "user_id": sdk.current_user_id,
         "os_distro": "NarrowOS",
         "os_version": "1",
         "architecture": "x86_64",
@@ -167,7 +168,16 @@ def _server(sdk: Connection, image: Any) -> None:
     compute.migrate_server(server)
     compute.wait_for_server(server, "VERIFY_RESIZE", interval=0.5, wait=120)
     compute.confirm_server_resize(server)
-    compute.wait_for_server(server, interval=0.5, wait=120)
+    server = compute.wait_for_server(server, interval=0.5, wait=120)
+    # And an action with a message has to be there: only one that failed has it.
+    own = {"os-migrateLive": {"host": server.compute_host, "block_migration": "auto"}}
+    asked = compute.post(f"/servers/{server.id}/action", json=own, microversion="2.34")
+    raise_from_response(asked)
+    until(lambda: _has_failed(compute, server), "a migration to its own host has failed", _STEP)
+
+
+def _has_failed(compute: Any, server: Any) -> bool:
+    return any(action.message for action in compute.server_actions(server))
 
 
 def _volumes(sdk: Connection) -> None:
