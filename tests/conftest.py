@@ -16,6 +16,14 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what takes minutes unless it is asked for."""
+    if "crash" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("crash"):
+                item.add_marker(pytest.mark.skip("takes minutes: ask for it with -m crash"))
+
+
 @pytest.fixture
 def no_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let requests be repeated without a pause that no service has asked for."""

@@ -35,7 +35,7 @@ from workflow_api import Requester
 from workflow_api.dispatch import dispatch
 
 JOURNALLED = ("create", "take", "claim", "store_plan", "begin_attempt", "end_attempt", "finish")
-WRITTEN = ("record", "wake", "begin", "end")
+WRITTEN = ("record", "wake", "again", "begin", "end")
 #: Between these a message's end may have gone out and nothing is written of it yet.
 IN_DOUBT = ("after begin", "before reply .", "after reply .", "before end")
 #: Moments that each mail comes by, and those that a run comes by once or twice.

@@ -171,9 +171,7 @@ def test_killed_at_each_boundary_nobody_gets_it_twice(server: SmtpProcess) -> No
 
 
 @pytest.mark.crash
-def test_killed_anywhere_many_times(server: SmtpProcess, request: pytest.FixtureRequest) -> None:
-    if "crash" not in request.config.option.markexpr:
-        pytest.skip("takes minutes: ask for it with -m crash")
+def test_killed_anywhere_many_times(server: SmtpProcess) -> None:
     wanted, stories = int(os.environ.get("MAIL_KILLS", "200")), list[Story]()
     with ThreadPoolExecutor(4) as pool:
         each = [random.Random(number) for number in range(len(MOMENTS))]

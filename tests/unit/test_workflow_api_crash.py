@@ -96,9 +96,7 @@ def test_killed_anywhere_nothing_is_lost_and_nothing_happens_twice() -> None:
 
 
 @pytest.mark.crash
-def test_killed_anywhere_many_times(request: pytest.FixtureRequest) -> None:
-    if "crash" not in request.config.option.markexpr:
-        pytest.skip("takes minutes: ask for it with -m crash")
+def test_killed_anywhere_many_times() -> None:
     crash(60)
 
 
