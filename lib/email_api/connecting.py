@@ -62,7 +62,7 @@ def opened(account: SmtpAccount) -> smtplib.SMTP:
             # Else the final dot would wait until the server has acknowledged the body.
             smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             smtp.local_hostname = _own_name(smtp.sock)
-            smtp.ehlo_or_helo_if_needed()
+            _greet(smtp)
             if entry.security == "starttls":
                 _start_tls(smtp, account, context)
             if entry.user:
@@ -114,6 +114,18 @@ def _own_name(sock: socket.socket) -> str:
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
 
+def _greet(smtp: smtplib.SMTP) -> None:
+    """Say EHLO, and HELO only to a server that does not know it (RFC 5321, 4.1.4).
+
+    smtplib's own way says HELO also to one that is busy and has hung up by then.
+    """
+    code, text = smtp.ehlo()
+    if 500 <= code < 600:
+        code, text = smtp.helo()
+    if not 200 <= code < 300:
+        raise smtplib.SMTPHeloError(code, text)
+
+
 def _start_tls(smtp: smtplib.SMTP, account: SmtpAccount, context: ssl.SSLContext | None) -> None:
     if not smtp.has_extn("starttls"):
         raise SmtpError(
@@ -122,7 +134,7 @@ def _start_tls(smtp: smtplib.SMTP, account: SmtpAccount, context: ssl.SSLContext
             "whether it offers tls on another port.",
         )
     smtp.starttls(context=context)
-    smtp.ehlo_or_helo_if_needed()
+    _greet(smtp)
 
 
 def _log_in(smtp: smtplib.SMTP, account: SmtpAccount) -> None:

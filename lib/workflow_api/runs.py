@@ -182,7 +182,7 @@ class Runs:
         if found := shown.differences(plan):
             error = Refused(
                 f"Applying {run}",
-                [f"the cloud is not as it was when the plan was shown: {one}" for one in found],
+                [f"the plan has changed since it was shown: {one}" for one in found],
                 advice="Make a new dry run and look at it.",
             )
             told = running.told(error)

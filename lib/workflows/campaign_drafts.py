@@ -33,7 +33,10 @@ _SHOWN = 60
 
 @dataclass
 class Draft:
-    """A campaign that is being planned. ``common`` are the variables that all mails share."""
+    """A campaign that is being planned. ``common`` are the variables that all mails share.
+
+    Unless it is ``whole``, whom it concerns is known only in part.
+    """
 
     ctx: Context
     smtp: SmtpAccount
@@ -41,6 +44,7 @@ class Draft:
     key: str
     delivery: Delivery
     common: Mapping[str, Any]
+    whole: bool = True
     chosen: list[tuple[str, Letter]] = field(default_factory=list)
     messages: list[tuple[str, Message]] = field(default_factory=list)
     mails: list[dict[str, Any]] = field(default_factory=list)
@@ -86,10 +90,7 @@ class Draft:
                 plan.leave(recipient, why_not(state, self.key))
         if had:
             plan.skip(f"{count(len(had), 'recipient')} ({listed(had)})", "they have had it")
-        self.gone = [one for one in others.values() if known[one] == "pending"]
-        if self.gone:
-            what = f"{count(len(self.gone), 'recipient')} ({listed(self.gone)})"
-            plan.skip(what, "it was planned before and no longer concerns them")
+        self._drop(plan, [one for one in others.values() if known[one] == "pending"])
         self._limit(plan, known)
 
     def write(self) -> list[str]:
@@ -150,6 +151,19 @@ class Draft:
     @property
     def _to(self) -> str:
         return count(len(self.mails), "recipient")
+
+    def _drop(self, plan: Plan, others: list[str]) -> None:
+        """Drop what is pending to those whom it no longer concerns, if that is known."""
+        if not others:
+            return
+        self.gone = others if self.whole else []
+        why = "no longer concerns them"
+        if not self.whole:
+            why = "what concerns them may not have been read: it stays pending"
+        plan.skip(
+            f"{count(len(others), 'recipient')} ({listed(others)})",
+            f"it was planned before and {why}",
+        )
 
     def _limit(self, plan: Plan, known: Mapping[str, MailState]) -> None:
         """Leave for later whoever is beyond the limit: what is pending of them stays so."""

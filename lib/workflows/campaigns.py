@@ -72,6 +72,7 @@ def plan_campaign(
     common: Mapping[str, Any] | None = None,
     left_out: Iterable[LeftOut] = (),
     delivery: Delivery | None = None,
+    whole: bool = True,
 ) -> Plan:
     """Return the plan that sends ``notice`` to each of ``letters`` once.
 
@@ -79,12 +80,13 @@ def plan_campaign(
     runbook's: only the first is sent. Raises Held if another run works on the campaign, UserError
     for a parameter that is not right or a campaign that has said something else, and Refused with
     all that cannot be written. With ``override_recipient`` it is a campaign of its
-    own, and another one each time.
+    own, and another one each time. Unless ``letters`` are the ``whole``, whoever is not among them
+    may still be concerned.
     """
     delivery = delivery or Delivery()
     _check(key, delivery)
     plan = Plan(title)
-    main = Draft(ctx, smtp, notice, key, delivery, common or {})
+    main = Draft(ctx, smtp, notice, key, delivery, common or {}, whole)
     if delivery.override_recipient:
         main.rehearse(delivery.override_recipient)
     ctx.claim(Claimed(main.key))

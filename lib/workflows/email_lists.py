@@ -94,7 +94,7 @@ def list_notice(
             join=join,
             limit=rows,
         )
-        options = options.about(resource=asked.resource.name)
+        options = options.about_query(asked)
         answer = asked.run(clouds)
         reasons = answer.reasons
         refuse_partial(title, reasons, allow_partial)

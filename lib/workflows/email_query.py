@@ -63,7 +63,7 @@ def query(
     common = {name: value for name, value in given.items() if value is not None}
     into, is_table = _row_variable(smtp, notice, common)
     ways = way(asked.resource, cloud, options.owner, owner_column)
-    options = options.about(resource=asked.resource.name, variables=fixed)
+    options = options.about_query(asked).about(variables=fixed)
     if owner_column:  # then it does not matter whose they are otherwise
         options = options.about(owner=None)
     answer = _with_owners(asked, ways).run([cloud])

@@ -17,6 +17,7 @@ from workflows.owner_ways import Ownership
 
 if TYPE_CHECKING:
     from accounts.cloud import Cloud
+    from query_api.query import Query
     from workflow_api import Context
     from workflows.letters import Delivery
 
@@ -78,6 +79,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         assert self.asked is not None
         asked = msgspec.structs.replace(self.asked, about={**self.asked.about, **known})
         return msgspec.structs.replace(self, asked=asked)
+
+    def about_query(self: _Options, asked: Query) -> _Options:
+        """Return the options of a campaign about what a query finds, however it was written."""
+        from query_api.where import unparse
+
+        return self.about(resource=asked.resource.name, where=unparse(asked.stages[0].condition))
 
     def whose(self, ctx: Context) -> Mapping[str, Any]:
         """Return what of the options says to whom it goes."""

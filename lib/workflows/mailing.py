@@ -113,6 +113,7 @@ def owner_mail(
         common={**(common or {}), **options.common(cloud)},
         left_out=found.left,
         delivery=options.delivery(tell_operators=options.tell_operators),
+        whole=not reasons,
     )
     for what, why in reasons:
         plan.leave(what, why)

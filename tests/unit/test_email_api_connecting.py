@@ -141,6 +141,8 @@ def test_login_may_be_possible_later(authority: Authority, certificate: str) -> 
         (Fault("connect", close=True), "no connection: ", True),
         (Fault("connect", wait=2.0), "no answer within 0.3s", True),
         (Fault("ehlo", close=True), "no connection: it hung up", True),
+        (Fault("ehlo", reply="421 4.3.2 busy", close=True), "connecting: 421 4.3.2 busy", True),
+        (Fault("ehlo", reply="450 4.3.2 busy"), "connecting: 450 4.3.2 busy", True),
         (Fault("mail", reply="550 5.7.1 not yours"), "cloud@example.org as the sender: 550", False),
         (Fault("mail", reply="530 5.7.0 log in"), "530 5.7.0 log in. Check sender", False),
     ],

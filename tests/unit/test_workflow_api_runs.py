@@ -91,7 +91,7 @@ def test_apply_refuses_what_was_not_shown(place: Place) -> None:
     kind, refused = house.ask("run.apply", run=shown["run"])
     assert kind == "refused"
     assert [entry["why"] for entry in refused["failed"]] == [
-        "the cloud is not as it was when the plan was shown: newly planned: paint b green"
+        "the plan has changed since it was shown: newly planned: paint b green"
     ]
     assert (house.run(shown["run"]).state, dict(world.effects)) == ("failed", {})
 

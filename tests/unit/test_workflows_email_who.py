@@ -18,6 +18,7 @@ from support.mail_cloud import (
     told,
     user,
 )
+from support.smtp_server import Fault
 
 ALL = {"all_projects": True}
 
@@ -146,6 +147,20 @@ def test_not_on_half_a_picture(cloud: MailCloud) -> None:
     plan = cloud.plan("shutoff_servers", allow_partial=True, **ALL)
     assert any("cmp-9" in why for why in left(plan).values())
     assert "ann@example.org: " in plan["text"]
+
+
+def test_who_may_not_have_been_read_stays_pending(cloud: MailCloud) -> None:
+    cloud.rows["server"] = [server("web-1"), server("web-2", "bob")]
+    cloud.smtp.fault(Fault("connect", reply="554 5.7.1 not you", close=True))
+    assert cloud.ask("shutoff_servers", dry_run=False, **ALL)[0] == "failed"
+    cloud.smtp.fault()
+    del cloud.rows["server"][1]
+    down = {"id": "1", "binary": "nova-compute", "host": "cmp-9", "status": "UNKNOWN"}
+    cloud.rows["service"] = [down]
+    plan = cloud.plan("shutoff_servers", allow_partial=True, **ALL)
+    (skipped,) = plan["skipped"]
+    assert skipped["what"] == "1 recipient (bob@example.org)"
+    assert skipped["why"].endswith("may not have been read: it stays pending")
 
 
 def test_a_user_listing_that_fails_refuses_the_campaign(cloud: MailCloud) -> None:

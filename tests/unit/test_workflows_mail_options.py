@@ -18,6 +18,7 @@ IMAGE = {"image": "debian-12", "end_date": SOON}
 FLAVOR = {"flavor": "m1.small", "end_date": SOON}
 WORK = {"hypervisor": "cmp-1", "notice": "maintenance", "window": "2999-12-01 22:00 for 4h"}
 LIST = {"to": "all@example.org", "subject": "News", "text": "All is well."}
+LISTED = {**LIST, "resource": "server"}
 ASK = {"resource": "server", "subject": "s", "text": "t"}
 FILLED = {"resource": "server", "notice": "shutoff_servers", "select": ["name", "id"]}
 
@@ -71,9 +72,11 @@ def campaign(cloud: MailCloud, name: str, **parameters: Any) -> str:
         ("hypervisor_notice", WORK, {**WORK, "hypervisor": "$id"}),
         ("list_notice", LIST, {**LIST, "to": "All <All@example.org> "}),
         ("list_notice", LIST, {**LIST, "allow_partial": True}),
+        ("list_notice", {**LISTED, "where": "id = web-1"}, {**LISTED, "where": '(id = "web-1")'}),
         ("list_notice", LIST, {**LIST, "unsubscribe": "https://example.org/u", "smtp": "other"}),
         ("query", {**ASK, "select": ["id", "name"]}, {**ASK, "select": ["name", "id"]}),
         ("query", {**ASK, "where": "name = web-1"}, {**ASK, "where": " name = web-1 "}),
+        ("query", {**ASK, "where": "name = web-1"}, {**ASK, "where": "(name equal_to 'web-1')"}),
         (
             "query",
             {**FILLED, "variables": "{older_than: 30 days}"},
