@@ -115,7 +115,7 @@ def _own_name(sock: socket.socket) -> str:
 
 
 def _greet(smtp: smtplib.SMTP) -> None:
-    """Say EHLO, and HELO only to a server that does not know it (RFC 5321, 4.1.4).
+    """Say EHLO, and HELO only to a server that does not know it (RFC 5321, 3.2).
 
     smtplib's own way says HELO also to one that is busy and has hung up by then.
     """

@@ -156,6 +156,12 @@ def test_troubles_of_the_account(fault: Fault, says: str, transient: bool) -> No
         assert error.transient is transient
 
 
+def test_server_of_before_ehlo(server: SmtpServer) -> None:
+    server.fault(Fault("ehlo", reply="502 5.5.1 not implemented"))
+    assert one(server).kind == "sent"
+    assert commands(server)[:4] == ["connected", "ehlo", "helo", "mail"]
+
+
 def test_nobody_listens() -> None:
     with SmtpServer() as server:
         account = account_of(server)
