@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from query_api.schema import Kind
+from workflow_api.rows import Rows
 from workflow_api.table import Table
 from workflow_api.text import count
 
@@ -64,7 +65,7 @@ class Answer(msgspec.Struct):
         units = {c.name: "time" if c.kind == "time" else c.unit for c in self.columns}
         return Table(
             [column.name for column in self.columns],
-            self.dicts(),
+            Rows.of([column.name for column in self.columns], self.rows),
             title,
             summary=summary or self.summary,
             good=good,

@@ -98,7 +98,8 @@ def _csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(_csv_cell, [*table.columns, *table.extra]))
-    writer.writerows(map(_csv_cell, row.values()) for row in table.rows)
+    rows = zip(*table.rows.columns.values(), strict=True)
+    writer.writerows(map(_csv_cell, row) for row in rows)
     return out.getvalue()
 
 
@@ -106,7 +107,12 @@ def _json(table: Table) -> str:
     import msgspec
 
     # The standard library indents in Python, which costs ten times as much.
-    data = msgspec.json.encode(plain(table.rows))
+    values = {name: plain(column) for name, column in table.rows.columns.items()}
+    names, encode = plain(list(values)), msgspec.json.Encoder().encode
+    data = bytearray(b"[")
+    for number, row in enumerate(zip(*values.values(), strict=True)):
+        data += b"," * (number > 0) + encode(dict(zip(names, row, strict=True)))
+    data += b"]"
     return msgspec.json.format(data, indent=2).decode() + "\n"
 
 

@@ -105,10 +105,11 @@ def finished(
     steps = journal.steps(run.id)
     undoing = {a.key: a.error for a in journal.attempts(run.id) if a.kind == "undo"}
     changing = {step.key for step in plan.steps() if step.changes}
-    result = Result(run=run.id, skipped=list(plan.skipped), left=list(plan.left))
+    rows: list[dict[str, Any]] = []
+    result = Result(run=run.id, rows=rows, skipped=list(plan.skipped), left=list(plan.left))
     for step in steps:
         row = _row(step)
-        result.rows.append(row)
+        rows.append(row)
         what, why = step.sentence, step.error
         result.left += row.pop("left", ())  # what a step that is done could not do
         if step.state == "done" and step.undone:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from workflow_api.rows import Rows
 
 SCHEMA = 1
 # StackStorm's web UI and API grow slow on large results and MongoDB refuses 16 MB.
@@ -31,7 +33,7 @@ class Result:
     skipped: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
     left: list[dict[str, Any]] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: Sequence[dict[str, Any]] = field(default_factory=list)
     text: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def plain(value: Any) -> Any:
         return float(value) if math.isfinite(value) else str(float(value))
     if isinstance(value, Mapping):
         return {_text(name): plain(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (list, tuple, set, frozenset, Rows)):
         return [plain(inner) for inner in value]
     return _text(value)
 

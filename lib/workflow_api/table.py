@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from workflow_api.rows import Rows
 from workflow_api.text import clean, count, wrapped
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Table:
         self.columns = [*(c for c in self.group_by if c not in columns), *columns]
         self.extra = [column for column in extra if column not in self.columns]
         kept = [*self.columns, *self.extra]
-        self.rows = [{column: row.get(column) for column in kept} for row in rows]
+        self.rows = _kept(rows, kept)
         self.title, self.summary, self.good = title, summary, good
         self.units = {column: unit for column, unit in (units or {}).items() if unit}
         if wrong := set(self.units.values()) - set(UNITS):
@@ -92,8 +93,8 @@ class View:
     """
 
     def __init__(self, table: Table) -> None:
-        values = {column: [row[column] for row in table.rows] for column in table.columns}
-        cells = {column: _shown(table, column, values[column]) for column in values}
+        values = table.rows.columns
+        cells = {column: _shown(table, column, values[column]) for column in table.columns}
         below = [column for column in table.columns if column not in table.group_by]
         self.headings = [heading(column) for column in below]
         self.columns = [cells[column] for column in below]
@@ -108,6 +109,14 @@ class View:
         self.warning = ""
         if not table.complete:
             self.warning = f"This answer is not whole{':' if shown else '.'}"
+
+
+def _kept(rows: Iterable[Row], columns: Sequence[str]) -> Rows:
+    """Return rows with these columns only, as columns."""
+    if isinstance(rows, Rows):
+        return rows.only(columns)
+    given = rows if isinstance(rows, Sequence) else list(rows)
+    return Rows({column: [row.get(column) for row in given] for column in columns}, len(given))
 
 
 def cell(value: Any, most: int | None = None) -> str:
@@ -143,7 +152,7 @@ def heading(column: str) -> str:
     return clean(column.replace("_", " ").upper())
 
 
-def _shown(table: Table, column: str, values: list[Any]) -> list[str]:
+def _shown(table: Table, column: str, values: Sequence[Any]) -> Sequence[str]:
     """Return the cells of one column."""
     if unit := table.units.get(column):
         from workflow_api.humane import humaniser  # few tables have units
@@ -159,14 +168,16 @@ def _shown(table: Table, column: str, values: list[Any]) -> list[str]:
     return [brief(value) for value in values]
 
 
-def _is_numeric(values: list[Any]) -> bool:
+def _is_numeric(values: Sequence[Any]) -> bool:
     kinds = set(map(type, values))
     none = type(None)
     return bool(kinds) and all(issubclass(k, (int, float, none)) and k is not bool for k in kinds)
 
 
 def _groups(
-    columns: Sequence[str], values: Mapping[str, list[Any]], cells: Mapping[str, list[str]]
+    columns: Sequence[str],
+    values: Mapping[str, Sequence[Any]],
+    cells: Mapping[str, Sequence[str]],
 ) -> list[tuple[str, Sequence[int]]]:
     members: dict[Any, list[int]] = {}
     for number, key in enumerate(zip(*(values[column] for column in columns), strict=True)):

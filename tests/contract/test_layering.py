@@ -24,6 +24,7 @@ TYPES = {
     "redaction",
     "ref",
     "result",
+    "rows",
     "step",
     "table",
     "text",
