@@ -11,7 +11,7 @@ export OPENSTACK_OPS_CONFIG ?= $(DEVCLOUD_STATE)/openstack_ops.yaml
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest -q
 # Side by side goes everything but what needs the one devcloud. Much of it waits for processes that
-# it has started: four workers are sooner done than two, also on two cores.
+# it has started: six workers are sooner done than two, also on two cores.
 SIDE_BY_SIDE := -n 6 --dist worksteal
 
 .PHONY: help venv lint generate test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench bench-query bench-requests bench-mail mail-previews clean
