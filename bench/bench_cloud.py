@@ -106,8 +106,9 @@ def _refuse_if_used(direct: Any) -> None:
 
 def _boot(direct: Any, servers: int) -> None:
     image = next(iter(direct.image.images(status="active")))
+    # Without a disk of its own: then it is as large as whatever image was found wants it.
     flavor = direct.compute.find_flavor(_NAME) or direct.compute.create_flavor(
-        name=_NAME, ram=64, vcpus=1, disk=1
+        name=_NAME, ram=64, vcpus=1, disk=0
     )
     for service in direct.compute.services(host="cmp-1", binary="nova-compute"):
         direct.compute.update_service(service, status="enabled")
