@@ -1,20 +1,27 @@
 """What a new cloud needs before its services can talk to one another: accounts and addresses."""
 
+import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 from devcloud.rest import Admin, Refused
 from devcloud.settings import Settings
 
 SERVICES = (
-    ("nova", "compute", "nova", "/v2.1"),
-    ("placement", "placement", "placement", ""),
-    ("glance", "image", "glance", ""),
-    ("neutron", "network", "neutron", ""),
-    ("cinder", "block-storage", "cinder", "/v3"),
-    ("cinderv3", "volumev3", "cinder", "/v3"),
+    ("keystone", "identity", "keystone", "/v3", "/"),
+    ("nova", "compute", "nova", "/v2.1", "/"),
+    ("placement", "placement", "placement", "", "/"),
+    ("glance", "image", "glance", "", "/"),
+    ("neutron", "network", "neutron", "", "/"),
+    ("cinder", "block-storage", "cinder", "/v3", "/"),
+    ("cinderv3", "volumev3", "cinder", "/v3", "/v3"),
 )
-"""Name and type in the catalogue, the port, and the path of the endpoint."""
+"""Name and type in the catalogue, the port, and the path of the endpoint in each region."""
+
+REGIONS = ("RegionOne", "RegionTwo")
+"""The second one is the same services once more, with endpoints that name no version: what a client
+has to discover. Whoever names no region finds that there are two."""
 
 INTERFACES = ("public", "internal", "admin")
 ACCOUNTS = ("nova", "placement", "glance", "neutron", "cinder")
@@ -30,12 +37,14 @@ UNLIMITED_VOLUME = ("volumes", "gigabytes", "snapshots")
 def make_catalogue(settings: Settings) -> None:
     """Service accounts, services and endpoints; what exists is left alone."""
     done = settings.var / "done" / "catalogue"
-    if done.exists():
+    made = json.dumps([SERVICES, REGIONS])
+    if done.exists() and done.read_text() == made:
         return
     admin = Admin(settings)
     _make_accounts(admin, settings.passwords["service"])
+    _make_regions(admin)
     _make_endpoints(admin, settings)
-    done.touch()
+    done.write_text(made)
 
 
 def lift_limits(settings: Settings) -> None:
@@ -86,16 +95,23 @@ def _make_accounts(admin: Admin, password: str) -> None:
             admin.request("PUT", "keystone", path)
 
 
+def _make_regions(admin: Admin) -> None:
+    there = {row["id"] for row in admin.get("keystone", "/v3/regions")["regions"]}
+    for region in REGIONS:
+        if region not in there:
+            _create(admin, "regions", "region", id=region)
+
+
 def _make_endpoints(admin: Admin, settings: Settings) -> None:
     services = {row["type"]: row for row in admin.get("keystone", "/v3/services")["services"]}
     endpoints = {
-        (row["service_id"], row["interface"])
+        (row["service_id"], row["interface"], row["region_id"])
         for row in admin.get("keystone", "/v3/endpoints")["endpoints"]
     }
-    for name, kind, port, path in SERVICES:
+    for name, kind, port, *paths in SERVICES:
         service = services.get(kind) or _create(admin, "services", "service", name=name, type=kind)
-        for interface in INTERFACES:
-            if (service["id"], interface) not in endpoints:
+        for (region, path), interface in product(zip(REGIONS, paths, strict=True), INTERFACES):
+            if (service["id"], interface, region) not in endpoints:
                 _create(
                     admin,
                     "endpoints",
@@ -103,7 +119,7 @@ def _make_endpoints(admin: Admin, settings: Settings) -> None:
                     service_id=service["id"],
                     interface=interface,
                     url=settings.url(port, path),
-                    region_id="RegionOne",
+                    region_id=region,
                 )
 
 

@@ -5,6 +5,7 @@ import json
 import subprocess
 import time
 import uuid
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -63,7 +64,7 @@ def booted(admin, host):
         yield server_id
     finally:
         faults.clear()
-        admin.request("DELETE", "nova", f"{path}/{server_id}")
+        admin.request("POST", "nova", f"{path}/{server_id}/action", {"forceDelete": None})
 
 
 def shown(admin, server_id):
@@ -138,6 +139,34 @@ def test_the_estate_is_what_its_data_file_says(admin):
     assert projects["shop"]["contact"] == "shop-team@example.org"
     admins = admin.get("keystone", f"/v3/role_assignments?user.id={users['alice']['id']}")
     assert len(admins["role_assignments"]) == 1
+
+
+def test_a_second_region_has_endpoints_without_a_version(admin):
+    endpoints = admin.get("keystone", "/v3/endpoints")["endpoints"]
+    services = {row["id"]: row for row in admin.get("keystone", "/v3/services")["services"]}
+    by_region = {
+        region: {
+            services[row["service_id"]]["type"]: urlsplit(row["url"]).path
+            for row in endpoints
+            if (row["region_id"], row["interface"]) == (region, "public")
+        }
+        for region in ("RegionOne", "RegionTwo")
+    }
+    assert by_region["RegionOne"].keys() == by_region["RegionTwo"].keys()
+    assert by_region["RegionOne"]["compute"] == "/v2.1"
+    unversioned = {kind for kind, path in by_region["RegionTwo"].items() if path == "/"}
+    assert unversioned >= {"identity", "compute", "block-storage", "image", "network"}
+    assert by_region["RegionTwo"]["volumev3"] == "/v3"
+
+
+def test_a_deleted_server_can_be_brought_back(admin):
+    with booted(admin, "cmp-3") as server_id:
+        admin.request("DELETE", "nova", f"/v2.1/servers/{server_id}")
+        until(lambda: shown(admin, server_id)["status"] == "SOFT_DELETED")
+        assert host_of(admin, server_id) == "cmp-3"
+        path = f"/v2.1/servers/{server_id}/action"
+        admin.request("POST", "nova", path, {"restore": None})
+        until(lambda: shown(admin, server_id)["status"] == "ACTIVE")
 
 
 def test_a_live_migration_fails_when_told_to_and_only_for_whom(admin):

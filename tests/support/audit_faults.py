@@ -224,7 +224,7 @@ class Faults:
 
     def _delete_server(self, id: str) -> None:
         server = self.sdk.compute.get_server(id)
-        self.sdk.compute.delete_server(server)
+        self.sdk.compute.delete_server(server, force=True)
         self.sdk.compute.wait_for_delete(server, interval=1, wait=60)
 
     def server_snapshot(self, cloud: Connection, server: str, **metadata: str) -> str:

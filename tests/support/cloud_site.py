@@ -229,19 +229,19 @@ class Site:
                 self.sdk.compute.delete_server_group(id)
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Delete servers and wait until they are gone."""
+        """Delete servers for good (not softly) and wait until they are gone."""
         for id in ids:
-            self.sdk.compute.delete_server(id, force=False)
+            self.sdk.compute.delete_server(id, force=True)
 
         def gone() -> bool:
-            there = self.nova("/servers?all_tenants=1&limit=1000")["servers"]
+            there = self.nova("/servers?all_tenants=1&limit=1000&soft_deleted=true")["servers"]
             return not {server["id"] for server in there} & set(ids)
 
         if ids:
             until(gone, "the servers of the test are gone")
 
     def _reserved(self, reservation: str) -> list[str]:
-        path = f"/servers/detail?all_tenants=1&reservation_id={reservation}"
+        path = f"/servers/detail?all_tenants=1&soft_deleted=true&reservation_id={reservation}"
         return [server["id"] for server in self.nova(path)["servers"]]
 
     def _put_service(self, host: str, body: dict[str, Any]) -> None:

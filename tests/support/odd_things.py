@@ -198,7 +198,10 @@ def _volumes(sdk: Connection) -> None:
 def _delete(sdk: Connection) -> None:
     """Delete everything of the name, what stands on others first, and wait where that is needed."""
     compute, volumes, network, who = sdk.compute, sdk.block_storage, sdk.network, sdk.identity
-    _gone(lambda: compute.servers(all_projects=True, name=f"^{PREFIX}"), compute.delete_server)
+    _gone(
+        lambda: compute.servers(all_projects=True, name=f"^{PREFIX}"),
+        lambda server: compute.delete_server(server, force=True),
+    )
     _gone(compute.keypairs, compute.delete_keypair)
     _gone(lambda: compute.flavors(is_public=None), compute.delete_flavor)
     _gone(lambda: (v for v in volumes.volumes() if v.snapshot_id), volumes.delete_volume)

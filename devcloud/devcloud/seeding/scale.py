@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from devcloud.errors import DevcloudError
 from devcloud.seeding.foundations import seed_images
-from devcloud.seeding.site import Collection, Site, answer, list_servers
+from devcloud.seeding.site import Collection, Site, answer, delete_server, list_servers
 
 PREFIX = "scale-"
 A_REQUEST = 50
@@ -51,7 +51,7 @@ def _boot(site: Site, have: int, count: int) -> None:
 
 def _delete(site: Site, rows: list[dict], left: int) -> None:
     def delete(row: dict) -> None:
-        answer(site.admin.compute.delete(f"/servers/{row['id']}"))
+        delete_server(site, row["id"])
 
     site.each(delete, rows)
     _wait_for(site, lambda now: len(now) <= left, "deleted")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from devcloud.errors import DevcloudError
 from devcloud.seeding.foundations import grant, revoke
-from devcloud.seeding.site import Collection, Site, answer, list_servers
+from devcloud.seeding.site import Collection, Site, answer, delete_server, list_servers
 
 LIMIT = 180
 PAUSE = 0.5
@@ -131,7 +131,7 @@ class Servers:
         ]
         for wanted in failed:
             row = self.there.pop(wanted["name"])
-            answer(self._site.admin.compute.delete(f"/servers/{row['id']}"))
+            delete_server(self._site, row["id"])
             self._site.did(f"server {wanted['name']} removed: it had failed to boot")
 
     def _refuse_wrong_boot(self, wanted: dict, row: dict) -> None:

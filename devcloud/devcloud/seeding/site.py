@@ -99,6 +99,11 @@ def list_servers(site: Site, microversion: str = NEWEST, **wanted: str) -> list[
         query["marker"] = page[-1]["id"]
 
 
+def delete_server(site: Site, server: str) -> None:
+    """Delete a server at once: a plain DELETE would leave it on its host for ten minutes."""
+    answer(site.admin.compute.post(f"/servers/{server}/action", json={"forceDelete": None}))
+
+
 class Collection:
     """All objects of one kind, listed once, and created where they are missing.
 
