@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from accounts.cloud import Cloud
 from accounts.config import PackConfig
+from workflow_api.errors import CloudError, UserError
 
+Answer = TypeVar("Answer")
+# What is wrong with one cloud: what it said, or credentials and settings that are not accepted.
+Failure = CloudError | UserError
 EVERY = "*"
 
 
@@ -37,3 +42,29 @@ class Clouds(tuple[Cloud, ...]):
         if EVERY in names and config.clouds:
             return [entry.name for entry in config.clouds]
         return list(dict.fromkeys(config.cloud(name).name for name in names or (None,)))
+
+
+def of_each(
+    clouds: Sequence[Cloud], ask: Callable[[Cloud], Answer]
+) -> list[tuple[Cloud, Answer | Failure]]:
+    """Return what ``ask`` answers of each cloud, asked side by side, or why it could not.
+
+    Each cloud is logged in to first, so that what is wrong with its settings is its own failure.
+    Raises what is wrong with all of them if none answers.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # not for the form of an action
+
+    def answer(cloud: Cloud) -> Answer | Failure:
+        try:
+            cloud.log_in()
+            return ask(cloud)
+        except (CloudError, UserError) as error:
+            return error
+
+    with ThreadPoolExecutor(max(1, len(clouds))) as pool:
+        answers = list(pool.map(answer, clouds))
+    failed = [one for one in answers if isinstance(one, (CloudError, UserError))]
+    if failed and len(failed) == len(answers):
+        told = list(dict.fromkeys(map(str, failed)))
+        raise failed[0] if len(told) == 1 else CloudError(" ".join(told))
+    return list(zip(clouds, answers, strict=True))

@@ -25,8 +25,8 @@ class Answer(msgspec.Struct):
 
     ``aggregated`` says that rows are groups with their figures: ``groups`` are then what they are
     groups by, else the columns that rows are shown grouped by. ``complete`` is False if something
-    is missing, and ``reasons`` say what and why. ``requests`` counts what was sent by cloud and
-    service.
+    is missing, and ``reasons`` say what and why: ``unread`` names the columns that may be empty
+    only because they could not be read. ``requests`` counts what was sent by cloud and service.
     """
 
     nouns: tuple[str, str]
@@ -36,6 +36,7 @@ class Answer(msgspec.Struct):
     aggregated: bool = False
     reasons: list[tuple[str, str]] = []
     requests: dict[str, dict[str, int]] = {}
+    unread: frozenset[str] = frozenset()
 
     @property
     def complete(self) -> bool:

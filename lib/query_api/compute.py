@@ -194,7 +194,13 @@ def _only(
     where = f"cloud {cloud.name}"
     if found:
         raise Ambiguous(kind, wanted, [thing.id for thing in found], where=where)
-    raise NotFound(kind, wanted, where=where, near=near(wanted, names()))
+    from query_api import sight  # only for what is not there
+    from query_api.absent import absent
+    from query_api.reading import Reading
+
+    why = sight.unseen(Reading(cloud), "compute")
+    error = NotFound(kind, wanted, where=where, near=near(wanted, names()))
+    raise absent(error, [(f"{kind}s of {cloud.name}", why)] if why else [])
 
 
 def names_like(cloud: Cloud, wanted: str) -> list[str]:

@@ -48,13 +48,15 @@ class Frame:
     are joined over each link. First everything is needed, then positions are asked for.
     """
 
-    def __init__(self, of: Resource) -> None:
-        self.resource = of
+    def __init__(self, of: Resource, lead: str = "") -> None:
+        """``lead`` is what stands before its paths where the frame is joined to others."""
+        self.resource, self._lead = of, lead
         self._own: dict[str, Path] = {}
         self._sources: dict[str, list[Path]] = {}
         self._joins: dict[str, Join] = {}
         self._paths: dict[str, Path] = {}
         self._decisive: set[str] = set()
+        self._wholly: set[str] = set()
         self.need(of.key or of.properties[0].name)
 
     def need(self, text: str) -> Path:
@@ -76,24 +78,29 @@ class Frame:
         link = path.links[0]
         self.need(link.here)
         if link.name not in self._joins:
-            self._joins[link.name] = Join(link, Frame(resource(link.resource)), [])
+            frame = Frame(resource(link.resource), f"{self._lead}{link.name}.")
+            self._joins[link.name] = Join(link, frame, [])
         join = self._joins[link.name]
         join.frame.need(link.there)
         join.frame.need(_beyond(link, path))
         join.paths.append(path)
 
-    def go_by(self, text: str) -> Path:
+    def go_by(self, text: str, *, wholly: bool = False) -> Path:
         """Have a path among the columns that decides which rows there are, or what is made of them.
 
         A column that is merely shown may be missing where it cannot be read. Where such a one
-        cannot, no row is read: all would seem to have nothing there, which is untrue.
+        cannot, no row is read: all would seem to have nothing there, which is untrue. With
+        ``wholly`` the same holds where it is missing in some rows: groups and figures would be
+        wrong, and not only short of rows.
         """
         path = self.need(text)
         self._decisive.add(text)
+        if wholly:
+            self._wholly.add(text)
         if path.links:
             link = path.links[0]
-            self.go_by(link.here)
-            self._joins[link.name].frame.go_by(_beyond(link, path))
+            self.go_by(link.here, wholly=wholly)
+            self._joins[link.name].frame.go_by(_beyond(link, path), wholly=wholly)
         return path
 
     def need_all(self, condition: Condition) -> None:
@@ -160,17 +167,27 @@ class Frame:
 
         return narrowed(self.resource, single, options.now, expand, narrow=options.narrow)
 
-    def read(self, reading: Reading, condition: Condition, options: Options) -> list[Row]:
+    def read(
+        self,
+        reading: Reading,
+        condition: Condition,
+        options: Options,
+        wanted: Mapping[str, Collection[Any]] | None = None,
+    ) -> list[Row]:
         """Return the rows that pass a condition. Raises CloudError, UserError.
 
         What cannot be joined is missing in the rows, and said to be; what the rows go by (see
-        :meth:`go_by`) and cannot be read is the CloudError.
+        :meth:`go_by`) and cannot be read is the CloudError. ``wanted`` are the values of unique
+        columns that somebody looks for: where all of them are found, nothing is missing.
         """
         own, rest = self.split(condition)
+        mark = reading.mark()
         asked = self.narrowed(reading, condition, options)
         keep = self.passes(All(tuple(own)), options.now) if own else None
         listed = Listed(reading, self.resource, list(self._own.values()), keep)
         rows = listed.rows(asked, None if rest else options.enough)
+        if wanted and reading.cut > mark[1] and self._has_all(rows, wanted):
+            reading.take_back(mark)
         doubted = set(passed_by_nothing(All(tuple(rest))))
         for name, paths in self._sources.items():
             rows = self._with_source(reading, name, paths, rows, doubted)
@@ -180,6 +197,12 @@ class Frame:
             passes = self.passes(All(tuple(rest)), options.now)
             rows = [row for row in rows if passes(row)]
         return rows
+
+    def _has_all(self, rows: Sequence[Row], wanted: Mapping[str, Collection[Any]]) -> bool:
+        places = {path: list(self._own).index(path) for path in wanted if path in self._own}
+        return len(places) == len(wanted) and all(
+            set(values) <= {row[places[path]] for row in rows} for path, values in wanted.items()
+        )
 
     def _with_source(
         self,
@@ -213,7 +236,8 @@ class Frame:
             with self._reading_more(reading, link.name, join.paths, doubted):
                 everything = msgspec.structs.replace(options, enough=None)
                 condition = Test(link.there, "any_in", tuple(values))
-                found = join.frame.read(reading, condition, everything)
+                wanted = None if link.many else {link.there: values}
+                found = join.frame.read(reading, condition, everything, wanted)
         there = join.frame.where(link.there)
         inner = [join.frame.where(_beyond(link, path))[1] for path in join.paths]
         index = joining.index(found, there[1], there[0], inner)
@@ -226,7 +250,7 @@ class Frame:
         """Say that columns are missing if the cloud refuses what is read for them in the block.
 
         Raises CloudError if rows go by one of these columns, or would pass a test of one that is
-        ``doubted`` because of what was left out.
+        ``doubted`` because of what was left out, or if what is made of them goes by all of it.
         """
         what, texts = f"{name} of {self.resource.plural}", {path.text for path in paths}
         before = reading.cut
@@ -236,7 +260,10 @@ class Frame:
             if texts & self._decisive:
                 raise _undecided(what, "could not be read", str(error), error.status) from None
             reading.incomplete(what, str(error), rows=False)
-        if reading.cut > before and not texts.isdisjoint(doubted):
+            reading.unread.update(self._lead + text for text in texts)
+        if reading.cut > before:
+            reading.unread.update(self._lead + text for text in texts)
+        if reading.cut > before and texts & {*doubted, *self._wholly}:
             why = "; ".join(f"{of}: {why}" for of, why in reading.reasons)
             raise _undecided(what, "could not be read whole", why)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from accounts.cloud import Cloud
+from query_api.absent import absent
 from query_api.reader import one
 from workflow_api.errors import Ambiguous, NotFound
 from workflow_api.text import near
@@ -32,11 +33,13 @@ def project_ids(cloud: Cloud, wanted: Sequence[str]) -> list[str]:
     """Return the ids of projects given by id, ``name`` or ``domain/name``.
 
     Names are case-sensitive. All are found in one listing.
-    Raises NotFound with near names, or Ambiguous with the ids.
+    Raises NotFound with near names, or Ambiguous with the ids; CloudError for what is not found
+    where not everything could be read.
     """
     from query_api.query import query
 
-    rows = query("project").select("id", "name", "domain_id", "domain.name").run([cloud]).rows
+    answer = query("project").select("id", "name", "domain_id", "domain.name").run([cloud])
+    rows = answer.rows
     called: dict[str, list[str]] = {}
     for id, name, domain_id, domain in rows:
         # A name may have slashes of its own.
@@ -49,8 +52,8 @@ def project_ids(cloud: Cloud, wanted: Sequence[str]) -> list[str]:
             raise Ambiguous("project", project, ids, where=where)
         if not ids:
             name = project.rpartition("/")[2]
-            raise NotFound(
-                "project", project, where=where, near=near(name, [row[1] for row in rows])
-            )
+            likely = near(name, [row[1] for row in rows])
+            error = NotFound("project", project, where=where, near=likely)
+            raise absent(error, answer.reasons)
         found += ids
     return list(dict.fromkeys(found))

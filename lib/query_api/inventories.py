@@ -6,7 +6,7 @@ with it. Amounts are in the class's own unit: VCPU, MEMORY_MB (MiB), DISK_GB (Gi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -72,7 +72,7 @@ class _Traits(msgspec.Struct):
     traits: list[str]
 
 
-class _Provider(msgspec.Struct):
+class _Provider(msgspec.Struct, frozen=True):
     uuid: str
     root_provider_uuid: str
 
@@ -99,13 +99,11 @@ class _Candidates(msgspec.Struct):
 def inventories(reading: Reading, hosts: list[str]) -> Mapping[str, Inventory]:
     """Return what hosts have, by their ids; one that Placement does not know is left out.
 
-    Raises CloudError.
+    So is one of which not all parts could be read, which is said: its sums would be wrong. Raises
+    CloudError if nothing could be read.
     """
-    providers = _providers(reading, hosts)
     found: dict[str, Inventory] = {}
-    for provider, amounts in zip(
-        providers, reading.each(lambda one: _amounts(reading, one), providers), strict=True
-    ):
+    for provider, amounts in _of_each(reading, hosts, _amounts):
         host = found.setdefault(provider.root_provider_uuid, Inventory())
         for name, amount in amounts.items():
             if host.ratio.setdefault(name, amount.allocation_ratio) != amount.allocation_ratio:
@@ -123,19 +121,35 @@ def rooms(reading: Reading, hosts: list[str]) -> Mapping[str, Room]:
     """
     found = _rooms_left(reading, set(hosts))
     lacking = [host for host in hosts if host not in found]
-    providers = _providers(reading, lacking)
-    for provider, room in zip(
-        providers, reading.each(lambda one: _room(reading, one), providers), strict=True
-    ):
+    for provider, room in _of_each(reading, lacking, _room):
         _join(found.setdefault(provider.root_provider_uuid, Room()), room)
     return {host: found[host] for host in hosts if host in found}
+
+
+def _of_each(
+    reading: Reading, hosts: list[str], read: Callable[[Reading, _Provider], Answer]
+) -> list[tuple[_Provider, Answer]]:
+    """Return what is read of each provider, of those hosts of which all of it could be read."""
+    providers = _providers(reading, hosts)
+    known = reading.answers(
+        lambda one: read(reading, one),
+        providers,
+        lambda one: f"inventory of {reading.cloud.name} ({one.root_provider_uuid})",
+    )
+    torn = {one.root_provider_uuid for one in providers if one not in known}
+    return [(one, got) for one, got in known.items() if one.root_provider_uuid not in torn]
 
 
 def _rooms_left(reading: Reading, hosts: set[str]) -> dict[str, Room]:
     """Return the room in hosts that have anything left; perhaps in others too."""
     found: dict[str, Room] = {}
     if len(hosts) <= FEW:
-        for room in reading.each(lambda host: _with_room(reading, _ANY[0], host), hosts):
+        what = f"room of {reading.cloud.name}"
+        for room in reading.answers(
+            lambda host: _with_room(reading, _ANY[0], host),
+            sorted(hosts),
+            lambda host: f"{what} ({host})",
+        ).values():
             found.update(room)
         return found
     for resources in _ANY:
@@ -180,8 +194,13 @@ def _providers(reading: Reading, hosts: list[str]) -> list[_Provider]:
         return []
     wanted = set(hosts)
     asked: Iterable[str | None] = hosts if len(hosts) <= FEW else [None]
-    answers = reading.each(lambda host: _tree(reading, host), asked)
-    return [one for answer in answers for one in answer if one.root_provider_uuid in wanted]
+    answers = reading.answers(
+        lambda host: _tree(reading, host),
+        asked,
+        lambda host: f"inventory of {reading.cloud.name} ({host})",
+    )
+    found = [one for answer in answers.values() for one in answer]
+    return [one for one in found if one.root_provider_uuid in wanted]
 
 
 def _tree(reading: Reading, host: str | None) -> list[_Provider]:

@@ -59,11 +59,22 @@ class Listed:
         jobs = [partial(self._read, one, ask, alone) for one in listings for ask in asks]
         # Nova is asked what it leaves out at the same time: it has to be asked in any case.
         looks = [partial(self._look_at, one) for one in self._services() if sight.always(one)]
-        found = self._reading.each(lambda job: job(), [*jobs, *(looks if jobs else ())])
+        tried = self._reading.tried(lambda job: job(), [*jobs, *(looks if jobs else ())])
+        names = [self._called(one, ask) for one in listings for ask in asks]
+        self._reading.say_failed(zip(names, tried, strict=False))
         if jobs:
             self._say_unseen()
         # A page may have more; what is read beside each row would be read for those in vain.
+        found = (part for part in tried if not isinstance(part, CloudError))
         return self._distinct([row for part in found for row in part])[:enough]
+
+    def _called(self, listing: Listing, ask: Ask) -> str:
+        """Return what one chain of requests reads, for whom it is missing."""
+        several = len(self._resource.listings) > 1
+        told = [listing.service] if several else []
+        told += [f"{name} {value}" for name, value in ask.asked.items()]
+        said = f" ({', '.join(told)})" if told else ""
+        return f"{self._resource.plural} of {self._reading.cloud.name}{said}"
 
     def _whole_at_once(self) -> list[Row] | None:
         """Return all rows if one request gives them, which is fewer than many narrow ones."""

@@ -30,9 +30,10 @@ class _Inferences(msgspec.Struct):
 
 
 def members(reading: Reading, groups: Sequence[str]) -> Mapping[str, list[str]]:
-    """Return the ids of the users in each group; one request a group. Raises CloudError.
+    """Return the ids of the users in each group; one request a group.
 
-    A group that is gone has none.
+    A group that is gone has none; one that could not be read is left out, which is said. Raises
+    CloudError if none could be read.
     """
 
     def of(group: str) -> list[str]:
@@ -44,7 +45,8 @@ def members(reading: Reading, groups: Sequence[str]) -> Mapping[str, list[str]]:
             return []
         return [user.id for user in answer.users]
 
-    return dict(zip(groups, reading.each(of, groups), strict=True))
+    where = f"members of groups of {reading.cloud.name}"
+    return reading.answers(of, groups, lambda group: f"{where} ({group})")
 
 
 def implying(reading: Reading, roles: Collection[str]) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -107,8 +107,13 @@ def _one(reading: Reading, what: str, id: str, shape: Any) -> Any:
 
 
 def users_named(reading: Reading, name: str) -> list[Account]:
-    """Return the users of this name: one request for each domain. Raises CloudError."""
+    """Return the users of this name: one request for each domain.
+
+    A domain that could not be read is said to be missing. Raises CloudError if none could.
+    """
     answer = query("domain").select("id").limit(_MOST_DOMAINS + 1).run([reading.cloud])
+    for what, why in answer.reasons:
+        reading.incomplete(what, why)
     domains: list[str | None] = answer.column("id")
     if len(domains) > _MOST_DOMAINS:
         # Whether Keystone then looks into all of them depends on how it stores users.
@@ -121,8 +126,13 @@ def users_named(reading: Reading, name: str) -> list[Account]:
         answer: _Users = reading.one("identity", "/users", _Users, params)
         return [one for one in answer.users if one.name == name]
 
-    found = {one.id: one for some in reading.each(named, domains) for one in some}
+    answers = reading.answers(named, domains, lambda domain: _users_of(reading, domain))
+    found = {one.id: one for some in answers.values() for one in some}
     return list(found.values())
+
+
+def _users_of(reading: Reading, domain: str | None) -> str:
+    return f"users of {reading.cloud.name}" + (f" (domain_id {domain})" if domain else "")
 
 
 def roles_in(reading: Reading, project: str) -> list[Holder]:
@@ -181,28 +191,33 @@ def _place(row: Mapping[str, Any]) -> str:
     return f"domain {row['domain.name'] or row['domain_id']}"
 
 
-def accounts(reading: Reading, wanted: Mapping[str, str | None]) -> dict[str, Account]:
-    """Return users by their ids; ``wanted`` are their domains by their ids, None if unknown.
+def accounts(reading: Reading, wanted: Mapping[str, str | None]) -> dict[str, Account | None]:
+    """Return users by their ids, None for one who is no more; ``wanted`` are their domains by their
+    ids, None if unknown.
 
     A few are asked for one by one; else a page of each domain is read, and who is not on it is
-    asked for. Raises CloudError.
+    asked for. Who could not be read is left out and said to be missing. Raises CloudError if
+    nobody could.
     """
-    found: dict[str, Account] = {}
+    found: dict[str, Account | None] = {}
     if len(wanted) > FEW:
         domains = list(dict.fromkeys(domain for domain in wanted.values() if domain))
-        for some in reading.each(lambda domain: _page(reading, domain), domains):
-            found.update({one.id: one for one in some if one.id in wanted})
+        # Whoever is on a page that could not be read is asked for like those who are on none.
+        for some in reading.tried(lambda domain: _page(reading, domain), domains):
+            if not isinstance(some, CloudError):
+                found.update({one.id: one for one in some if one.id in wanted})
     lacking = [id for id in wanted if id not in found]
     if len(lacking) > MOST:
         why = f"only {MOST} of {len(lacking)} were asked for"
         reading.incomplete(f"mail addresses of users of {reading.cloud.name}", why)
-    found.update(_each(reading, lacking[:MOST]))
+    named = f"mail addresses of users of {reading.cloud.name}"
+    tried = reading.tried(lambda id: user(reading, id), lacking[:MOST])
+    told = [(f"{named} ({id})", got) for id, got in zip(lacking, tried, strict=False)]
+    # With somebody found nothing is lost but what lacks.
+    reading.say_failed([*told, *((named, one) for one in found)])
+    answered = zip(lacking, tried, strict=False)
+    found.update({id: got for id, got in answered if not isinstance(got, CloudError)})
     return found
-
-
-def _each(reading: Reading, ids: Iterable[str]) -> dict[str, Account]:
-    found = reading.each(lambda id: user(reading, id), ids)
-    return {one.id: one for one in found if one is not None}
 
 
 def _page(reading: Reading, domain: str) -> list[Account]:

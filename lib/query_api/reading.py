@@ -9,9 +9,14 @@ from typing import Any, TypeVar
 
 from accounts.cloud import Cloud
 from query_api import reader
+from workflow_api.errors import CloudError
+from workflow_api.text import listed
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+# After so many failures of requests that belong together the others of them are not sent: each
+# failure may have taken as long as a request is given.
+_MOST_FAILED = 20
 
 
 class _Gates:
@@ -43,6 +48,8 @@ class Reading:
         self.reasons: list[tuple[str, str]] = []
         # How often rows were said to be missing, also if it stood among the reasons already.
         self.cut = 0
+        # Paths whose values may be missing only because they could not be read.
+        self.unread: set[str] = set()
         # Values of "resource.property" that others are asked by, such as all domains: read once.
         self.values: dict[str, list[Any]] = {}
         self._lock = threading.Lock()
@@ -65,6 +72,16 @@ class Reading:
             self.cut += rows
             if (what, why) not in self.reasons:
                 self.reasons.append((what, why))
+
+    def mark(self) -> tuple[int, int]:
+        """Return what :meth:`take_back` goes back to."""
+        return len(self.reasons), self.cut
+
+    def take_back(self, mark: tuple[int, int]) -> None:
+        """Forget what was said to be missing since a mark: all that was wanted was found."""
+        with self._lock:
+            del self.reasons[mark[0] :]
+            self.cut = mark[1]
 
     def one(
         self,
@@ -107,3 +124,59 @@ class Reading:
             if error := next(filter(None, failed), None):
                 raise error
             return [future.result() for future in futures]
+
+    def tried(
+        self, function: Callable[[Item], Answer], items: Iterable[Item]
+    ) -> list[Answer | CloudError]:
+        """Return as :meth:`each` what is answered, and the CloudError of what could not be read.
+
+        Where nothing answers, or much does not, the rest is not asked for.
+        """
+        failed: list[CloudError] = []
+        answered = threading.Event()
+
+        def attempt(item: Item) -> Answer | CloudError:
+            patience = _MOST_FAILED if answered.is_set() else min(self.most, _MOST_FAILED)
+            if len(failed) >= patience:
+                return CloudError(f"not asked for, since others could not be read: {failed[0]}")
+            try:
+                answer = function(item)
+            except CloudError as error:
+                failed.append(error)
+                return error
+            answered.set()
+            return answer
+
+        return self.each(attempt, items)
+
+    def answers(
+        self,
+        function: Callable[[Item], Answer],
+        items: Iterable[Item],
+        what: Callable[[Item], str],
+    ) -> dict[Item, Answer]:
+        """Return ``function`` of each item that could be read, by item.
+
+        What could not be read is said to be missing, as ``what`` calls it. Raises the first
+        CloudError if nothing could be read.
+        """
+        todo = list(dict.fromkeys(items))
+        tried = dict(zip(todo, self.tried(function, todo), strict=True))
+        self.say_failed([(what(item), got) for item, got in tried.items()])
+        return {item: got for item, got in tried.items() if not isinstance(got, CloudError)}
+
+    def say_failed(self, tried: Iterable[tuple[str, object]]) -> None:
+        """Say what could not be read: of pairs of its name and what :meth:`tried` returned.
+
+        Raises the first CloudError if there is nothing else.
+        """
+        told = list(tried)
+        names: dict[str, list[str]] = {}
+        errors = [got for _, got in told if isinstance(got, CloudError)]
+        if errors and len(errors) == len(told):
+            raise errors[0]
+        for name, got in told:
+            if isinstance(got, CloudError):
+                names.setdefault(str(got), []).append(name)
+        for why, of in names.items():
+            self.incomplete(listed(dict.fromkeys(of), 5), why)

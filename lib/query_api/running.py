@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from accounts.clouds import of_each
 from query_api import garbage, joining, operate, paths
 from query_api.answer import Answer, Column
 from query_api.conditions import Condition, Test, all_of
@@ -19,7 +19,7 @@ from query_api.query import Query
 from query_api.ranges import Key, key_of
 from query_api.reading import Reading
 from query_api.schema import Kind, Property
-from workflow_api.errors import CloudError, UserError
+from workflow_api.errors import UserError
 from workflow_api.text import clean
 
 if TYPE_CHECKING:
@@ -60,19 +60,13 @@ class Run:
             return self._answer(clouds)
 
     def _answer(self, clouds: Sequence[Cloud]) -> Answer:
-        readings = [Reading(cloud) for cloud in clouds]
+        readings = {cloud: Reading(cloud) for cloud in clouds}
         parts: list[list[Row]] = []
-        with ThreadPoolExecutor(max(1, len(readings))) as pool:
-            futures = [pool.submit(self._rows, reading) for reading in readings]
-            failed: list[CloudError | UserError] = []
-            for reading, future in zip(readings, futures, strict=True):
-                try:
-                    parts.append(future.result())
-                except (CloudError, UserError) as error:  # also credentials that are not accepted
-                    failed.append(error)
-                    reading.incomplete(f"cloud {reading.cloud.name}", str(error))
-            if failed and not parts:
-                raise _of_all(failed)
+        for cloud, answer in of_each(clouds, lambda cloud: self._rows(readings[cloud])):
+            if isinstance(answer, list):
+                parts.append(answer)
+            else:
+                readings[cloud].incomplete(f"cloud {cloud.name}", str(answer))
         columns, rows = self._worked([row for part in parts for row in part], len(clouds))
         return Answer(
             self.query.resource.nouns(),
@@ -80,8 +74,9 @@ class Run:
             rows,
             groups=self._groups,
             aggregated=bool(self._aggregates),
-            reasons=[reason for reading in readings for reason in reading.reasons],
-            requests={reading.cloud.name: reading.requests for reading in readings},
+            reasons=[reason for reading in readings.values() for reason in reading.reasons],
+            requests={cloud.name: reading.requests for cloud, reading in readings.items()},
+            unread=frozenset(path for reading in readings.values() for path in reading.unread),
         )
 
     # -- what is checked before anything is asked ----------------------------------------------
@@ -118,7 +113,7 @@ class Run:
         decisive += sorting if query.at_most is not None else []
         for path in decisive:
             if path != CLOUD.name:
-                last.go_by(path)
+                last.go_by(path, wholly=True)
         for path in (*shown, *sorting):
             if path != CLOUD.name:
                 last.need(path)
@@ -167,6 +162,7 @@ class Run:
                 if not values:
                     return []
                 condition = all_of(Test(stage.link.there, "any_in", tuple(values)), condition)
+                reading.unread.clear()  # these were columns of what led here
             rows, before = frame.read(reading, condition, self.options), frame
         name = (reading.cloud.name,)
         return [name + row for row in rows]
@@ -236,12 +232,6 @@ class Run:
         keys = [(names.index(path), down) for path, down in self._sorting]
         found = operate.sorted_by(found, [(at, orders[at], down) for at, down in keys])
         return kinds, found if self.query.at_most is None else found[: self.query.at_most]
-
-
-def _of_all(errors: Sequence[CloudError | UserError]) -> CloudError | UserError:
-    """Return the error to raise where each cloud has one."""
-    told = list(dict.fromkeys(map(str, errors)))
-    return errors[0] if len(told) == 1 else CloudError(" ".join(told))
 
 
 def _sort_place(end: tuple[Property, int]) -> tuple[int, operate.Order]:

@@ -81,10 +81,18 @@ def sightings(reading: Reading, clue: Clue) -> list[Sighting]:
     return _once(found)
 
 
-def servers(reading: Reading, ids: list[str]) -> dict[str, Sighting]:
-    """Return servers by their ids, one request for each; those that are no more are left out."""
-    found = reading.each(lambda id: _asked(reading, "server", Test("id", "equal_to", (id,))), ids)
-    return {one.id: one for some in found for one in some}
+def servers(reading: Reading, ids: list[str]) -> dict[str, Sighting | None]:
+    """Return servers by their ids, one request for each; None for one that is no more.
+
+    Those that could not be read are left out and said to be missing. Raises CloudError if none
+    could.
+    """
+    found = reading.answers(
+        lambda id: _asked(reading, "server", Test("id", "equal_to", (id,))),
+        ids,
+        lambda id: f"servers of {reading.cloud.name} ({id})",
+    )
+    return {id: some[0] if some else None for id, some in found.items()}
 
 
 def routers(reading: Reading, ids: list[str]) -> dict[str, Sighting]:
@@ -147,7 +155,13 @@ def _answer(reading: Reading, look: Look, clue: Clue) -> list[Sighting]:
     found = _asked(reading, look.resource, condition)
     if look.resource != "resource_provider":
         return found
-    return reading.each(lambda one: _hypervisor(reading, one) or one, found)
+    tried = reading.tried(lambda one: _hypervisor(reading, one) or one, found)
+    plural = _plural(reading, "hypervisor")
+    told = [(f"{plural} ({one.id})", got) for one, got in zip(found, tried, strict=True)]
+    reading.say_failed([*told, (plural, found)])  # what is known of the provider is kept
+    return [
+        one if isinstance(got, CloudError) else got for one, got in zip(found, tried, strict=True)
+    ]
 
 
 def _account(what: str, account: people.Account) -> Sighting:

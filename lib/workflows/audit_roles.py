@@ -83,13 +83,15 @@ def on_system(part: Part, estate: Estate, powerful: set[str]) -> Iterator[Findin
     except CloudError as error:
         part.lacks(f"roles on the system of {part.cloud.name}", str(error))
         return
+    for what, why in reading.reasons:
+        part.lacks(what, why)
     for grant in system:
         said = f"has {estate.name('role', implied[grant.role])} on the whole system"
         if grant.group:
             said += f", through group {estate.name('group', grant.group)}"
         if implied[grant.role] != grant.role:
             said += f", implied by {estate.name('role', grant.role)}"
-        users = known[grant.group] if grant.group else [grant.user or ""]
+        users = known.get(grant.group, ()) if grant.group else [grant.user or ""]
         for user in users:
             yield _may(estate, user, said, grant, [])
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from accounts.cloud import Cloud
+from accounts.clouds import of_each
 from query_api import times
 from query_api.query import Query, query
 from workflow_api import CloudError, Table, UserError, clean, count, listed, near
@@ -49,7 +50,6 @@ class Part:
         self.cloud, self.now = cloud, now
         self.findings: list[Finding] = []
         self.reasons: list[tuple[str, str]] = []
-        self.failed: CloudError | None = None
         # What an audit has read anyway: names of projects, names and addresses of users, by id.
         self.projects: Mapping[str, str] | None = None
         self.people: Mapping[str, tuple[str | None, str | None]] | None = None
@@ -140,11 +140,10 @@ def audited(
     judged.
     """
     parts = parts_of(clouds)
-    with ThreadPoolExecutor(max(1, len(parts))) as pool:
-        list(pool.map(lambda part: _judged(part, judge), parts))
-    failed = [part.failed for part in parts if part.failed is not None]
-    if failed and len(failed) == len(parts):
-        raise failed[0]
+    by_cloud = {part.cloud: part for part in parts}
+    for cloud, failed in of_each(clouds, lambda cloud: _judged(by_cloud[cloud], judge)):
+        if failed is not None:
+            by_cloud[cloud].lacks(f"cloud {cloud.name}", str(failed))
     return table(parts, noun, allow_partial=allow_partial, more=more, extra=extra, units=units)
 
 
@@ -182,12 +181,8 @@ def table(
 
 
 def _judged(part: Part, judge: Callable[[Part], Iterable[Finding]]) -> None:
-    try:
-        part.findings = list(judge(part))
-        part.say_whose()
-    except CloudError as error:
-        part.failed = error
-        part.lacks(f"cloud {part.cloud.name}", str(error))
+    part.findings = list(judge(part))
+    part.say_whose()
 
 
 def _row(cloud: Cloud, one: Finding) -> dict[str, Any]:

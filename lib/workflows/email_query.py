@@ -84,7 +84,7 @@ def query(
         cloud,
         smtp,
         options,
-        readers(answer.dicts(), ways, cloud.config.email.local_domains),
+        readers(answer.dicts(), ways, cloud.config.email.local_domains, unread=answer.unread),
         notice=notice,
         title=f"Tell the owners of {plural}: {clean(subject or notice)}",
         content=content,

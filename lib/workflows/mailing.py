@@ -152,7 +152,10 @@ def server_mail(
     spared = [row for row in rows if spare_protected and _is_protected(row, ctx)]
     kept = {id(row) for row in spared}
     found = readers(
-        (row for row in rows if id(row) not in kept), ways, cloud.config.email.local_domains
+        (row for row in rows if id(row) not in kept),
+        ways,
+        cloud.config.email.local_domains,
+        unread=answer.unread,
     )
 
     def servers(rows: Sequence[Row]) -> Mapping[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accounts.cloud import Cloud
@@ -37,9 +36,7 @@ def find(ctx: Context, clouds: Clouds, any: str, allow_partial: bool = False) ->
     from query_api.clues import clue
 
     wanted = clue(any)
-    answers = _everywhere(clouds, wanted)
-    rows = [row for answer in answers for row in answer.rows]
-    reasons = [reason for answer in answers for reason in answer.reasons]
+    rows, reasons = _everywhere(clouds, wanted)
     if not rows and not reasons:
         where = f"{'cloud' if len(clouds) == 1 else 'clouds'} {listed(c.name for c in clouds)}"
         raise NotFound(wanted.kind, any, where=where, near=_near(clouds, wanted))
@@ -55,39 +52,22 @@ def find(ctx: Context, clouds: Clouds, any: str, allow_partial: bool = False) ->
     )
 
 
-class _Answer:
-    """What one cloud says, or why it says nothing."""
-
-    def __init__(self, cloud: Cloud, wanted: Clue) -> None:
-        from query_api.reading import Reading
-
-        self.cloud, self.reading = cloud, Reading(cloud)
-        self.rows: list[dict[str, Any]] = []
-        self.error: CloudError | None = None
-        try:
-            cloud.log_in()
-            self.rows = _rows(self.reading, wanted)
-        except CloudError as error:
-            self.error = error
-
-    @property
-    def reasons(self) -> list[tuple[str, str]]:
-        """Why the answer is not whole."""
-        if self.error is not None:
-            return [(f"cloud {self.cloud.name}", str(self.error))]
-        return self.reading.reasons
-
-
-def _everywhere(clouds: Sequence[Cloud], wanted: Clue) -> list[_Answer]:
-    """Ask the clouds side by side. Raises CloudError if none of them answers."""
+def _everywhere(
+    clouds: Sequence[Cloud], wanted: Clue
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Return what all clouds say, and why it may not be all. Raises if none of them answers."""
+    from accounts.clouds import of_each
     from query_api import sightings  # noqa: F401 - imported once, not in each thread
+    from query_api.reading import Reading
 
-    with ThreadPoolExecutor(len(clouds)) as pool:
-        answers = list(pool.map(lambda cloud: _Answer(cloud, wanted), clouds))
-    errors = [answer.error for answer in answers if answer.error is not None]
-    if errors and len(errors) == len(answers):
-        raise errors[0]
-    return answers
+    readings = {cloud: Reading(cloud) for cloud in clouds}
+    rows: list[dict[str, Any]] = []
+    for cloud, answer in of_each(clouds, lambda cloud: _rows(readings[cloud], wanted)):
+        if isinstance(answer, list):
+            rows += answer
+        else:
+            readings[cloud].incomplete(f"cloud {cloud.name}", str(answer))
+    return rows, [reason for reading in readings.values() for reason in reading.reasons]
 
 
 def _rows(reading: Reading, wanted: Clue) -> list[dict[str, Any]]:
@@ -107,27 +87,33 @@ class _Around:
         from query_api import people, sightings
 
         self._reading = reading
-        self._servers = {one.id: one for one in found if one.what == "server"}
+        # In each of these None is what is no more; what could not be read, or was not looked up, is
+        # not there.
+        self._servers: dict[str, Sighting | None] = {
+            one.id: one for one in found if one.what == "server"
+        }
         behind = [id for one in found for id in one.servers if id not in self._servers]
         self._servers |= self._look("servers", behind, lambda ids: sightings.servers(reading, ids))
         routed = [one.device for one in found if _is_routed(one) and not one.project_id]
         self._routers = self._look("routers", routed, lambda ids: sightings.routers(reading, ids))
         owners = [one.id if one.what == "project" else self._project_of(one) for one in found]
         self._projects: dict[str, Account | None] = self._look(
-            "projects", owners, _one_by_one(reading, people.project)
+            "projects", owners, _one_by_one(reading, "projects", people.project)
         )
         there = [id for id, project in self._projects.items() if project]
         self._holders: dict[str, list[Holder]] = self._look(
-            "role assignments", there, _one_by_one(reading, people.roles_in)
+            "role assignments", there, _one_by_one(reading, "role assignments", people.roles_in)
         )
         self._roles: dict[str, list[tuple[str, str]]] = self._look(
             "role assignments",
             [one.id for one in found if one.what == "user"],
-            _one_by_one(reading, people.roles_of),
+            _one_by_one(reading, "role assignments", people.roles_of),
         )
         self._users = self._accounts([one for of in self._holders.values() for one in of], found)
 
-    def _accounts(self, holders: Sequence[Holder], found: Sequence[Sighting]) -> dict[str, Account]:
+    def _accounts(
+        self, holders: Sequence[Holder], found: Sequence[Sighting]
+    ) -> dict[str, Account | None]:
         from query_api import people
 
         makers = [self._maker_of(one) for one in found]
@@ -168,8 +154,8 @@ class _Around:
         return next((other.project_id for other in behind if other and other.project_id), None)
 
     def _maker_of(self, one: Sighting) -> str | None:
-        made = [one, *(self._servers[id] for id in one.servers if id in self._servers)]
-        return next((other.user_id for other in made if other.user_id), None)
+        made = [one, *(self._servers.get(id) for id in one.servers)]
+        return next((other.user_id for other in made if other and other.user_id), None)
 
     # -- what is told --------------------------------------------------------------------------
 
@@ -211,6 +197,7 @@ class _Around:
             "mail": account.mail if account else None,
             "roles": roles,
             "enabled": account.enabled if account else None,
+            "unread": id not in self._users,
         }
 
     def _notes(self, one: Sighting, project_id: str | None) -> Iterable[str]:
@@ -225,15 +212,20 @@ class _Around:
             yield "it is a snapshot of the server"
         for id in one.servers:
             if id not in self._servers:
-                yield f"server {id} is not there any more or was not looked up"
+                yield f"server {id} could not be read or was not looked up"
+            elif self._servers[id] is None:
+                yield f"server {id} is not there any more"
         if project_id in self._projects and self._projects[project_id] is None:
             yield "its project does not exist any more"
         project = self._projects.get(project_id or "")
         if project and not project.enabled:
             yield "its project is disabled"
         if one.what == "user":
-            roles = [f"{role} in {where}" for where, role in self._roles.get(one.id, [])]
-            yield listed(roles, 20) or "without roles"
+            held = self._roles.get(one.id)
+            roles = [f"{role} in {where}" for where, role in held or ()]
+            yield (
+                "roles could not be read" if held is None else listed(roles, 20) or "without roles"
+            )
 
 
 def _is_routed(one: Sighting) -> bool:
@@ -241,10 +233,11 @@ def _is_routed(one: Sighting) -> bool:
 
 
 def _one_by_one(
-    reading: Reading, read: Callable[[Reading, str], Found]
+    reading: Reading, what: str, read: Callable[[Reading, str], Found]
 ) -> Callable[[list[str]], dict[str, Found]]:
     def each(ids: list[str]) -> dict[str, Found]:
-        return dict(zip(ids, reading.each(lambda id: read(reading, id), ids), strict=True))
+        where = f"{what} of {reading.cloud.name}"
+        return reading.answers(lambda id: read(reading, id), ids, lambda id: f"{where} ({id})")
 
     return each
 
@@ -257,6 +250,7 @@ def _written(person: Mapping[str, Any]) -> str:
 
 def _roles(person: Mapping[str, Any]) -> str:
     words = [*person["roles"], *(["disabled"] if person["enabled"] is False else [])]
+    words += ["mail address could not be read"] if person["unread"] else []
     return f"({', '.join(words)})" if words else ""
 
 

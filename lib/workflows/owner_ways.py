@@ -7,7 +7,7 @@ for all members of all projects; nobody is asked for by themselves.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from workflow_api import NotFound, UserError, near
@@ -23,6 +23,8 @@ Ownership = Literal["user", "project_contact", "role"]
 Reasons = list[tuple[str, str]]
 NO_USER, DISABLED = "user was not found", "user is disabled"
 NO_PROJECT, NO_CONTACT = "project was not found", "project has no contact"
+UNREAD_USER, UNREAD_PROJECT = "user could not be read", "project could not be read"
+UNREAD_OWNER, UNREAD_MEMBERS = "owner could not be read", "members of the project could not be read"
 # Between several addresses in one text.
 _BETWEEN = re.compile(r"[,;\s]+")
 
@@ -40,14 +42,14 @@ class ByUser:
         if self._project is not None:
             self.columns += _project_columns(resource, self._project)
 
-    def of(self, row: Row) -> Iterator[Owner]:
+    def of(self, row: Row, unread: Collection[str] = ()) -> Iterator[Owner]:
         id, name, mail, enabled = (row[column] for column in self.columns[:4])
         if id is None:
             return
         if name is None:
-            yield Owner(f"user {id}", why=NO_USER)
+            yield Owner(f"user {id}", why=UNREAD_USER if self.columns[1] in unread else NO_USER)
         elif self._project is not None and not _has_project(row, self.columns[4:]):
-            yield Owner(name, mail or "", NO_PROJECT)
+            yield Owner(name, mail or "", _no_project(self.columns[4:], unread))
         else:
             yield _person(name, mail, enabled)
 
@@ -62,12 +64,12 @@ class ByContact:
         held = f"properties.{settings.contact_property}" if settings.contact_property else "tags"
         self.columns: tuple[str, ...] = (*_project_columns(resource, lead), f"{lead}{held}")
 
-    def of(self, row: Row) -> Iterator[Owner]:
+    def of(self, row: Row, unread: Collection[str] = ()) -> Iterator[Owner]:
         id, name, held = (row[column] for column in self.columns)
         if id is None:
             return
         if name is None:
-            yield Owner(f"project {id}", why=NO_PROJECT)
+            yield Owner(f"project {id}", why=_no_project(self.columns, unread))
             return
         found = list(dict.fromkeys(self._contacts(held)))
         if not found:
@@ -95,16 +97,19 @@ class ByRole:
         self._members: dict[str, dict[str, Owner]] = {}
         answer = _members(cloud, settings.owner_role)
         self.reasons = list(answer.reasons)
+        if self.reasons:
+            self._nobody = UNREAD_MEMBERS
+        missing = UNREAD_USER if "user.name" in answer.unread else NO_USER
         for project, id, name, mail, enabled in answer.rows:
-            owner = _person(name, mail, enabled) if name else Owner(f"user {id}", why=NO_USER)
+            owner = _person(name, mail, enabled) if name else Owner(f"user {id}", why=missing)
             self._members.setdefault(project, {})[id] = owner
 
-    def of(self, row: Row) -> Iterator[Owner]:
+    def of(self, row: Row, unread: Collection[str] = ()) -> Iterator[Owner]:
         id, name = (row[column] for column in self.columns)
         if id is None:
             return
         if name is None:
-            yield Owner(f"project {id}", why=NO_PROJECT)
+            yield Owner(f"project {id}", why=_no_project(self.columns, unread))
         else:
             found = self._members.get(id, {}).values()
             yield from found or [Owner(f"project {name}", why=self._nobody)]
@@ -119,8 +124,10 @@ class ByColumn:
         self.reasons: Reasons = []
         self.columns = (column,)
 
-    def of(self, row: Row) -> Iterator[Owner]:
+    def of(self, row: Row, unread: Collection[str] = ()) -> Iterator[Owner]:
         held = row[self.columns[0]]
+        if held is None and self.columns[0] in unread:
+            yield Owner("somebody", why=UNREAD_OWNER)
         for text in held if isinstance(held, list) else [held]:
             if isinstance(text, str):
                 yield from (Owner(one, one) for one in _BETWEEN.split(text) if one)
@@ -134,10 +141,12 @@ class ByEmail(ByColumn):
         lead = column.removesuffix("email")
         self.columns = (column, f"{lead}name", f"{lead}enabled")
 
-    def of(self, row: Row) -> Iterator[Owner]:
+    def of(self, row: Row, unread: Collection[str] = ()) -> Iterator[Owner]:
         mail, name, enabled = (row[column] for column in self.columns)
         if name is not None:
             yield _person(name, mail, enabled)
+        elif self.columns[1] in unread:
+            yield Owner("somebody", why=UNREAD_USER)
 
 
 WAYS: dict[Ownership, Callable[[Resource, EmailSettings, Cloud], Way]] = {
@@ -204,14 +213,20 @@ def _has_project(row: Row, columns: Sequence[str]) -> bool:
     return id is None or name is not None
 
 
+def _no_project(columns: Sequence[str], unread: Collection[str]) -> str:
+    return UNREAD_PROJECT if columns[1] in unread else NO_PROJECT
+
+
 def _members(cloud: Cloud, role: str) -> Answer:
+    from query_api.absent import absent
     from query_api.query import query
 
     roles = query("role").select("id", "name").run([cloud])
     ids = [id for id, name in roles.rows if name == role]
     if not ids:
         names = roles.column("name")
-        raise NotFound("role", role, where=f"cloud {cloud.name}", near=near(role, names))
+        error = NotFound("role", role, where=f"cloud {cloud.name}", near=near(role, names))
+        raise absent(error, roles.reasons)
     columns = ("project_id", "user_id", "user.name", "user.email", "user.enabled")
     asked = query("effective_role_assignment").where("role_id", "any_in", *ids)
     return asked.where("project_id", "not_null").select(*columns).run([cloud])

@@ -6,7 +6,7 @@ a row are found is said in ``workflows.owner_ways``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -61,8 +61,11 @@ class Way(Protocol):
     columns: tuple[str, ...]
     reasons: list[tuple[str, str]]  # why not all owners may be known: what is missing, and why
 
-    def of(self, row: Row) -> Iterable[Owner]:
-        """Return the owners of a row; none if it has none."""
+    def of(self, row: Row, unread: Collection[str] = ()) -> Iterable[Owner]:
+        """Return the owners of a row; none if it has none.
+
+        What is missing in a column that is among ``unread`` may only not have been read.
+        """
 
 
 def readers(
@@ -70,12 +73,14 @@ def readers(
     ways: Way,
     local_domains: Sequence[str] = (),
     *,
+    unread: Collection[str] = (),
     name: str = "name",
 ) -> Readers:
     """Return the rows by person, in the order in which these first come up.
 
-    People are told apart by their address, case aside. ``name`` is the column by which what a
-    person cannot be told of is called; its id if it has no name.
+    People are told apart by their address, case aside. ``unread`` are the columns of the rows that
+    may be empty only because they could not be read. ``name`` is the column by which what a person
+    cannot be told of is called; its id if it has no name.
     """
     from workflows.letters import LeftOut
 
@@ -84,7 +89,7 @@ def readers(
     places: dict[str, tuple[str, str]] = {}
     for row in rows:
         seen: set[str] = set()
-        for owner in list(ways.of(row)) or [Owner("nobody", why=NO_OWNER)]:
+        for owner in list(ways.of(row, unread)) or [Owner("nobody", why=NO_OWNER)]:
             if owner.address not in places:
                 places[owner.address] = _place(owner.address, local_domains)
             key, address = places[owner.address]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 
+from query_api.reading import Reading
 from workflow_api.errors import CloudError
 
 Json = dict[str, Any]
@@ -23,6 +25,8 @@ class Provider:
     traits: list[str] = field(default_factory=list)
     #: Deleted between the listing of the providers and the questions about each.
     gone: bool = False
+    #: Placement fails when it is asked about it.
+    broken: bool = False
 
     def __post_init__(self) -> None:
         self.root = self.root or self.id
@@ -33,16 +37,18 @@ class Provider:
             yield name, int((total - reserved) * ratio), used
 
 
-class Trees:
-    """What a Reading is to who asks Placement; ``asked`` are the paths, in order."""
+class Trees(Reading):
+    """A Reading of a cloud with these providers; ``asked`` are the paths, in order."""
+
+    most = 1  # type: ignore[assignment]
 
     def __init__(self, *providers: Provider) -> None:
+        super().__init__(SimpleNamespace(name="fake"))  # type: ignore[arg-type]
         self.providers = {provider.id: provider for provider in providers}
         self.asked: list[str] = []
 
-    def each(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-        """Return ``function`` of each item."""
-        return [function(item) for item in items]
+    def log_in(self) -> None:
+        """Nobody asks for credentials here."""
 
     def one(
         self,
@@ -76,6 +82,8 @@ class Trees:
         }
 
     def _said(self, provider: Provider, what: str) -> Json:
+        if provider.broken:
+            raise CloudError("It hurts.", status=500)
         if provider.gone:
             raise CloudError("No resource provider.", status=404)
         return {

@@ -98,3 +98,11 @@ def test_what_placement_does_not_know_or_has_just_lost() -> None:
     assert inventories(trees, asked)["host-1"] == Inventory()
     assert "nonesuch" not in {**rooms(trees, asked), **inventories(trees, asked)}
     assert rooms(trees, []) == inventories(trees, []) == {}
+
+
+def test_a_host_of_which_a_part_cannot_be_read_has_no_sums() -> None:
+    host, first, second = nested()
+    second.broken = True
+    trees = Trees(host, first, second, plain(1))
+    assert set(inventories(trees, ["host-gpu", "host-1"])) == {"host-1"}
+    assert trees.reasons == [("inventory of fake (host-gpu)", "It hurts.")]

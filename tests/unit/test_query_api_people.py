@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,23 +17,26 @@ from support.fake_cloud_tables import Tables
 from workflow_api import CloudError
 
 
-class Keystone:
-    """What a Reading is to who asks for users: a page holds the first of each domain."""
+class Keystone(Reading):
+    """A Reading of a cloud that has these users: a page holds the first of each domain."""
 
     def __init__(self, users: dict[str, str], page: int) -> None:
+        super().__init__(SimpleNamespace(name="fake"))  # type: ignore[arg-type]
         self.users, self.page = users, page
         self.asked: list[str] = []
-        self.reasons: list[tuple[str, str]] = []
-        self.cloud = SimpleNamespace(name="fake")
+        self.broken: set[str] = set()
 
-    def each(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-        return [function(item) for item in items]
+    most = 4  # type: ignore[assignment]
 
-    def incomplete(self, what: str, why: str) -> None:
-        self.reasons.append((what, why))
+    def log_in(self) -> None:
+        pass
 
-    def one(self, service: str, path: str, shape: Any, params: Any = None) -> Any:
+    def one(
+        self, service: str, path: str, shape: Any, params: Any = None, microversion: Any = None
+    ) -> Any:
         self.asked.append(path)
+        if {path, (params or {}).get("domain_id")} & self.broken:
+            raise CloudError("It hurts.", status=500)
         if path == "/users":
             mine = [id for id, domain in self.users.items() if domain == params["domain_id"]]
             return msgspec.convert({"users": [{"id": id} for id in mine[: self.page]]}, shape)
@@ -45,7 +48,7 @@ class Keystone:
 
 def read(keystone: Keystone, ids: Iterable[str]) -> set[str]:
     wanted = {id: keystone.users.get(id) for id in ids}
-    return set(accounts(keystone, wanted))  # type: ignore[arg-type]
+    return {id for id, account in accounts(keystone, wanted).items() if account}
 
 
 def ids(number: int, start: str = "u") -> dict[str, str]:
@@ -83,9 +86,32 @@ def test_who_is_no_more_is_left_out() -> None:
     assert read(keystone, ["u000", "gone"]) == {"u000"}
 
 
+def test_whoever_could_not_be_read_is_named_and_not_taken_for_gone() -> None:
+    keystone = Keystone(ids(3), 1000)
+    keystone.broken = {"/users/u001"}
+    found = accounts(keystone, {"u000": None, "u001": None, "gone": None})
+    assert {id: bool(account) for id, account in found.items()} == {"u000": True, "gone": False}
+    assert keystone.reasons == [("mail addresses of users of fake (u001)", "It hurts.")]
+
+
+def test_users_of_a_domain_that_gives_no_page_are_asked_for_one_by_one() -> None:
+    keystone = Keystone({**ids(6), "ldap": "west"}, 1000)
+    keystone.broken = {"west"}
+    assert read(keystone, [*ids(6), "ldap"]) == {*ids(6), "ldap"}
+    assert keystone.reasons == []
+
+
+def test_what_answers_nothing_is_not_asked_on_and_on() -> None:
+    keystone = Keystone(ids(MOST), 0)
+    keystone.broken = {"default", *(f"/users/{id}" for id in ids(MOST))}
+    with pytest.raises(CloudError, match="It hurts"):
+        accounts(keystone, dict.fromkeys(ids(MOST)))
+    assert len(keystone.asked) < 12
+
+
 def test_an_id_is_one_word_of_a_path() -> None:
     keystone = Keystone({}, 0)
-    assert project(keystone, "../users?x=1") is None  # type: ignore[arg-type]
+    assert project(keystone, "../users?x=1") is None
     assert keystone.asked == ["/projects/..%2Fusers%3Fx%3D1"]
 
 

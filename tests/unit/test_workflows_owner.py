@@ -148,6 +148,7 @@ def test_a_server(fake: FakeCloud, tables: Tables, text: str) -> None:
         "mail": "ann@example.org",
         "roles": ["manager"],
         "enabled": True,
+        "unread": False,
     }
 
 

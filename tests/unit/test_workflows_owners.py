@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from hypothesis import given
@@ -31,7 +31,7 @@ class Given:
     columns = ("owners",)
     reasons: list[tuple[str, str]] = []  # noqa: RUF012 - never changed
 
-    def of(self, row: Any) -> Iterable[Owner]:
+    def of(self, row: Any, unread: Collection[str] = ()) -> Iterable[Owner]:
         owners: list[Owner] = row["owners"]
         return owners
 

@@ -45,7 +45,10 @@ def _access(reading: Reading, flavors: list[str]) -> Mapping[str, list[str]]:
         private += new
         params["marker"] = new[-1]
     asked = [flavor for flavor in private if flavor in wanted]
-    return dict(zip(asked, reading.each(lambda one: _projects(reading, one), asked), strict=True))
+    where = f"projects of private flavors of {reading.cloud.name}"
+    return reading.answers(
+        lambda one: _projects(reading, one), asked, lambda one: f"{where} ({one})"
+    )
 
 
 def _projects(reading: Reading, flavor: str) -> list[str]:

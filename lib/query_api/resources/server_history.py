@@ -120,7 +120,8 @@ def _events(reading: Reading, actions: list[str]) -> Mapping[str, list[Event]]:
             return []
         return answer.instanceAction.events
 
-    return dict(zip(asked, reading.each(events, asked), strict=True))
+    where = f"events of server actions of {reading.cloud.name}"
+    return reading.answers(events, asked, lambda action: f"{where} ({action})")
 
 
 def _id(action: Mapping[str, Any]) -> str:
