@@ -16,14 +16,23 @@ class WorkflowAction(Action):
     def run(self, workflow, **parameters):
         """Return (success, result): the result is plain JSON whatever happens."""
         from workflow_api.dispatch import dispatch
-        from workflow_api.stackstorm import logging_to, requester, watchers
+        from workflow_api.stackstorm import (
+            ExecutionOutput,
+            harmless,
+            logging_to,
+            requester,
+            watchers,
+        )
 
+        output = ExecutionOutput()
         with logging_to(self.logger):
             kind, result = dispatch(
                 workflow,
                 parameters,
                 self.config,
                 requester=requester(os.environ),
+                reporter=output,
                 cancelled=watchers(os.environ),
             )
-        return kind == "done", result
+        output.answer(result)
+        return kind == "done", harmless(result)

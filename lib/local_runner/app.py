@@ -8,15 +8,16 @@ import sys
 import traceback
 import uuid
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 
 from local_runner import completion
 from local_runner.actions import ACTIONS, Catalogue, alike
 from local_runner.running import DONE, FAILED, INTERRUPTED, REFUSED, Command
-from local_runner.screen import forget, forgiving
+from local_runner.screen import AnswerLost, Answers, forgiving, tell_lost
 from workflow_api.errors import NotFound, UserError
 from workflow_api.text import clean
 
@@ -160,6 +161,17 @@ def main(arguments: Sequence[str] | None = None, *, actions: Path = ACTIONS) -> 
     """Run the command and return its exit code; nothing but that ever comes out of it."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     forgiving()
+    with redirect_stdout(cast("TextIO", Answers(sys.stdout))):
+        code = _main(given, actions)
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            tell_lost(error)
+            return code or FAILED
+    return code
+
+
+def _main(given: list[str], actions: Path) -> int:
     completion.mend_bash_words()
     catalogue = Catalogue(actions)
     try:
@@ -174,8 +186,8 @@ def main(arguments: Sequence[str] | None = None, *, actions: Path = ACTIONS) -> 
     except KeyboardInterrupt:
         typer.echo(f"{NAME}: interrupted.", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        forget(sys.stdout)
+    except (AnswerLost, BrokenPipeError) as error:
+        tell_lost(error)
         return FAILED
     except Exception:
         return _bug()

@@ -14,7 +14,7 @@ from local_runner.actions import Action, Catalogue
 from local_runner.arguments import parameters_for
 from local_runner.configuration import find, read
 from local_runner.interrupts import announced
-from local_runner.screen import console, forget, is_terminal
+from local_runner.screen import AnswerLost, console, forget, is_terminal, tell_lost
 from workflow_api.errors import UserError
 from workflow_api.text import clean
 
@@ -50,8 +50,10 @@ class Command:
             kind, result = "interrupted", _interruption(self.reporter)
         try:
             self._show(kind, result, log.note)
-        except OSError:  # the reader is gone; what was done is done
-            forget(sys.stdout)
+        except AnswerLost as error:  # what was done is done, but nobody was told
+            tell_lost(error, f"The action itself ended with: {result['summary']}")
+            return _CODES[kind] or FAILED
+        except OSError:  # only a remark beside the answer is lost
             forget(sys.stderr)
         return _CODES[kind]
 
@@ -115,7 +117,7 @@ def _refusal(error: UserError) -> dict[str, Any]:
 
     reasons = getattr(error, "reasons", None) or [str(error)]
     failed = [{"what": "request", "why": reason} for reason in reasons]
-    return Result(summary=str(error), failed=failed, text=f"{error}\n").as_dict()
+    return Result(summary=str(error), failed=failed, text=f"{error}\n", complete=False).as_dict()
 
 
 def _interruption(reporter: Steady | None) -> dict[str, Any]:
@@ -129,4 +131,4 @@ def _interruption(reporter: Steady | None) -> dict[str, Any]:
         summary = "Interrupted. run.list shows what was going on."
     else:
         summary = "Interrupted before anything was changed."
-    return Result(run=run, summary=summary, text=f"{summary}\n").as_dict()
+    return Result(run=run, summary=summary, text=f"{summary}\n", complete=False).as_dict()

@@ -1,15 +1,56 @@
-"""The terminal, or what stands in for one: when there are colours and how wide it is."""
+"""The terminal, or what stands in for one: colours, width, and whether an answer arrived."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 from workflow_api.text import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+class AnswerLost(OSError):
+    """What was written to stdout did not arrive: a full disk, a closed descriptor or pipe."""
+
+
+class Answers:
+    """Stdout, but what it cannot take raises AnswerLost: no other OSError is meant by that."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text; raises AnswerLost."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            raise AnswerLost(error.errno, error.strerror) from None
+
+    def flush(self) -> None:
+        """Write what is buffered; raises AnswerLost."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise AnswerLost(error.errno, error.strerror) from None
+
+
+def tell_lost(error: OSError, advice: str = "") -> None:
+    """Say on stderr that an answer did not arrive; a reader that went away is not complained of."""
+    forget(sys.stdout)
+    if error.errno != errno.EPIPE:
+        with suppress(OSError):
+            why = f"The answer could not be written: {error.strerror}."
+            sys.stderr.write(f"runbook: {' '.join(filter(None, [why, advice]))}\n")
+            sys.stderr.flush()
+    forget(sys.stderr)
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -50,7 +91,18 @@ def forget(stream: TextIO) -> None:
 
 
 def forgiving() -> None:
-    """Make what the terminal's encoding cannot show come out as escapes, not as an error."""
+    """Have both streams there, and what their encoding cannot show come out as escapes.
+
+    A standard descriptor that was closed is taken, or the next file that is opened would get its
+    number and whatever is printed. Stdout then refuses what is written; stderr swallows it.
+    """
+    while (taken := os.open(os.devnull, os.O_RDONLY)) <= 2:
+        os.set_inheritable(taken, True)
+    os.close(taken)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from accounts.cloud import Cloud
-from accounts.cloud_errors import advice_on, spoken, translated
 from workflow_api.errors import CloudError, RunbookError, UnknownOutcome
 from workflow_api.text import clean
 
@@ -47,6 +46,8 @@ def changing(cloud: Cloud, doing: str) -> Iterator[Any]:
     from keystoneauth1 import exceptions as lost
     from openstack import exceptions
 
+    from accounts.cloud_errors import translated
+
     try:
         yield connection(cloud)
     except RunbookError:
@@ -67,6 +68,8 @@ def changing(cloud: Cloud, doing: str) -> Iterator[Any]:
 
 
 def _refused(cloud: Cloud, doing: str, error: Any) -> RunbookError:
+    from accounts.cloud_errors import advice_on, spoken
+
     status = error.status_code or 0
     said = spoken(error.response) or clean(error)
     message = f"Cloud {cloud.name}: {doing}: {status}: {said}"

@@ -26,6 +26,7 @@ from workflow_api.workflow import RunRequest, Workflow, workflow_named
 
 if TYPE_CHECKING:
     from workflow_api.output_file import OutputFile
+    from workflow_api.runs import Answer
 
 # A run stops early enough before its timeout to journal where it is; SIGKILL gives no warning.
 _MARGIN = 5.0
@@ -59,13 +60,13 @@ def dispatch(
     except RunbookError as error:
         kind, result = _told(error)
     except KeyboardInterrupt:  # while a plan is carried out, signals are heeded elsewhere
-        kind, result = "interrupted", Result(summary="Interrupted by Ctrl-C; nothing was changed.")
+        kind, result = "interrupted", _unanswered("Interrupted by Ctrl-C; nothing was changed.")
     except (Exception, SystemExit) as error:
-        kind, result = "failed", Result(summary=session.bug(error))
+        kind, result = "failed", _unanswered(session.bug(error))
     finally:
         session.close()
-    cut = result.trim()
-    return kind, cap(redactor.data(result.as_dict()), cut=cut)
+    result.trim()
+    return kind, cap(redactor.data(result.as_dict()))
 
 
 def _run(session: Session, workflow: Workflow, parameters: Mapping[str, Any]) -> tuple[str, Result]:
@@ -79,7 +80,7 @@ def _run(session: Session, workflow: Workflow, parameters: Mapping[str, Any]) ->
     action = Runs.dry_run if common(parameters, "dry_run", False) else Runs.start
     answer = action(Runs(session), call, limit, ticket)
     _prune(session)
-    return answer.kind, answer.result
+    return _ended(answer)
 
 
 def _read(session: Session, call: Call, parameters: Mapping[str, Any]) -> tuple[str, Result]:
@@ -95,9 +96,14 @@ def _read(session: Session, call: Call, parameters: Mapping[str, Any]) -> tuple[
     if isinstance(answer, RunRequest):
         from workflow_api.runs import REQUESTS, Runs
 
-        told = REQUESTS[answer.what](Runs(session), answer.run)
-        return told.kind, told.result
+        return _ended(REQUESTS[answer.what](Runs(session), answer.run))
     return _shown(session, answer, form, file)
+
+
+def _ended(answer: Answer) -> tuple[str, Result]:
+    """Return how a run ended; its result is complete if all that was asked for was done."""
+    answer.result.complete = answer.kind == "done"
+    return answer.kind, answer.result
 
 
 def _wanted(parameters: Mapping[str, Any]) -> tuple[str, OutputFile | None]:
@@ -132,6 +138,7 @@ def _shown(
         left=[{"what": what, "why": why} for what, why in table.reasons],
         rows=table.rows,
         text=table.render(form, session.reporter.columns),
+        output_file=None if file is None else str(file),
     )
     return "done" if table.good else "failed", result
 
@@ -148,7 +155,14 @@ def _told(error: RunbookError) -> tuple[str, Result]:
     reasons = getattr(error, "reasons", None) or [str(error)]
     failed = [{"what": "request", "why": reason} for reason in reasons]
     left = [{"what": what, "why": "left as it was"} for what in error.left]
-    return kind, Result(summary=str(error), failed=failed, left=left, text=f"{error}\n")
+    result = _unanswered(str(error))
+    result.failed, result.left = failed, left
+    return kind, result
+
+
+def _unanswered(why: str) -> Result:
+    """Return the result of a request that got no answer but this sentence."""
+    return Result(summary=why, text=f"{why}\n", complete=False)
 
 
 def _deadline(

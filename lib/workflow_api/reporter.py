@@ -104,8 +104,8 @@ class LineReporter:
         self._print(f"{state:<6} {sentence}{after} ({humanize(took)}) {where}")
 
     def _print(self, line: str) -> None:
-        # One write a line, so that lines of several threads never mix. A terminal that is not
-        # UTF-8 gets what it can show.
+        """Write a line at once, so that lines of several threads never mix."""
+        # A terminal that is not UTF-8 gets what it can show.
         encoding = sys.stdout.encoding or "utf-8"
         sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         sys.stdout.flush()

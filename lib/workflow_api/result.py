@@ -14,7 +14,9 @@ SCHEMA = 1
 # StackStorm's web UI and API grow slow on large results and MongoDB refuses 16 MB.
 MAX_BYTES = 1_000_000
 # Room for saying what was cut.
-_NOTE = 200
+_NOTE = 500
+# The lists of a result in the order in which they are shown.
+_LISTS = ("changed", "skipped", "failed", "left", "rows")
 
 
 @dataclass
@@ -22,8 +24,10 @@ class Result:
     """What a runbook answers, in words and as data.
 
     ``changed``, ``skipped``, ``failed`` and ``left`` hold one mapping an object with at least
-    ``what`` (a sentence or name) and, but for ``changed``, ``why``. ``complete=False`` says that
-    an answer is not whole; ``left`` then says what is missing and why.
+    ``what`` (a sentence or name) and, but for ``changed``, ``why``. ``complete`` says that the
+    answer is whole and what was asked for was done; ``left`` otherwise says what is missing and
+    why, and ``truncated`` how many entries of each list (and characters of the text) were cut.
+    ``output_file`` is where the whole answer was written to, if it was.
     """
 
     run: str | None = None
@@ -35,27 +39,38 @@ class Result:
     left: list[dict[str, Any]] = field(default_factory=list)
     rows: Sequence[dict[str, Any]] = field(default_factory=list)
     text: str = ""
+    output_file: str | None = None
+    truncated: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON data with the schema's version first."""
-        return {"schema": SCHEMA, **{name: plain(value) for name, value in vars(self).items()}}
+        """Return plain JSON data: first what a person reads, last what fills screens."""
+        return {
+            "summary": plain(self.summary),
+            "text": plain(self.text),
+            "schema": SCHEMA,
+            "run": self.run,
+            "complete": self.complete,
+            "truncated": dict(self.truncated),
+            "output_file": self.output_file,
+            **{name: plain(getattr(self, name)) for name in _LISTS},
+        }
 
-    def trim(self, limit: int = MAX_BYTES) -> int:
-        """Let go of rows that ``cap`` would cut in any case; return how many.
+    def trim(self, limit: int = MAX_BYTES) -> None:
+        """Let go of what ``cap`` would cut in any case.
 
         A large table is then not prepared whole for an answer that shows the start of it.
         """
         room, kept = limit - min(len(self.text), limit // 4), 0
         # Cut far behind what is shown: a secret must still be whole where it is looked for.
+        _count(self.truncated, "text", len(self.text) - limit)
         self.text = self.text[:limit]
         for row in self.rows:
             room -= len(json.dumps(row, ensure_ascii=False, default=str, skipkeys=True))
             if room < 0:
                 break
             kept += 1
-        cut = len(self.rows) - kept
+        _count(self.truncated, "rows", len(self.rows) - kept)
         self.rows = self.rows[:kept]
-        return cut
 
 
 def plain(value: Any) -> Any:
@@ -86,31 +101,63 @@ def _text(value: Any) -> str:
     return str(value).encode("utf-8", "replace").decode()
 
 
-def cap(result: dict[str, Any], limit: int = MAX_BYTES, cut: int = 0) -> dict[str, Any]:
-    """Return ``result`` cut to ``limit`` bytes of JSON, saying in its summary what was cut.
+def cap(result: dict[str, Any], limit: int = MAX_BYTES) -> dict[str, Any]:
+    """Return ``result`` cut to ``limit`` bytes of JSON.
 
-    The text goes first (it repeats the rows), then rows from the end of the largest list. ``cut``
-    is how many entries were left out before.
+    The text goes first (it repeats the rows), then entries from the end of the largest list. What
+    was cut is counted in ``truncated``, and the summary says so and where the whole is. A result
+    that was cut, by ``Result.trim`` or here, is not complete.
     """
-    if not cut and _size(result) <= limit:
+    if not result["truncated"] and _size(result) <= limit:
         return result
-    capped, room = dict(result), limit // 4
-    if len(capped["text"].encode()) > room:
-        capped["text"] = capped["text"].encode()[:room].decode(errors="ignore") + "\n[cut]\n"
+    cut, room = dict(result["truncated"]), limit // 4
+    capped = {**result, "complete": False, "truncated": cut}
+    capped["text"] = shown = leading(result["text"], room)
+    _count(cut, "text", len(result["text"]) - len(shown))
+    if "text" in cut:
+        capped["text"] = shown.removesuffix("\n") + "\n[cut]\n"
     capped["summary"] = capped["summary"][:1000]
-    sizes = {name: _size(capped[name]) for name in ("rows", "changed", "skipped", "failed", "left")}
-    others = _size({**capped, **dict.fromkeys(sizes)}) + _NOTE
+    sizes = {name: _size(capped[name]) for name in _LISTS}
+    others = _size({**capped, **dict.fromkeys(_LISTS)}) + _NOTE
     while others + sum(sizes.values()) > limit:
         name = max(sizes, key=lambda n: sizes[n])
         if not capped[name]:
             break
         keep = len(capped[name]) * 15 // 16
-        cut += len(capped[name]) - keep
+        _count(cut, name, len(capped[name]) - keep)
         capped[name] = capped[name][:keep]
         sizes[name] = _size(capped[name])
-    note = f"cut to {limit // 1000} kB: {cut} entries left out; give output_file for the whole"
-    capped["summary"] += f" ({note})"
+    missing = [f"{number} of {name}" for name, number in cut.items() if name != "text"]
+    left_out = f": {', '.join(missing)} left out" if missing else ""
+    capped["summary"] += f" (cut to {limit // 1000} kB{left_out}; {whereabouts(result)})"
     return capped
+
+
+def whereabouts(result: Mapping[str, Any]) -> str:
+    """Return where the whole of an answer is that is too long to be shown, as half a sentence."""
+    if result["output_file"]:
+        return f"the whole is in {result['output_file']}"
+    if result["run"]:
+        return f"for the whole: run.show run={result['run']} output_file=<path>"
+    return "give output_file for the whole"
+
+
+def leading(text: str, limit: int) -> str:
+    """Return as many whole lines from the start of a text as ``limit`` bytes of UTF-8 hold.
+
+    If not even the first one fits, as much of it as does.
+    """
+    encoded = text.encode()
+    if len(encoded) <= limit:
+        return text
+    fits = encoded[:limit]
+    whole = fits[: fits.rfind(b"\n") + 1]
+    return (whole or fits).decode(errors="ignore")
+
+
+def _count(truncated: dict[str, int], name: str, number: int) -> None:
+    if number > 0:
+        truncated[name] = truncated.get(name, 0) + number
 
 
 def _size(value: Any) -> int:

@@ -1,18 +1,29 @@
-"""What StackStorm tells an action about its execution, and how a cancel is noticed.
+"""What StackStorm tells an action about its execution, and what it is told of the answer.
 
-``st2 execution cancel`` sends a running action nothing; only its execution's status tells.
+``st2 execution cancel`` sends a running action nothing; only its execution's status tells. The
+web UI shows a result as raw JSON, but stdout with its line breaks: so that has the text too.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from workflow_api.context import Requester
 from workflow_api.lease import Watcher
+from workflow_api.reporter import LineReporter
+from workflow_api.result import leading, whereabouts
 
+# StackStorm stores and sends each line of stdout by itself while the action runs.
+SHOWN_BYTES = 200_000
+# What StackStorm's python runner finds the result in stdout by. In a name of a server it would
+# make the runner lose the whole result.
+DELIMITER = "%%%%%~=~=~=************=~=~=~%%%%"
+_HARMLESS = DELIMITER.replace("*", "-")
 _CANCELLED = frozenset({"canceled", "canceling"})
 _SECONDS = 5.0
 
@@ -47,6 +58,41 @@ def watchers(environment: Mapping[str, str]) -> list[Watcher]:
         return "its StackStorm execution was cancelled" if status in _CANCELLED else None
 
     return [cancelled]
+
+
+class ExecutionOutput(LineReporter):
+    """The stdout of an action: a line a step as it happens, and at the end the answer's text."""
+
+    _said_something = False
+
+    def answer(self, result: Mapping[str, Any]) -> None:
+        """Print the text of an answer, or the start of it and where the rest is."""
+        text = result["text"] or f"{result['summary']}\n"
+        shown = leading(text, SHOWN_BYTES)
+        if len(shown) < len(text) or "text" in result["truncated"]:
+            size = f"{SHOWN_BYTES // 1000} kB"
+            note = f"[cut: only {size} of the text are shown here; {whereabouts(result)}]"
+            shown = shown.removesuffix("\n") + f"\n{note}"
+        if self._said_something:
+            shown = f"\n{shown}"
+        with suppress(OSError):  # whoever does not read it has the result
+            self._print(shown.removesuffix("\n"))
+
+    def _print(self, line: str) -> None:
+        self._said_something = True
+        # The runner reads UTF-8, whatever the locale of the action is.
+        encoded = f"{line}\n".replace(DELIMITER, _HARMLESS).encode("utf-8", "backslashreplace")
+        sys.stdout.buffer.write(encoded)
+        sys.stdout.flush()
+
+
+def harmless(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result in which nothing looks like the end of it to StackStorm's runner."""
+    encoded = json.dumps(result, ensure_ascii=False)
+    if DELIMITER not in encoded:
+        return result
+    changed: dict[str, Any] = json.loads(encoded.replace(DELIMITER, _HARMLESS))
+    return changed
 
 
 @contextmanager

@@ -130,6 +130,11 @@ def test_every_alias_is_said_here_and_stands_in_the_readme() -> None:
             "```\n2 servers\nNAME\nweb\n\n```",
         ),
         ({"result": {"summary": "Not found.", "text": "x" * 9000}}, "x..."),
+        ({"result": {"summary": "No a.", "text": "No a.\n"}}, "```\nNo a.\n\n```"),
+        (
+            {"result": {"summary": "Drain: done", "text": "Drain: done\n\nSTATE\n"}},
+            "```\nDrain: done\n\nSTATE",
+        ),
         (
             {"result": {"summary": "``````<!here>", "text": "NAME\n```@all\n"}},
             "```\n''''''<!here>\nNAME\n'''@all\n\n```",
@@ -147,3 +152,6 @@ def test_an_answer_is_shown_whatever_it_is(
     assert shown in answer
     assert answer.count("```") in (0, 2), "a name leaves the fence, and what it says is obeyed"
     assert len(answer) < 4000
+    inner = result.get("result")
+    if isinstance(inner, dict) and "```" not in inner["summary"]:
+        assert answer.count(inner["summary"]) == 1, "an error is its own text, too"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -15,9 +13,8 @@ import yaml
 
 from local_runner.actions import Catalogue
 from local_runner.arguments import parameters_for
+from support.st2_runner import TOP, execute
 
-TOP = Path(__file__).parents[2]
-SUPPORT = TOP / "tests" / "support"
 TEXTS = [
     "status any_in (SHUTOFF, ERROR) and updated_at older_than 30d",
     'name matches_regex "^web" or not host is_null',
@@ -64,26 +61,13 @@ EXPECTED = [f"  {WRONG}", "  " + " " * WRONG.index("hots") + "^"]
 
 
 def test_the_entry_point_hands_it_over_as_it_is() -> None:
-    standin = [] if importlib.util.find_spec("st2common") else [str(SUPPORT / "st2_standin")]
     parameters: dict[str, Any] = {"workflow": "query.run", "resource": "server", "where": WRONG}
     # StackStorm passes None for what was not given.
     parameters |= dict.fromkeys(("group_by", "aggregate", "follow", "join", "limit", "clouds"))
-    entry = str(TOP / "actions" / "src" / "workflow_actions.py")
-    done = subprocess.run(
-        [
-            sys.executable,
-            str(SUPPORT / "st2_action.py"),
-            entry,
-            *map(json.dumps, (CONFIG, parameters)),
-        ],
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(standin)},
-        timeout=60,
-    )
-    answer = json.loads(done.stdout.splitlines()[-1])
-    assert answer["success"] is False
-    assert told(answer["result"]["summary"]) == EXPECTED
+    done = execute(parameters, CONFIG)
+    assert done.status is False
+    assert told(done.result["summary"]) == EXPECTED
+    assert told(done.stdout) == EXPECTED, "the mark stands under the word"
 
 
 def test_a_shell_hands_it_over_as_it_is(tmp_path: Path) -> None:

@@ -219,21 +219,3 @@ def test_a_lost_connection_is_a_stop_and_not_a_death(actions):
     said = run.stdout.read()
     assert run.wait(60) == 3
     assert "Stopping: SIGTERM was received; running steps are being finished.\n" in said
-
-
-def test_a_reader_that_goes_away_does_not_stop_a_run(actions):
-    words = ("run", "box.open", "shelf=a", "dry_run=0", "seconds=0.2")
-    run = subprocess.Popen(
-        command(actions, *words),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert run.stdout is not None
-    assert run.stderr is not None
-    run.stdout.readline()
-    run.stdout.close()
-    said = run.stderr.read()
-    assert run.wait(60) == 0
-    assert "Traceback" not in said

@@ -32,7 +32,7 @@ from workflow_api import (
 from workflow_api.lease import Lease
 from workflow_api.parameters import bind
 from workflow_api.redaction import Redactor
-from workflow_api.result import cap, plain
+from workflow_api.result import Result, cap, plain
 from workflow_api.stop import Stop
 from workflow_api.text import shorten, width
 from workflow_api.workflow import workflow, workflow_named
@@ -165,9 +165,12 @@ def test_anything_becomes_plain_json() -> None:
 @given(st.lists(st.text(max_size=300), max_size=60), st.integers(2000, 5000))
 def test_a_result_is_cut_to_its_limit(texts: list[str], limit: int) -> None:
     rows = [{"what": text} for text in texts]
-    lists = {"rows": rows, "changed": rows, "skipped": [], "failed": rows, "left": []}
-    result = {"summary": "s" * 50, "text": "".join(texts), **lists}
-    assert len(json.dumps(cap(plain(result), limit), ensure_ascii=False).encode()) <= limit
+    result = Result(summary="s" * 50, text="".join(texts), rows=rows, changed=rows, failed=rows)
+    capped = cap(result.as_dict(), limit)
+    assert len(json.dumps(capped, ensure_ascii=False).encode()) <= limit
+    assert capped["complete"] is not bool(capped["truncated"])
+    for name in ("rows", "changed", "failed"):
+        assert len(capped[name]) + capped["truncated"].get(name, 0) == len(texts)
 
 
 # -- parameters --------------------------------------------------------------------------------

@@ -16,21 +16,47 @@ from workflow_api.table import FORMS
 HOSTILE = "we\x1b[31mb\u202e"
 
 
+def capped(result: Result, limit: int = 10_000) -> dict[str, Any]:
+    result.trim(limit)
+    return cap(result.as_dict(), limit)
+
+
 def test_rows_that_cannot_fit_are_not_prepared_and_are_counted() -> None:
     rows = [{"n": n, "text": "x" * 90} for n in range(1000)]
     result = Result(summary="many", rows=rows, text="y" * 90_000)
-    cut = result.trim(10_000)
-    assert 1000 - cut == len(result.rows) < 100
+    shown = capped(result)
+    assert len(result.rows) < 100
     assert len(result.text) == 10_000
-    capped = cap(result.as_dict(), 10_000, cut)
-    left_out = 1000 - len(capped["rows"])
-    assert f"{left_out} entries left out" in capped["summary"]
-    assert 7_000 < len(json.dumps(capped)) <= 10_000
-    huge = Result(rows=[{"name": "x" * 20_000}])
-    cut = huge.trim(10_000)
-    assert "1 entries left out" in cap(huge.as_dict(), 10_000, cut)["summary"]
-    small = Result(rows=rows[:3], text="t")
-    assert (small.trim(10_000), len(small.rows)) == (0, 3)
+    left_out = 1000 - len(shown["rows"])
+    assert shown["truncated"] == {"text": 90_000 - 2_500, "rows": left_out}
+    assert shown["complete"] is False
+    assert f"{left_out} of rows left out" in shown["summary"]
+    assert 7_000 < len(json.dumps(shown)) <= 10_000
+
+
+def test_one_row_that_cannot_fit_is_counted_too() -> None:
+    shown = capped(Result(rows=[{"name": "x" * 20_000}]))
+    assert (shown["rows"], shown["truncated"]) == ([], {"rows": 1})
+
+
+def test_what_fits_is_complete() -> None:
+    rows = [{"n": n} for n in range(3)]
+    shown = capped(Result(rows=rows, text="t"))
+    assert (shown["rows"], shown["complete"], shown["truncated"]) == (rows, True, {})
+
+
+def test_every_list_that_is_cut_is_counted() -> None:
+    many = [{"what": "x" * 40, "why": "y"} for _ in range(300)]
+    shown = capped(Result(run="r-1", changed=many, left=many))
+    cut = {name: 300 - len(shown[name]) for name in ("changed", "left")}
+    assert shown["truncated"] == cut
+    assert min(cut.values()) > 0
+    assert "run.show run=r-1" in shown["summary"], "it says where the whole is"
+
+
+def test_the_whole_is_where_it_was_written_to() -> None:
+    shown = capped(Result(text="z" * 20_000, output_file="/srv/out.csv"))
+    assert "the whole is in /srv/out.csv" in shown["summary"]
 
 
 class Page(html.parser.HTMLParser):
