@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,8 +16,9 @@ import msgspec
 from accounts.cloud import Cloud, not_there
 from query_api.compute_types import Aggregate, Hypervisor, Migration, Server, ServerGroup
 from query_api.reader import one, pages, rows
-from workflow_api.errors import Ambiguous, CloudError, NotFound
-from workflow_api.text import clean, near
+from workflow_api.errors import CloudError, NotFound
+from workflow_api.picking import picked
+from workflow_api.text import clean
 
 # Flavors are embedded, tags are listed, services and hypervisors have UUIDs.
 SERVERS = "2.47"
@@ -92,18 +93,23 @@ def find_server(cloud: Cloud, wanted: str, *, microversion: str = SERVERS) -> Se
     # Nova matches names as regular expressions and anywhere; so quote, anchor and check again.
     pattern = f"^{re.escape(wanted)}$"
     named = servers(cloud, name=pattern, microversion=microversion)
-    return _only(
-        "server",
-        wanted,
-        [s for s in named if s.name == wanted],
-        cloud,
-        lambda: names_like(cloud, wanted),
-    )
+    return _only("server", wanted, named, cloud, likely=lambda: names_like(cloud, wanted))
+
+
+def servers_on(cloud: Cloud, host: Hypervisor, **how: Any) -> list[Server]:
+    """Return the servers on a hypervisor; takes what :func:`servers` takes.
+
+    Where its compute service has other hypervisors too, its own servers are known by their node.
+    """
+    if not host.service.others:
+        return servers(cloud, host=host.service.host, **how)
+    found = servers(cloud, host=host.service.host, node=host.name, **how)
+    return [server for server in found if server.node == host.name]
 
 
 def hypervisors(cloud: Cloud) -> list[Hypervisor]:
-    """Return all hypervisors."""
-    return rows(
+    """Return all hypervisors, each with the others of its compute service."""
+    found = rows(
         cloud,
         "compute",
         "/os-hypervisors/detail",
@@ -111,6 +117,25 @@ def hypervisors(cloud: Cloud) -> list[Hypervisor]:
         "hypervisors",
         microversion=SERVICES,
     )
+    others = others_of_service((host.name, host.service.host) for host in found)
+    for host in found:
+        host.service.others = others[host.name]
+    return found
+
+
+def others_of_service(known: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return by the name of a hypervisor which others its compute service has.
+
+    ``known`` are all there are, each with the host of its service.
+    """
+    behind: dict[str, list[str]] = {}
+    for name, service in known:
+        behind.setdefault(service, []).append(name)
+    return {
+        name: [other for other in names if other != name]
+        for names in behind.values()
+        for name in names
+    }
 
 
 def find_hypervisor(cloud: Cloud, wanted: str) -> Hypervisor:
@@ -123,9 +148,15 @@ def find_hypervisor(cloud: Cloud, wanted: str) -> Hypervisor:
 
 def pick_hypervisor(cloud: Cloud, wanted: str, known: Sequence[Hypervisor]) -> Hypervisor:
     """Return the one of ``known`` hypervisors that is meant; raises as find_hypervisor does."""
-    found = [h for h in known if h.id == wanted]
-    found = found or [h for h in known if wanted in (h.name, h.service.host)]
-    return _only("hypervisor", wanted, found, cloud, lambda: [h.name for h in known])
+    return _only(
+        "hypervisor", wanted, known, cloud, names=lambda host: (host.name, host.service.host)
+    )
+
+
+def hypervisor_of(cloud: Cloud, server: Server, known: Sequence[Hypervisor]) -> Hypervisor:
+    """Return the hypervisor that a server is on; raises as find_hypervisor does."""
+    shared = [h for h in known if (h.service.host, h.name) == (server.host, server.node)]
+    return shared[0] if shared else pick_hypervisor(cloud, server.host or "", known)
 
 
 def migrations(
@@ -182,25 +213,20 @@ def is_uuid(text: str) -> bool:
 Found = TypeVar("Found", Server, Hypervisor)
 
 
-def _only(
-    kind: str,
-    wanted: str,
-    found: Sequence[Found],
-    cloud: Cloud,
-    names: Callable[[], Iterable[str]],
-) -> Found:
-    if len(found) == 1:
-        return found[0]
-    where = f"cloud {cloud.name}"
-    if found:
-        raise Ambiguous(kind, wanted, [thing.id for thing in found], where=where)
-    from query_api import sight  # only for what is not there
-    from query_api.absent import absent
-    from query_api.reading import Reading
+def _only(kind: str, wanted: str, known: Iterable[Found], cloud: Cloud, **how: Any) -> Found:
+    """Return the one that is meant; takes and raises what picked does.
 
-    why = sight.unseen(Reading(cloud), "compute")
-    error = NotFound(kind, wanted, where=where, near=near(wanted, names()))
-    raise absent(error, [(f"{kind}s of {cloud.name}", why)] if why else [])
+    What was not found because a part of the cloud could not be read is not called missing.
+    """
+    try:
+        return picked(kind, wanted, known, where=f"cloud {cloud.name}", **how)
+    except NotFound as error:
+        from query_api import sight  # only for what is not there
+        from query_api.absent import absent
+        from query_api.reading import Reading
+
+        why = sight.unseen(Reading(cloud), "compute")
+        raise absent(error, [(f"{kind}s of {cloud.name}", why)] if why else []) from None
 
 
 def names_like(cloud: Cloud, wanted: str) -> list[str]:

@@ -32,6 +32,7 @@ class Server(msgspec.Struct):
     name: str
     status: str = ""
     host: str | None = msgspec.field(name="OS-EXT-SRV-ATTR:host", default=None)
+    node: str | None = msgspec.field(name="OS-EXT-SRV-ATTR:hypervisor_hostname", default=None)
     task_state: str | None = msgspec.field(name="OS-EXT-STS:task_state", default=None)
     project_id: str = msgspec.field(name="tenant_id", default="")
     user_id: str = ""
@@ -67,11 +68,16 @@ class Server(msgspec.Struct):
 
 
 class HypervisorService(msgspec.Struct):
-    """The nova-compute service behind a hypervisor."""
+    """The nova-compute service behind a hypervisor.
+
+    ``others`` are the names of the other hypervisors that it serves, as one of Ironic does:
+    compute.hypervisors fills them in.
+    """
 
     id: str
     host: str
     disabled_reason: str | None = None
+    others: list[str] = []
 
 
 class Hypervisor(msgspec.Struct):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
-from accounts.cloud import Cloud
+from accounts.cloud import Cloud, not_there
 from query_api.compute_types import Flavor, Server
 from query_api.reader import one
+from workflow_api.errors import CloudError
 
 # All resource classes of a provider stand in its summary, forbidden traits can be asked for.
 PLACEMENT = "1.29"
@@ -24,6 +26,10 @@ class _Allocation(msgspec.Struct):
 
 class _Allocations(msgspec.Struct):
     allocations: dict[str, _Allocation]
+
+
+class _Providers(msgspec.Struct):
+    resource_providers: list[dict[str, Any]]
 
 
 class Amount(msgspec.Struct):
@@ -77,18 +83,37 @@ class Room:
     free: Mapping[str, Resources]
 
 
-def demands(cloud: Cloud, hypervisor_id: str, servers: Iterable[Server]) -> list[Demand]:
-    """Return what each of a hypervisor's servers takes up.
+def allocations(cloud: Cloud, hypervisor_id: str) -> dict[str, Resources]:
+    """Return what is allocated of a hypervisor, by consumer: a server, or a migration by its UUID.
 
-    Placement's own allocations are asked for, all in one request; a server that has none there
-    (they can be lost, and healed) counts as what its flavor says.
+    A hypervisor that Placement does not know has given nothing away. Raises CloudError.
     """
     path = f"/resource_providers/{hypervisor_id}/allocations"
-    held = one(cloud, "placement", path, _Allocations, microversion=PLACEMENT).allocations
+    try:
+        held = one(cloud, "placement", path, _Allocations, microversion=PLACEMENT).allocations
+    except CloudError as error:
+        if not not_there(error) or _knows(cloud, hypervisor_id):
+            raise
+        return {}
+    return {consumer: allocation.resources for consumer, allocation in held.items()}
+
+
+def _knows(cloud: Cloud, provider: str) -> bool:
+    """Return whether Placement knows a provider: a 404 is also what a wrong endpoint answers."""
+    path, params = "/resource_providers", {"uuid": provider}
+    found = one(cloud, "placement", path, _Providers, params=params, microversion=PLACEMENT)
+    return bool(found.resource_providers)
+
+
+def demands(servers: Iterable[Server], held: Mapping[str, Resources]) -> list[Demand]:
+    """Return what each of a hypervisor's servers takes up.
+
+    ``held`` are Placement's own allocations there; a server that has none (they can be lost, and
+    healed) counts as what its flavor says.
+    """
     found = []
     for server in servers:
-        allocation = held.get(server.id)
-        resources = allocation.resources if allocation else by_flavor(server)
+        resources = held.get(server.id) or by_flavor(server)
         found.append(Demand(server.id, resources, *_traits(server.flavor)))
     return found
 

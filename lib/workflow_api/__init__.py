@@ -15,6 +15,7 @@ from workflow_api.errors import (
     UnknownOutcome,
     UserError,
 )
+from workflow_api.picking import picked
 from workflow_api.plan import OnFailure, Plan, Undo
 from workflow_api.ref import Ref
 from workflow_api.result import Result
@@ -51,6 +52,7 @@ __all__ = [
     "humanize",
     "listed",
     "near",
+    "picked",
     "step",
     "workflow",
 ]

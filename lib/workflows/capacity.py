@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from accounts.cloud import Cloud
-from workflow_api import Context, NotFound, Table, clean, count, listed, near, workflow
+from workflow_api import Context, Table, clean, count, listed, picked, workflow
 from workflows.hosts import Host, Hosts, hosts, place
 
 if TYPE_CHECKING:
@@ -109,12 +109,14 @@ def _sizes(cloud: Cloud, wanted: Sequence[str]) -> tuple[list[_Size], int]:
 
 
 def _named(cloud: Cloud, wanted: str, known: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    for key in ("id", "name"):
-        for flavor in known:
-            if flavor[key] == wanted:
-                return flavor
-    likely = near(wanted, (flavor["name"] for flavor in known))
-    raise NotFound("flavor", wanted, where=f"cloud {cloud.name}", near=likely)
+    return picked(
+        "flavor",
+        wanted,
+        known,
+        id=lambda flavor: flavor["id"],
+        names=lambda flavor: (flavor["name"],),
+        where=f"cloud {cloud.name}",
+    )
 
 
 def _size(flavor: Mapping[str, Any]) -> _Size:
@@ -174,7 +176,7 @@ def _parts(
         parts += [(("zone", name), [h for h in found.chosen if h.zone == name]) for name in zones]
         named = sorted({name for host in found.chosen for name in host.aggregates})
     else:
-        named = [one.name for one in found.aggregates if aggregate in (str(one.id), one.name)]
+        named = [found.aggregate.name] if found.aggregate else []
     within = f" in zone {zone}" if zone else ""
     for name in named:
         there = [host for host in found.chosen if name in host.aggregates]

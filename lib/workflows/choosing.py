@@ -5,6 +5,7 @@ They stand behind the subject hypervisor, whose module imports them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,10 +24,12 @@ from workflow_api import (
 )
 from workflows.hosts import Host, hosts, place
 from workflows.movement import Movement, movement
+from workflows.occupants import Occupant, leftovers, occupants, told, unconfirmed
 from workflows.preflight import Around, elsewhere
 
 if TYPE_CHECKING:
     from query_api.compute_types import Hypervisor
+    from query_api.inventories import Room
 
 # Hosts whose servers are looked at, for each one that is told of: the numbers of servers, by which
 # they are taken, are not all that counts.
@@ -34,6 +37,7 @@ _LOOKED_AT = 2
 _MOST = 50
 # So many servers that stay are named in the reasons; all of them are in JSON and CSV.
 _NAMED = 5
+_UNKNOWN = "whether Placement has allocations there is not known"
 _PLACE = ("name", "state", "status", "reason", "zone", "aggregates")
 
 
@@ -41,45 +45,53 @@ _PLACE = ("name", "state", "status", "reason", "zone", "aggregates")
 def find_empty(
     ctx: Context, cloud: Cloud, aggregate: str | None = None, zone: str | None = None
 ) -> Table:
-    """Find hypervisors without servers."""
-    from query_api import inventories
-    from query_api.reading import Reading
-
+    """Find hypervisors that nothing holds."""
     found = hosts(cloud, aggregate, zone, servers=True)
-    empty = [host for host in found.chosen if host.servers == 0]
-    reasons, rooms = list(found.reasons), {}
+    vacant = [host for host in found.chosen if host.servers == 0]
+    reasons, rooms = list(found.reasons), None
     try:
-        rooms = dict(inventories.rooms(Reading(cloud), [host.id for host in empty]))
+        rooms = _rooms(cloud, vacant)
     except CloudError as error:
         reasons.append((f"allocations on hypervisors of {cloud.name}", str(error)))
+    held = leftovers(cloud, [host.hypervisor for host in vacant], _used(rooms))
+    empty = [host for host in vacant if host.id not in held]
     unknown = [host.name for host in found.chosen if host.servers is None]
     if unknown:
         reasons.append((f"servers on {listed(unknown)}", "Nova does not say how many there are"))
     rows = []
     for host in empty:
-        room = rooms.get(host.id, inventories.Room())
-        held = {name: used for name, used in room.used.items() if used}
+        capacity = rooms[host.id].capacity if rooms and host.id in rooms else {}
         rows.append(
             {
                 **_where(host),
-                "vcpus_capacity": room.capacity.get("VCPU"),
-                "memory_capacity": room.capacity.get("MEMORY_MB"),
-                "note": (
-                    f"Placement still has allocations there: {_amounts(held)}" if held else None
-                ),
-                "allocated": held,
+                "vcpus_capacity": capacity.get("VCPU"),
+                "memory_capacity": capacity.get("MEMORY_MB"),
+                "note": _UNKNOWN if rooms is None else None,
             }
         )
     summary = f"{count(len(rows), 'empty hypervisor')} of {len(found.chosen)}"
+    kept = [f"{clean(host.name)}: {told(held[host.id])}" for host in vacant if host.id in held]
     return Table(
         (*_PLACE, "vcpus_capacity", "memory_capacity", "note"),
         rows,
+        title=f"No server runs there, and they are not empty: {'; '.join(kept)}." if kept else "",
         summary=summary + place(aggregate, zone),
         good=not reasons,
-        extra=("id", "allocated"),
+        extra=("id",),
         units={"memory_capacity": "MiB"},
         reasons=reasons,
     )
+
+
+def _rooms(cloud: Cloud, there: Sequence[Host]) -> Mapping[str, Room]:
+    from query_api import inventories
+    from query_api.reading import Reading
+
+    return inventories.rooms(Reading(cloud), [host.id for host in there])
+
+
+def _used(rooms: Mapping[str, Room] | None) -> dict[str, dict[str, int]] | None:
+    return None if rooms is None else {id: room.used for id, room in rooms.items()}
 
 
 class Candidate(msgspec.Struct):
@@ -121,9 +133,9 @@ class Candidate(msgspec.Struct):
         host, said = self.host, []
         if host.servers is None:
             said.append("Nova does not say how many servers are on it")
-        elif host.servers == 0:
+        elif not host.servers and not self.stay:
             said.append("no servers are on it")
-        elif host.state != "up":
+        elif host.servers and host.state != "up":
             said.append(
                 f"it is {host.state}, so its {count(host.servers, 'server')} cannot be migrated"
             )
@@ -141,7 +153,8 @@ class Candidate(msgspec.Struct):
         ways = [f"{live} moved live"] if live else []
         ways += [f"{cold} stopped and moved cold"] if cold else []
         ways += [f"{len(self.stay)} cannot be moved"] if self.stay else []
-        said = [f"{count(self.host.servers or 0, 'server')}: {', '.join(ways)}"]
+        on_it = count(self.host.servers, "server") if self.host.servers else "no server runs there"
+        said = [f"{on_it}: {', '.join(ways)}"]
         said += [f"{one['name']} stays: {one['why']}" for one in self.stay[:_NAMED]]
         if len(self.stay) > _NAMED:
             said.append(f"{len(self.stay) - _NAMED} more stay")
@@ -196,16 +209,21 @@ def _judge(
     """Look at the servers of each candidate as a drain would: how they move, and where to."""
     from query_api.reading import Reading
 
+    vacant = [one.host for one in candidates if one.host.servers == 0]
+    held = leftovers(cloud, [host.hypervisor for host in vacant], _used(_rooms(cloud, vacant)))
+    for one in candidates:
+        one.stay = [_staying(thing) for thing in held.get(one.host.id, [])]
     laden = [one for one in candidates if one.host.servers and one.host.state == "up"]
-    version = compute.to_judge(cloud) if laden else ""
-    servers = Reading(cloud).each(
-        lambda one: compute.servers(cloud, host=one.host.service_host, microversion=version), laden
+    version, waiting = compute.to_judge(cloud), unconfirmed(cloud) if laden else []
+    looks = Reading(cloud).each(
+        lambda one: occupants(cloud, one.host.hypervisor, microversion=version, waiting=waiting),
+        laden,
     )
-    for one, there in zip(laden, servers, strict=True):
-        judged = [movement(server, "auto", ctx.config) for server in there]
-        others = elsewhere(cloud, one.host.hypervisor, known, judged, None, around)
+    for one, look in zip(laden, looks, strict=True):
+        judged = [movement(server, "auto", ctx.config) for server in look.servers]
+        others = elsewhere(cloud, one.host.hypervisor, known, judged, None, around, look.allocated)
         stuck = others.stuck
-        one.host.servers = len(there)
+        one.host.servers = len(look.servers)
         one.moves = [move for move in judged if move.how and move.server.id not in stuck]
         one.misfits = others.misfits
         one.stay = [
@@ -217,6 +235,11 @@ def _judge(
             for move in judged
             if move.why or move.server.id in stuck
         ]
+        one.stay += map(_staying, look.others)
+
+
+def _staying(held: Occupant) -> dict[str, str]:
+    return {"name": held.name, "id": held.id, "why": held.why}
 
 
 def _last_of(host: Host, known: list[Host]) -> list[str]:
@@ -255,7 +278,3 @@ def _where(host: Host) -> dict[str, Any]:
         "zone": host.zone,
         "aggregates": host.aggregates,
     }
-
-
-def _amounts(held: dict[str, int]) -> str:
-    return ", ".join(f"{name} {amount}" for name, amount in sorted(held.items()))

@@ -10,7 +10,7 @@ import msgspec
 from accounts.cloud import Cloud
 from query_api import compute
 from query_api.compute_types import Aggregate, Hypervisor, HypervisorService
-from workflow_api import NotFound, near
+from workflow_api import NotFound, near, picked
 
 if TYPE_CHECKING:
     from query_api.answer import Answer
@@ -29,6 +29,7 @@ class Host(msgspec.Struct):
     reason: str | None
     service_id: str
     service_host: str
+    others: list[str] = []
     servers: int | None = None
     zone: str | None = None
     aggregates: list[str] = []
@@ -41,7 +42,7 @@ class Host(msgspec.Struct):
     @property
     def hypervisor(self) -> Hypervisor:
         """The same as what the rules of migration know."""
-        service = HypervisorService(self.service_id, self.service_host, self.reason)
+        service = HypervisorService(self.service_id, self.service_host, self.reason, self.others)
         return Hypervisor(self.id, self.name, self.state, self.status, service)
 
 
@@ -52,6 +53,8 @@ class Hosts(msgspec.Struct):
     chosen: list[Host]
     aggregates: list[Aggregate]
     reasons: list[tuple[str, str]] = []
+    # The aggregate that was asked for.
+    aggregate: Aggregate | None = None
 
 
 def hosts(
@@ -76,9 +79,13 @@ def hosts(
     listed, zoned, aggregates = Reading(cloud).each(lambda ask: ask(), asked)
     zone_of = dict(zoned.rows)
     known = [_host(row, zone_of, aggregates) for row in listed.dicts()]
+    others = compute.others_of_service((host.name, host.service_host) for host in known)
+    for host in known:
+        host.others = others[host.name]
     found = Hosts(known, known, aggregates, [*listed.reasons, *zoned.reasons])
     if aggregate is not None:
-        within = set(_aggregate(cloud, aggregate, aggregates).hosts)
+        found.aggregate = _aggregate(cloud, aggregate, aggregates)
+        within = set(found.aggregate.hosts)
         found.chosen = [host for host in found.chosen if host.service_host in within]
     if zone is not None:
         _check_zone(cloud, zone, zoned.column("availability_zone"))
@@ -114,11 +121,7 @@ def _host(row: dict[str, Any], zones: dict[str, Any], aggregates: Sequence[Aggre
 
 
 def _aggregate(cloud: Cloud, wanted: str, known: Sequence[Aggregate]) -> Aggregate:
-    for one in known:
-        if wanted in (str(one.id), one.name):
-            return one
-    likely = near(wanted, (one.name for one in known))
-    raise NotFound("aggregate", wanted, where=f"cloud {cloud.name}", near=likely)
+    return picked("aggregate", wanted, known, where=f"cloud {cloud.name}")
 
 
 def _check_zone(cloud: Cloud, wanted: str, known: Sequence[str | None]) -> None:

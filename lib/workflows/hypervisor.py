@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Literal
 
 from accounts.cloud import Cloud
@@ -10,6 +11,7 @@ from query_api import compute
 from query_api.compute_types import Hypervisor, Server
 from workflow_api import (
     Attempt,
+    CloudError,
     Context,
     OnFailure,
     Plan,
@@ -20,15 +22,19 @@ from workflow_api import (
     clean,
     count,
     listed,
+    picked,
     step,
     workflow,
 )
 from workflows import choosing  # noqa: F401 - it registers find_empty and find_candidates
 from workflows.movement import Migration, Movement, movement, step_data
 from workflows.moving import move_server, verify_arrived
-from workflows.preflight import elsewhere, refuse_down
+from workflows.occupants import Occupants, occupants, told
+from workflows.preflight import Elsewhere, elsewhere, refuse_down, refuse_shared
 from workflows.searching import register
 
+# Allocations of servers that have just left are given up in moments.
+_SETTLES = 20.0
 _LONGEST_REASON = 255  # Nova's column
 # What becomes of the hypervisor's scheduling when a drain is cancelled.
 OnCancel = Literal["leave", "restore"]
@@ -43,9 +49,14 @@ register("hypervisor", "hypervisors")
 
 @workflow("hypervisor.show")
 def show_hypervisor(ctx: Context, cloud: Cloud, hypervisor: str) -> Table:
-    """Show one hypervisor and the servers on it."""
+    """Show one hypervisor, the servers on it, and what else holds it."""
     host = compute.find_hypervisor(cloud, hypervisor)
-    servers = sorted(compute.servers(cloud, host=host.service.host), key=lambda s: s.name)
+    reasons: list[tuple[str, str]] = []
+    try:
+        found = occupants(cloud, host)
+    except CloudError as error:
+        reasons.append((f"allocations on {host.name}", str(error)))
+        found = occupants(cloud, host, with_placement=False)
     load = _row(host)
     rows = [
         {
@@ -57,15 +68,25 @@ def show_hypervisor(ctx: Context, cloud: Cloud, hypervisor: str) -> Table:
             "memory_gib": server.flavor.ram / 1024,
             "locked": server.locked,
         }
-        for server in servers
+        for server in found.servers
     ]
+    rows += [{"name": one.name, "id": one.id, "note": one.why} for one in found.others]
     reason = f", disabled: {load['reason']}" if load["reason"] else ""
     title = (
         f"{host.name} ({host.id}): {host.state}, {host.status}{reason}; "
         f"{load['vcpus']} vCPUs and {load['memory_gib']} GiB used"
     )
     columns = ("name", "id", "status", "task", "vcpus", "memory_gib", "locked")
-    return Table(columns, rows, title, summary=f"{title}; {count(len(rows), 'server')}")
+    also = f", and {len(found.others)} more that hold it" if found.others else ""
+    return Table(
+        (*columns, "note") if found.others else columns,
+        rows,
+        title,
+        summary=f"{title}; {count(len(found.servers), 'server')}{also}",
+        good=not reasons,
+        extra=() if found.others else ("note",),
+        reasons=reasons,
+    )
 
 
 def _row(host: Hypervisor) -> dict[str, Any]:
@@ -131,6 +152,7 @@ def enable_scheduling(cloud: Cloud, service: str, host: str, was: dict[str, Any]
 def disable(ctx: Context, cloud: Cloud, hypervisor: str, reason: str) -> Plan:
     """Take a hypervisor out of scheduling; its servers stay and run on."""
     (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])
+    refuse_shared(host, "Disabling")
     plan = Plan(f"Disable {host.name}")
     if host.status == "disabled" and host.service.disabled_reason == _reason(reason):
         plan.skip(host.name, "it is disabled for this reason already")
@@ -143,6 +165,7 @@ def disable(ctx: Context, cloud: Cloud, hypervisor: str, reason: str) -> Plan:
 def enable(ctx: Context, cloud: Cloud, hypervisor: str) -> Plan:
     """Put a hypervisor back into scheduling."""
     (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])
+    refuse_shared(host, "Enabling")
     plan = Plan(f"Enable {host.name}")
     if host.state != "up":
         plan.note(f"{host.name} is {host.state}: nothing is scheduled there until it is up.")
@@ -170,13 +193,18 @@ def _reason(reason: str) -> str:
 
 @step("check that {host} is empty", key="{host}", changes=False)
 def verify_empty(
-    attempt: Attempt, cloud: Cloud, host: str, compute_host: str, excluded: list[str]
+    attempt: Attempt, cloud: Cloud, host: str, hypervisor: str, excluded: list[str]
 ) -> dict[str, Any]:
-    """Fail unless nothing but what the operator excluded is left on the hypervisor."""
-    left = [s for s in compute.servers(cloud, host=compute_host) if s.id not in excluded]
-    if left:
-        names = listed(f"{clean(s.name)} ({s.status})" for s in left)
-        raise StepFailed(f"{host} still holds {count(len(left), 'server')}: {names}.")
+    """Fail unless nothing but what the operator excluded holds the hypervisor (by its id)."""
+    begun = time.monotonic()
+    while True:
+        found = occupants(cloud, compute.find_hypervisor(cloud, hypervisor))
+        left = [one for one in found.all if one.id not in excluded]
+        if not left:
+            break
+        if not all(one.is_allocation for one in left) or time.monotonic() - begun > _SETTLES:
+            raise StepFailed(f"{host} still holds {told(left)}.")
+        attempt.wait(_SETTLES / 10)
     return {"said": f"{host} is empty" if not excluded else f"{host} holds only what was excluded"}
 
 
@@ -196,13 +224,16 @@ def drain(
     """Move every server off a hypervisor and leave it disabled."""
     known = compute.hypervisors(cloud)
     host = compute.pick_hypervisor(cloud, hypervisor, known)
+    refuse_shared(host, "Draining")
     refuse_down(host)
     ctx.claim(host)
-    servers = ctx.claimed(lambda: _servers_on(cloud, host))
+    looks: list[Occupants] = []
+    servers = ctx.claimed(lambda: _look(cloud, host, looks))
+    found = looks[-1]
     plan = Plan(f"Drain {host.name}")
-    excluded = _excluded(servers, exclude)
+    excluded = _excluded(cloud, host, found, exclude)
     movements = [movement(s, migration, ctx.config) for s in servers if s.id not in excluded]
-    others = elsewhere(cloud, host, known, movements, target)
+    others = elsewhere(cloud, host, known, movements, target, allocated=found.allocated)
     plan.refuse(others.misfits)
 
     for name in excluded.values():
@@ -213,7 +244,10 @@ def drain(
     else:
         undo = _UNDO[on_cancel]
         plan.add(disable_scheduling, undo=undo, **_scheduling(host), reason=_reason(reason))
-    moves = _moves(plan, movements, others.stuck, host, target)
+    moves = _moves(plan, movements, others, host)
+    for one in found.others:
+        if one.id not in excluded:
+            plan.leave(one.shown, one.why)
     plan.each(
         move_server,
         moves,
@@ -222,9 +256,7 @@ def drain(
     )
     if moves:
         plan.add(verify_arrived, servers={move["server"]: move["name"] for move in moves})
-    plan.add(
-        verify_empty, host=host.name, compute_host=host.service.host, excluded=sorted(excluded)
-    )
+    plan.add(verify_empty, host=host.name, hypervisor=host.id, excluded=sorted(excluded))
     if plan.left:
         plan.note(
             f"{host.name} will not be empty: what is left fails the check at the end. "
@@ -233,36 +265,39 @@ def drain(
     return plan
 
 
-def _servers_on(cloud: Cloud, host: Hypervisor) -> list[Server]:
-    version = compute.to_judge(cloud)
-    found = compute.servers(cloud, host=host.service.host, microversion=version)
-    return sorted(found, key=lambda server: (server.name, server.id))
+def _look(cloud: Cloud, host: Hypervisor, looks: list[Occupants]) -> list[Server]:
+    """Return the servers on the hypervisor; what else holds it is found at the same look."""
+    looks.append(occupants(cloud, host, microversion=compute.to_judge(cloud)))
+    return looks[-1].servers
 
 
-def _excluded(servers: list[Server], exclude: list[str]) -> dict[str, str]:
-    """Return the servers that the operator excluded, as names by id."""
-    unknown = [e for e in exclude if not any(e in (s.id, s.name) for s in servers)]
+def _excluded(
+    cloud: Cloud, host: Hypervisor, found: Occupants, exclude: list[str]
+) -> dict[str, str]:
+    """Return what the operator excluded of all that holds the hypervisor, as names by id."""
+    unknown = [e for e in exclude if not any(e in (one.id, one.name) for one in found.all)]
     if unknown:
         raise UserError(
-            f"exclude names servers that are not on the hypervisor: {listed(unknown)}.",
-            advice="Give their names or ids as hypervisor.show lists them.",
+            f"exclude names what is not on the hypervisor: {listed(map(clean, unknown))}.",
+            advice="Give names or ids as hypervisor.show and the plan list them.",
         )
-    return {s.id: clean(s.name) for s in servers if s.id in exclude or s.name in exclude}
+    where = f"{host.name} of cloud {cloud.name}"
+    chosen = [picked("server", wanted, found.all, where=where) for wanted in exclude]
+    return {one.id: one.name for one in chosen}
 
 
 def _moves(
     plan: Plan,
     movements: list[Movement],
-    stuck: dict[str, str],
+    others: Elsewhere,
     host: Hypervisor,
-    target: str | None,
 ) -> list[dict[str, Any]]:
     """Return the data of each move, and record in the plan what is left and why."""
     moves = []
     for judged in movements:
         server = judged.server
-        if why := judged.why or stuck.get(server.id):
+        if why := judged.why or others.stuck.get(server.id):
             plan.leave(f"{clean(server.name)} ({server.id})", why)
         elif judged.how:
-            moves.append(step_data(server, judged.how, host.service.host, target))
+            moves.append(step_data(server, judged.how, host.service.host, others.target))
     return moves

@@ -20,11 +20,16 @@ _HOW: dict[str, dict[Migration, How]] = {
     "PAUSED": {"auto": "live", "live": "live"},
     "SHUTOFF": {"auto": "cold", "cold": "cold"},
 }
+SOFT_DELETED = (
+    "it was deleted softly and keeps its place until Nova reclaims it: restore it, or delete it "
+    "for good (openstack server delete --force)"
+)
 _WHY_NOT = {
     "ERROR": "it is in ERROR",
     "BUILD": "it is still being built",
     "SUSPENDED": "it is suspended, and Nova moves no suspended server: resume it first",
     "VERIFY_RESIZE": "a resize or migration of it waits to be confirmed or reverted",
+    "SOFT_DELETED": SOFT_DELETED,
     "RESCUE": "it is in rescue mode: unrescue it first",
     "PAUSED": "it is paused: only live migration can move it",
     "SHUTOFF": "it is shut off: only cold migration can move it",

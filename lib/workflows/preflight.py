@@ -10,7 +10,7 @@ from accounts.cloud import Cloud
 from query_api import compute, placement
 from query_api.compute_types import Aggregate, Hypervisor, Server, ServerGroup
 from query_api.packing import Item, unplaced
-from workflow_api import NotFound, Refused, clean, listed
+from workflow_api import NotFound, Refused, clean, count, listed
 from workflows.movement import Movement, shown_size
 
 _DEFAULT_ZONE = "nova"
@@ -24,11 +24,13 @@ _ZONED_OUT = (
 class Elsewhere:
     """Where the servers of one hypervisor can go.
 
-    ``misfits`` are reasons to refuse the whole; ``stuck`` says by server id why one must stay.
+    ``misfits`` are reasons to refuse the whole; ``stuck`` says by server id why one must stay;
+    ``target`` is the compute host that Nova is told, if the operator named a target.
     """
 
     misfits: list[str] = field(default_factory=list)
     stuck: dict[str, str] = field(default_factory=dict)
+    target: str | None = None
 
 
 class Around:
@@ -77,10 +79,12 @@ def elsewhere(
     movements: Iterable[Movement],
     target: str | None,
     around: Around | None = None,
+    allocated: Mapping[str, placement.Resources] | None = None,
 ) -> Elsewhere:
     """Judge all movable servers together; every reason is found, not just the first.
 
-    ``around`` is given by whoever judges several hypervisors.
+    ``around`` is given by whoever judges several hypervisors, ``allocated`` by whoever knows what
+    Placement has given away of the source.
     """
     found, around = Elsewhere(), around or Around(cloud)
     moving = [m.server for m in movements if m.how]
@@ -89,7 +93,8 @@ def elsewhere(
         return found
     groups = _Groups(around, moving)
     moving = [s for s in moving if not _keep(found, s, groups.why_stuck(s))]
-    demands = placement.demands(cloud, source.id, moving)
+    held = placement.allocations(cloud, source.id) if allocated is None else allocated
+    demands = placement.demands(moving, held)
     room = around.room(demands)
     items = []
     for server, demand in zip(moving, demands, strict=True):
@@ -117,10 +122,11 @@ def _targets(
     usable = {
         h.id: h.service.host
         for h in known
-        if h.id != source.id and h.state == "up" and h.status == "enabled"
+        if h.id != source.id and h.state == "up" and h.status == "enabled" and not h.service.others
     }
     if target is not None:
         wanted = _target(cloud, source, known, target, found)
+        found.target = wanted.service.host if wanted else None
         return {id: host for id, host in usable.items() if wanted and id == wanted.id}
     if not usable:
         found.misfits.append("no other hypervisor is up and enabled")
@@ -137,6 +143,11 @@ def _target(
         return None
     if wanted.id == source.id:
         found.misfits.append(f"the target {wanted.name} is the hypervisor itself")
+    elif wanted.service.others:
+        found.misfits.append(
+            f"the target {wanted.name} is one of several hypervisors of the compute service "
+            f"{wanted.service.host}, and Nova can be told no more than the service"
+        )
     elif wanted.state != "up" or wanted.status != "enabled":
         found.misfits.append(f"the target {wanted.name} is {wanted.state} and {wanted.status}")
     return wanted
@@ -247,12 +258,31 @@ class _Groups:
         return int(group.rules.get("max_server_per_host", 1)) - there
 
 
+def refuse_shared(host: Hypervisor, doing: str) -> None:
+    """Raise Refused if the compute service of a hypervisor has others too, as one of Ironic does.
+
+    Scheduling is switched for a service and all its hypervisors at once.
+    """
+    service = host.service
+    if service.others:
+        why = (
+            f"its compute service {service.host} has {count(len(service.others), 'hypervisor')} "
+            f"more ({listed(service.others, 5)}), and Nova switches scheduling for all of them at "
+            "once"
+        )
+        advice = (
+            "Take a node of Ironic out by itself with openstack baremetal node maintenance set "
+            f"{host.name}; openstack compute service set switches all of {service.host}."
+        )
+        raise Refused(f"{doing} {host.name}", [why], advice=advice)
+
+
 def refuse_down(source: Hypervisor) -> None:
     """Raise Refused if the hypervisor is not up: nothing can be migrated off a dead host."""
     if source.state != "up":
         raise Refused(
             f"Moving servers off {source.name}",
             [f"its compute service is {source.state}"],
-            advice="Servers of a dead hypervisor are evacuated, not migrated: "
-            "hypervisor.evacuate is the tool, once the host is proven to be off.",
+            advice="Servers of a dead hypervisor are evacuated, not migrated: once the host is "
+            "proven to be off, with openstack server evacuate, server by server.",
         )

@@ -117,7 +117,7 @@ def migrate(
     if judged.how is None:
         plan.refuse([f"{clean(found.name)} cannot be moved: {judged.why}"])
     known = compute.hypervisors(cloud)
-    source = compute.pick_hypervisor(cloud, found.host or "", known)
+    source = compute.hypervisor_of(cloud, found, known)
     refuse_down(source)
     others = elsewhere(cloud, source, known, [judged], target)
     plan.refuse([*others.misfits, *others.stuck.values()])
@@ -127,6 +127,6 @@ def migrate(
         plan.add(
             take_snapshot, server=found.id, name=clean(found.name), keep_until=f"{until:%Y-%m-%d}"
         )
-    plan.add(move_server, **step_data(found, judged.how, source.service.host, target))
+    plan.add(move_server, **step_data(found, judged.how, source.service.host, others.target))
     plan.add(verify_arrived, servers={found.id: clean(found.name)})
     return plan

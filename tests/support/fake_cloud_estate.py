@@ -44,7 +44,10 @@ class Flavor:
 
 @dataclass
 class Server:
-    """A server. ``allocation`` None means that Placement knows nothing of it."""
+    """A server; without ``allocated`` Placement knows nothing of it.
+
+    ``node`` is its hypervisor, if that is not called as the host of the compute service.
+    """
 
     name: str
     host: str | None = "cmp-1"
@@ -60,6 +63,7 @@ class Server:
     fault: str = ""
     image: str = "image-1"
     allocated: bool = True
+    node: str | None = None
 
     def __post_init__(self) -> None:
         self.id = self.id or uuid_of("server", self.name)
@@ -91,6 +95,7 @@ class Server:
             "addresses": {"net": [{"addr": "192.0.2.10", "version": 4}]},
             "flavor": self.flavor.as_json() if version >= (2, 47) else {"id": "1"},
             "OS-EXT-SRV-ATTR:host": self.host,
+            "OS-EXT-SRV-ATTR:hypervisor_hostname": self.node or self.host,
             "OS-EXT-STS:task_state": self.task,
             "OS-EXT-AZ:availability_zone": "nova",
             "os-extended-volumes:volumes_attached": [],
@@ -235,6 +240,11 @@ class Migration:
     visible: bool = True
 
     @property
+    def uuid(self) -> str:
+        """Its UUID, which is also what holds the source's resources in Placement."""
+        return uuid_of("migration", str(self.number))
+
+    @property
     def over(self) -> bool:
         """Whether nothing more happens to it by itself."""
         return self.status not in ("queued", "running", "migrating")
@@ -243,7 +253,7 @@ class Migration:
         """Return it as os-migrations does since 2.59."""
         return {
             "id": self.number,
-            "uuid": uuid_of("migration", str(self.number)),
+            "uuid": self.uuid,
             "instance_uuid": self.server.id,
             "status": self.status,
             "migration_type": self.kind,

@@ -63,6 +63,8 @@ class FakeNova:
             and wanted.get("host", server.host) == server.host
             and wanted.get("status", server.status) == server.status
             and wanted.get("project_id", server.project) == server.project
+            and wanted.get("node", server.node or server.host) == (server.node or server.host)
+            and (server.status != "SOFT_DELETED" or "soft_deleted" in wanted)
         ]
         ids = [server.id for server in found]
         return self._page(request, "servers", ids, [s.as_json(request.version) for s in found])
@@ -115,6 +117,7 @@ class FakeNova:
             if migration.visible
             and query.get("host") in (None, migration.source, migration.to)
             and query.get("instance_uuid") in (None, migration.server.id)
+            and query.get("status") in (None, migration.status)
         ]
         ids = [migration["uuid"] for migration in found]
         return self._page(request, "migrations", ids, found)

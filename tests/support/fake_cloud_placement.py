@@ -19,6 +19,8 @@ class FakePlacement:
 
     def __init__(self, cloud: FakeCloud) -> None:
         self._cloud = cloud
+        #: What is allocated besides, to consumers that are no servers on the host, by its name.
+        self.leaked: dict[str, dict[str, dict[str, int]]] = {}
         cloud.route(r"GET /placement", self._versions)
         cloud.route(r"GET /placement/resource_providers/([^/]+)/allocations", self._allocations)
         cloud.route(r"GET /placement/allocation_candidates", self._candidates)
@@ -26,11 +28,30 @@ class FakePlacement:
     def used(self, host: Hypervisor) -> dict[str, int]:
         """Return what is taken of each resource class of a hypervisor."""
         total = dict.fromkeys(host.holds, 0)
-        for server in self._cloud.servers:
-            if server.host == host.host and server.allocated:
-                for name, amount in server.resources.items():
-                    total[name] = total.get(name, 0) + amount
+        for resources in self.allocated(host).values():
+            for name, amount in resources.items():
+                total[name] = total.get(name, 0) + amount
         return total
+
+    def allocated(self, host: Hypervisor) -> dict[str, dict[str, int]]:
+        """Return what is taken of a hypervisor, by consumer."""
+        mine = [
+            server
+            for server in self._cloud.servers
+            if server.host == host.host and server.allocated and server.node in (None, host.name)
+        ]
+        unconfirmed = [
+            migration
+            for migration in self._cloud.migrations
+            if migration.status == "finished"
+            and migration.source == host.host
+            and migration.server.status == "VERIFY_RESIZE"
+        ]
+        return {
+            **{server.id: server.resources for server in mine},
+            **{migration.uuid: migration.server.resources for migration in unconfirmed},
+            **self.leaked.get(host.name, {}),
+        }
 
     def fits(self, host: Hypervisor, wanted: Mapping[str, int]) -> bool:
         """Return whether there is room: capacity less what is used."""
@@ -46,8 +67,8 @@ class FakePlacement:
         host = next((h for h in self._cloud.hypervisors if h.id == request.parts[0]), None)
         if host is None:
             return Answer({"errors": [{"status": 404, "detail": "No resource provider."}]}, 404)
-        mine = [s for s in self._cloud.servers if s.host == host.host and s.allocated]
-        allocations = {server.id: {"resources": server.resources} for server in mine}
+        held = self.allocated(host)
+        allocations = {consumer: {"resources": amounts} for consumer, amounts in held.items()}
         return Answer({"allocations": allocations, "resource_provider_generation": 1})
 
     def _candidates(self, request: Request) -> Answer:

@@ -53,7 +53,9 @@ def test_demands_are_what_placement_holds_and_else_what_the_flavor_says() -> Non
             Server(known.id, "known", flavor=Flavor(vcpus=9, extra_specs=known.flavor.extra_specs)),
             Server(lost.id, "lost", flavor=Flavor(vcpus=3, extra_specs={"trait:X": "forbidden"})),
         ]
-        found = placement.demands(fake.account(), fake.hypervisors[0].id, seen)
+        found = placement.demands(
+            seen, placement.allocations(fake.account(), fake.hypervisors[0].id)
+        )
         assert fake.count("GET /placement/resource_providers") == 1
     resources = {"VCPU": 1, "MEMORY_MB": 1024, "DISK_GB": 10}
     assert found == [

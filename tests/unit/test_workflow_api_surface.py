@@ -54,6 +54,7 @@ def test_exported_members() -> None:
         "humanize",
         "listed",
         "near",
+        "picked",
         "step",
         "workflow",
     ]

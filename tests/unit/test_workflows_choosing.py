@@ -56,12 +56,10 @@ def test_empty_hypervisors(fake: FakeCloud) -> None:
 
 
 def test_allocations_that_were_left_behind_are_told_of(fake: FakeCloud) -> None:
-    lost = {fake.hypervisors[1].id: {"VCPU": 2, "MEMORY_MB": 512}}
-    used = fake.placement.used
-    fake.placement.used = lambda host: used(host) | lost.get(host.id, {})  # type: ignore[method-assign]
-    notes = {row["name"]: row["note"] for row in ask(fake, "find_empty")["rows"]}
-    assert notes["cmp-2"] == "Placement still has allocations there: MEMORY_MB 512, VCPU 2"
-    assert notes["cmp-1"] is None
+    fake.placement.leaked = {"cmp-2": {"consumer-1": {"VCPU": 2, "MEMORY_MB": 512}}}
+    result = ask(fake, "find_empty")
+    assert "cmp-2" not in [row["name"] for row in result["rows"]]
+    assert "cmp-2: consumer-1: Placement has MEMORY_MB 512, VCPU 2 allocated" in result["text"]
 
 
 def test_without_placement_the_answer_is_not_whole(fake: FakeCloud) -> None:
