@@ -20,6 +20,7 @@ TYPES = {
     "exports",
     "humane",
     "layout",
+    "picking",
     "plan",
     "redaction",
     "ref",

@@ -75,7 +75,10 @@ class MailCloud(AuditCloud):
     def _with_servers(self, request: Request) -> Answer:
         shown = ((host.id, host.name) for host in self.hypervisors)
         by_host = [str(row["OS-EXT-SRV-ATTR:hypervisor_hostname"]) for row in self.rows["server"]]
-        rows = [{"id": id, "servers": [{}] * by_host.count(name)} for id, name in shown]
+        rows = [
+            {"id": id, "servers": [{"uuid": f"{name}-{n}"} for n in range(by_host.count(name))]}
+            for id, name in shown
+        ]
         return Answer({"hypervisors": rows})
 
     def ask(self, name: str, **parameters: Any) -> tuple[str, Json]:
