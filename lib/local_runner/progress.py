@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workflow_api.duration import humanize
+from workflow_api.reporter import Tally, opening
 from workflow_api.text import clean
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from workflow_api.reporter import Reporter
 
 _STYLES = {"done": "green", "failed": "bold red", "unknown": "bold red", "left": "yellow"}
+_STYLES |= {"begun": "yellow", "undone": "yellow"}
 # What is answered at once needs no spinner.
 _PATIENCE = 0.5
 
@@ -39,9 +41,8 @@ class TerminalReporter:
         self.columns = console.width
         self._lock = threading.Lock()
         self._since = time.monotonic()
-        self._total = 0
+        self._tally = Tally()
         self._running: dict[str, tuple[str, float]] = {}
-        self._ended: set[tuple[str, str]] = set()
         self._spinner = Spinner("dots" if "utf" in console.encoding.lower() else "line")
         self._live = Live(
             console=console, get_renderable=self._drawn, transient=True, refresh_per_second=8
@@ -65,11 +66,11 @@ class TerminalReporter:
         """Print a remark above the bar."""
         self._print(Text(clean(text)))
 
-    def began(self, run: str, title: str, total: int) -> None:
-        """Print the run's id first: it is what every other command asks for."""
+    def began(self, run: str, title: str, total: int, ended: Collection[str]) -> None:
+        """Print which run it is."""
         with self._lock:
-            self._total += total
-        self._print(Text(f"run {run}: {clean(title)}: {total} steps", "bold"))
+            self._tally.began(run, total, ended)
+        self._print(Text(opening(run, clean(title), total, ended), "bold"))
 
     def started(self, key: str, sentence: str) -> None:
         """Show a line for the step below."""
@@ -80,8 +81,7 @@ class TerminalReporter:
         """Take the step's line away and print above how it ended."""
         with self._lock:
             _, since = self._running.pop(key, ("", time.monotonic()))
-            if state != "absent":  # looked up and not found: it is still to come
-                self._ended.add((key, sentence))
+            self._tally.heard(key, state)
         line = Text(f"{state:<6} ", _STYLES.get(state, ""))
         line.append(clean(sentence), "default not bold")
         line.append(f": {clean(detail)}" if detail else "", "default not bold")
@@ -95,7 +95,8 @@ class TerminalReporter:
     def _drawn(self) -> RenderableType:
         now = time.monotonic()
         with self._lock:
-            running, ended, total = list(self._running.values()), len(self._ended), self._total
+            running = list(self._running.values())
+            ended, total = self._tally.ended, self._tally.total
         if not total:
             running = [(self.name, self._since)] if now - self._since > _PATIENCE else []
         lines = Table.grid(padding=(0, 1), expand=True)
@@ -110,7 +111,7 @@ class TerminalReporter:
         bar.add_column(ratio=1)
         bar.add_column(justify="right", no_wrap=True)
         bar.add_row(
-            ProgressBar(total=total, completed=min(ended, total)),
+            ProgressBar(total=total, completed=ended),
             Text(f"{ended} of {total} steps, {humanize(int(now - self._since))}"),
         )
         return Group(lines, bar)
@@ -134,10 +135,10 @@ class Steady:
         """See Reporter."""
         self._tell(self.inner.say, text)
 
-    def began(self, run: str, title: str, total: int) -> None:
+    def began(self, run: str, title: str, total: int, ended: Collection[str]) -> None:
         """See Reporter."""
         self.run = self.run or run
-        self._tell(self.inner.began, run, title, total)
+        self._tell(self.inner.began, run, title, total, ended)
 
     def started(self, key: str, sentence: str) -> None:
         """See Reporter."""

@@ -111,6 +111,7 @@ class Migration(msgspec.Struct):
     migration_type: str | None = None
     source_compute: str | None = None
     dest_compute: str | None = None
+    updated_at: str | None = None
 
 
 class ServerGroup(msgspec.Struct):

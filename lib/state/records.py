@@ -11,12 +11,14 @@ from state.clock import db_now
 from state.schema import runs
 
 RunState = Literal["planned", "running", "succeeded", "failed", "interrupted", "cancelled"]
-StepState = Literal["pending", "running", "done", "failed", "skipped", "unknown"]
-AttemptKind = Literal["apply", "find", "undo"]
+StepState = Literal["pending", "running", "begun", "done", "failed", "skipped", "unknown"]
+AttemptKind = Literal["apply", "find", "finish", "undo", "settle"]
 
 FINISHED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
-# Steps in these states were begun and not ended: what became of them must be looked up.
+# Steps of which nobody knows what became of them: it must be looked up.
 OPEN: frozenset[str] = frozenset({"running", "unknown"})
+# And those that are known to be done in part.
+UNSETTLED: frozenset[str] = OPEN | {"begun"}
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ class Steps(Leases):
 def _set(
     tx: Connection, run_id: str, key: str, state: StepState, result: Any, error: str | None
 ) -> None:
-    ended = None if state in ("pending", "running") else db_now()
+    ended = None if state in ("pending", "running", "begun") else db_now()
     tx.execute(
         update(steps)
         .where(steps.c.run == run_id, steps.c.key == key)

@@ -19,7 +19,7 @@ from workflow_api.picking import picked
 from workflow_api.plan import OnFailure, Plan, Undo
 from workflow_api.ref import Ref
 from workflow_api.result import Result
-from workflow_api.step import Attempt, step
+from workflow_api.step import Attempt, Begun, step
 from workflow_api.table import Table
 from workflow_api.text import clean, count, listed, near
 from workflow_api.workflow import RunRequest, workflow
@@ -27,6 +27,7 @@ from workflow_api.workflow import RunRequest, workflow
 __all__ = [
     "Ambiguous",
     "Attempt",
+    "Begun",
     "CloudError",
     "Context",
     "Duration",

@@ -15,8 +15,10 @@ from workflow_api.errors import (
     StepFailed,
     UnknownOutcome,
 )
+from workflow_api.meaning import ended_badly, ended_well, is_open, meaning_of_bug
 from workflow_api.plan import PlannedStep
 from workflow_api.ref import as_plain, resolve
+from workflow_api.step import Begun
 from workflow_api.text import clean
 from workflow_api.tracing import Trace, current, traced
 
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
     from workflow_api.reporter import Reporter
     from workflow_api.stop import Stop
 
+_VERBS: Mapping[AttemptKind, str] = {
+    "apply": "",
+    "find": "look up: ",
+    "finish": "finish: ",
+    "undo": "undo: ",
+}
 NOBODY_KNOWS = "Nobody can say whether it happened, and it cannot be looked up: check by hand."
 
 
@@ -100,13 +108,17 @@ class StepRunner:
         self.run, self.running = run, running
         self.states: dict[str, StepState] = {}
         self.results: dict[str, Any] = {}
+        # How far those are that are begun.
+        self.reached: dict[str, Any] = {}
         for record in running.journal.steps(run):
             self.states[record.key] = record.state
             if record.state == "done":
                 self.results[record.key] = record.result
+            if record.state == "begun":
+                self.reached[record.key] = record.result
 
     def apply(self, step: PlannedStep) -> None:
-        """Send the step's change once.
+        """Send the step's change once, or go on with what is begun of it.
 
         Raises StepFailed or another RunbookError if it surely did not happen, UnknownOutcome if
         nobody can say, Interrupted if it was left under way.
@@ -114,7 +126,7 @@ class StepRunner:
         self._call(step, "apply", step.definition.function)
 
     def look_up(self, step: PlannedStep) -> None:
-        """Find out what became of an earlier attempt: the step is done, pending again or failed.
+        """Find out what became of an earlier attempt: is it done, begun, pending again or failed?
 
         Raises UnknownOutcome if nobody can say.
         """
@@ -126,6 +138,14 @@ class StepRunner:
         else:
             self.set(step, "unknown", NOBODY_KNOWS)
             raise UnknownOutcome(NOBODY_KNOWS)
+
+    def finish(self, step: PlannedStep) -> None:
+        """Bring what is begun of a step to its end, because nobody goes on with it.
+
+        Raises StepFailed if it came to nothing, another RunbookError if it is still begun.
+        """
+        assert step.definition.finish is not None, "what has no finish is left as it is"
+        self._call(step, "finish", step.definition.finish)
 
     def undo(self, step: PlannedStep) -> None:
         """Put back what the step did, from its data."""
@@ -153,7 +173,7 @@ class StepRunner:
         journal, attempt = self.running.journal, LiveAttempt(
             str(uuid.uuid4()), step, self.run, self.running
         )
-        if kind == "find":
+        if kind in ("find", "finish"):
             # What was noted before the change is what the look-up goes by. An earlier try's notes
             # stand until a later one has noted otherwise: it may have ended before it could.
             for earlier in journal.attempts(self.run, step.key):
@@ -162,9 +182,12 @@ class StepRunner:
         journal.begin_attempt(*self.running.fence, self.run, step.key, attempt.id, kind)
         if kind == "apply":
             self.states[step.key] = "running"
-        verb = {"apply": "", "find": "look up: ", "undo": "undo: "}[kind]
-        self.running.reporter.started(step.key, verb + step.sentence)
+        self.running.reporter.started(self.name(step), _VERBS[kind] + step.sentence)
         return attempt
+
+    def name(self, step: PlannedStep) -> str:
+        """Return what tells the step from all others of the process, those of child runs too."""
+        return f"{self.run}/{step.key}"
 
     def end(
         self,
@@ -178,6 +201,8 @@ class StepRunner:
         request_ids: list[str] | None = None,
     ) -> None:
         """Journal how an attempt ended and what that makes of its step, in one transaction."""
+        if becomes == "begun" and result is None:  # what went wrong does not undo what was reached
+            result = self.reached.get(step.key)
         self.running.journal.end_attempt(
             *self.running.fence,
             attempt.id,
@@ -191,31 +216,34 @@ class StepRunner:
             self.states[step.key] = becomes
         if becomes == "done":
             self.results[step.key] = result
+        if becomes == "begun":
+            self.reached[step.key] = result
 
     def _call(self, step: PlannedStep, kind: AttemptKind, what: Callable[..., Any]) -> None:
-        data = self._resolved(step, kind)
+        data, was = self._resolved(step, kind), self.states[step.key]
         attempt = self.begin(step, kind)
         trace = Trace(attempt.id, self.running.lease.fence, changes=kind != "find" and step.changes)
         try:
             with traced(trace):
                 accounts = self._accounts(step)
-                result = as_plain(step.definition.call(what, attempt, accounts, data))
+                result = step.definition.call(what, attempt, accounts, data)
+                begun = isinstance(result, Begun)
+                if begun and step.definition.find is None:
+                    raise TypeError(f"{step.name} is begun, and has no find to look how far it is")
+                result = as_plain(result.result if isinstance(result, Begun) else result)
         except LeaseLost:
             raise
         except RunbookError as error:
-            raise self._end_badly(step, attempt, kind, error, trace) from None
+            raise self._end_badly(step, attempt, kind, error, trace, was) from None
         except (Exception, SystemExit) as error:
-            bug = _meaning_of_bug(kind, step, trace)(self.running.bug(error))
-            raise self._end_badly(step, attempt, kind, bug, trace) from None
-        self._end_well(step, attempt, kind, result, trace)
-
-    def _end_well(
-        self, step: PlannedStep, attempt: LiveAttempt, kind: AttemptKind, result: Any, trace: Trace
-    ) -> None:
-        state, becomes = _MEANING_WELL[kind, kind == "find" and result is None]
+            bug = meaning_of_bug(kind, step, trace, was)(self.running.bug(error))
+            raise self._end_badly(step, attempt, kind, bug, trace, was) from None
+        state, becomes = ended_well(kind, result, begun, was)
+        if kind == "undo" and becomes == "done":
+            result = self.reached.get(step.key)
         self.end(step, attempt, state, becomes, result=result, request_ids=trace.request_ids)
-        said = result.get("said", "") if isinstance(result, dict) else ""
-        self.running.reporter.ended(step.key, step.sentence, state, said)
+        said = result.get("said", "") if isinstance(result, dict) and kind != "undo" else ""
+        self.running.reporter.ended(self.name(step), step.sentence, state, said)
 
     def _end_badly(
         self,
@@ -224,14 +252,19 @@ class StepRunner:
         kind: AttemptKind,
         error: RunbookError,
         trace: Trace,
+        was: StepState,
     ) -> RunbookError:
-        """Journal a failed attempt; return the error as what it means for the step."""
+        """Journal a failed attempt; return the error as what it means for the step.
+
+        ``was`` is the state of the step before: what is begun is not taken back by a refusal to
+        go on with it.
+        """
         if kind == "find" and not isinstance(error, (StepFailed, Interrupted)):
             # A look-up that was not answered says nothing about the step.
             error = UnknownOutcome(f"It could not be looked up: {error}")
-        elif kind == "apply" and isinstance(error, CloudError) and _is_open(error, trace):
+        elif kind == "apply" and isinstance(error, CloudError) and is_open(error, trace):
             error = UnknownOutcome(str(error))
-        state, becomes = _meaning_badly(kind, error)
+        state, becomes = ended_badly(kind, error, was)
         told = self.running.told(error)
         self.end(step, attempt, state, becomes, error=told, request_ids=trace.request_ids)
         return error
@@ -249,41 +282,3 @@ class StepRunner:
             if kind == "apply":  # it cannot be begun; an undo or look-up says nothing of the step
                 self.set(step, "failed", str(error))
             raise
-
-
-# (kind of attempt, whether a look-up found nothing) -> state of the attempt and of the step
-_MEANING_WELL: Mapping[tuple[str, bool], tuple[str, StepState | None]] = {
-    ("apply", False): ("done", "done"),
-    ("find", False): ("done", "done"),
-    ("find", True): ("absent", "pending"),
-    ("undo", False): ("undone", None),
-}
-
-
-def _meaning_of_bug(
-    kind: AttemptKind, step: PlannedStep, trace: Trace
-) -> type[StepFailed] | type[UnknownOutcome]:
-    """Say whether a step that broke off with a bug can have changed something.
-
-    Accounts count what is sent through them. A step without one sends by means of its own.
-    """
-    if kind == "find" or trace.sent:
-        return UnknownOutcome
-    return StepFailed if step.definition.accounts or not step.changes else UnknownOutcome
-
-
-def _is_open(error: CloudError, trace: Trace) -> bool:
-    """Whether an error after a change was sent may be about what came after it, as a poll."""
-    if not trace.sent:
-        return False
-    return error.status is None or error.status >= 500 or error.status in (408, 429)
-
-
-def _meaning_badly(kind: AttemptKind, error: RunbookError) -> tuple[str, StepState | None]:
-    if kind == "undo":
-        return "failed", None
-    if isinstance(error, Interrupted):
-        return "interrupted", "unknown"
-    if isinstance(error, UnknownOutcome):
-        return "unknown", "unknown"
-    return "failed", "failed"

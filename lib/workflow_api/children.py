@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from state.records import RunState
 
 # What is still to be done when a run goes on, and when it is given up.
-TO_GO_ON = ("pending", "running", "unknown")
-TO_GIVE_UP = ("running", "unknown")
+TO_GO_ON = ("pending", "running", "begun", "unknown")
+TO_GIVE_UP = ("running", "begun", "unknown")
 
 
 def preview(session: Session, plan: Plan, claims: Claims) -> dict[str, report.Child]:
@@ -120,8 +120,9 @@ def store_plan(running: Running, run: str, plan: Plan) -> None:
 
 def finish_run(running: Running, run: str, plan: Plan, state: RunState) -> Result:
     """Journal the end of a run and return what there is to tell of it."""
-    journal, reason = running.journal, running.stop.reason
-    result = report.finished(journal, journal.run(run), plan, state, reason, running.reporter)
+    journal = running.journal
+    found = journal.run(run)
+    result = report.finished(journal, found, plan, state, running.stop, running.reporter)
     error = result.summary if state == "failed" else None
     journal.finish(*running.fence, run, state, summary=result.summary, error=error)
     return result

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from state.journal import Journal
     from state.records import RunRecord, StepRecord
     from workflow_api.reporter import Reporter
+    from workflow_api.stop import Stop
 
 NOT_UNDONE = "it was done and could not be undone: "
+BEGUN = "it was done in part: "
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def _rows(plan: Plan, children: Children, run: str | None = None) -> Iterable[di
 
 
 def finished(
-    journal: Journal, run: RunRecord, plan: Plan, state: str, reason: str, reporter: Reporter
+    journal: Journal, run: RunRecord, plan: Plan, state: str, stop: Stop, reporter: Reporter
 ) -> Result:
     """Return what a run answers that ended in ``state``, laid out for the reporter's screen."""
     steps = journal.steps(run.id)
@@ -113,21 +115,36 @@ def finished(
         what, why = step.sentence, step.error
         result.left += row.pop("left", ())  # what a step that is done could not do
         if step.state == "done" and step.undone:
-            result.left.append({"what": what, "why": "it was undone"})
-        elif step.state == "done" and step.key in changing:
+            result.left.append({"what": what, "why": said_of(step)})
+        elif step.state in ("done", "begun") and step.key in changing:
             result.changed.append(row)
             if step.key in undoing:
                 why = f"{NOT_UNDONE}{undoing[step.key] or 'nobody knows why'}"
                 result.failed.append({**row, "why": why})
+            elif step.state == "begun":
+                result.left.append({"what": what, "why": f"{BEGUN}{said_of(step)}"})
         elif step.state in ("failed", "unknown", "running"):
             result.failed.append({**row, "why": why or "nobody knows whether it happened"})
         elif step.state in ("pending", "skipped"):
-            result.left.append({"what": what, "why": why or "it was not started"})
-    result.summary = _summary(run, plan, steps, state, reason)
+            result.left.append({"what": what, "why": why or _not_sent(step)})
+    result.summary = _summary(run, plan, steps, state, stop)
     if was_left_done(result):
         result.summary += ". Not everything could be undone: see what failed"
     result.text = _text(result, reporter)
     return result
+
+
+def said_of(step: StepRecord) -> str:
+    """Return what there is to say of a step: what it said itself, what went wrong, its undoing."""
+    said = step.result.get("said") if isinstance(step.result, dict) else None
+    texts = [str(text).rstrip(".") for text in (said, step.error) if text]
+    if step.undone:
+        return "; ".join(["it was undone", *(f"before that: {text}" for text in texts)])
+    return "; ".join(texts)
+
+
+def _not_sent(step: StepRecord) -> str:
+    return "it was looked up and has not happened" if step.attempts else "it was not started"
 
 
 def was_left_done(result: Result) -> bool:
@@ -144,12 +161,14 @@ def _row(step: StepRecord) -> dict[str, Any]:
     }
     if isinstance(step.result, dict):
         row.update({key: value for key, value in step.result.items() if key not in row})
+    if step.undone:
+        row["said"] = said_of(step)
     if step.error:
         row["error"] = step.error
     return row
 
 
-def _summary(run: RunRecord, plan: Plan, steps: list[StepRecord], state: str, reason: str) -> str:
+def _summary(run: RunRecord, plan: Plan, steps: list[StepRecord], state: str, stop: Stop) -> str:
     done = sum(step.state == "done" for step in steps)
     bad = [step for step in steps if step.state in ("failed", "unknown", "running")]
     since = run.started_at or run.created_at
@@ -159,6 +178,9 @@ def _summary(run: RunRecord, plan: Plan, steps: list[StepRecord], state: str, re
     parts = [f"{plan.title}: {state}: {done} of {count(len(steps), 'step')} done{took}"]
     if undone := sum(step.undone for step in steps):
         parts.append(f"{undone} of them undone again")
+    if begun := [step for step in steps if step.state == "begun"]:
+        more = f" (and {len(begun) - 1} more)" if len(begun) > 1 else ""
+        parts.append(f"{len(begun)} in part ({said_of(begun[0])}){more}")
     if failed := sum(step.state == "failed" for step in steps):
         parts.append(f"{failed} failed")
     if failed < len(bad):
@@ -166,14 +188,34 @@ def _summary(run: RunRecord, plan: Plan, steps: list[StepRecord], state: str, re
     if plan.left:
         parts.append(f"{len(plan.left)} left as they were")
     text = ", ".join(parts)
-    if reason and state in ("interrupted", "cancelled"):
-        text += f" ({reason})"
-    if state == "interrupted":
-        text += f". Go on with run.resume run={run.id}, or give it up with run.cancel run={run.id}"
-    elif bad:
+    if stop.reason and state in ("interrupted", "cancelled"):
+        text += f" ({stop.reason})"
+    cancelled = stop.kind == "cancel"
+    if bad and (state != "interrupted" or cancelled):
         first = f"{bad[0].sentence}: {bad[0].error}"
         text += f". {first}" + ("" if len(bad) == 1 else f" (and {len(bad) - 1} more)")
+    if state == "interrupted":
+        text = f"{text.rstrip('.')}. {what_next(run, steps, cancelled=cancelled)}"
     return text
+
+
+def what_next(run: RunRecord, steps: list[StepRecord], *, cancelled: bool = False) -> str:
+    """Return what an operator can do about an interrupted run.
+
+    One that was ``cancelled`` just now is not to be cancelled once more at once: what keeps it
+    open has to be settled first, by the cloud or by a person.
+    """
+    unsettled = [step for step in steps if step.state in ("running", "begun", "unknown")]
+    if not cancelled:
+        return f"Go on with run.resume run={run.id}, or give it up with run.cancel run={run.id}"
+    if not unsettled:
+        return f"Not everything was undone yet; go on with that by run.resume run={run.id}"
+    key = unsettled[0].key
+    return (
+        "It is given up, and keeps what it claims until that is settled: ask again when the cloud "
+        "has come to an end with it, or look for yourself and decide it with "
+        f"run.settle run={run.id} step={key} as=done (or as=not_done) reason=..."
+    )
 
 
 def _text(result: Result, reporter: Reporter) -> str:

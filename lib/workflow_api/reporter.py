@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Protocol
 
 from workflow_api.duration import humanize
-from workflow_api.text import clean
+from workflow_api.text import clean, count
 
 
 class Reporter(Protocol):
@@ -25,14 +25,63 @@ class Reporter(Protocol):
     def say(self, text: str) -> None:
         """A remark that is not about one step."""
 
-    def began(self, run: str, title: str, total: int) -> None:
-        """A run (or a child run) of ``total`` steps begins."""
+    def began(self, run: str, title: str, total: int, ended: Collection[str]) -> None:
+        """A run (or a child run) of ``total`` steps is worked on.
+
+        ``ended`` are the keys of those that have ended before, by which progress counts on.
+        """
 
     def started(self, key: str, sentence: str) -> None:
         """A step starts, or its outcome is being looked up."""
 
     def ended(self, key: str, sentence: str, state: str, detail: str) -> None:
-        """A step ended: done, failed, skipped, unknown, absent (looked up), undone or left."""
+        """An attempt at a step ended.
+
+        ``state`` is done, failed, skipped, begun (in part), unknown, absent (looked up), undone or
+        left. ``key`` is the step's in all runs of the process.
+        """
+
+
+class Tally:
+    """How many steps there are in all runs that a process works on, and how many have ended.
+
+    A step counts once, whatever is done about it: looked up, undone, tried again.
+    """
+
+    _ENDED = frozenset({"done", "failed", "skipped", "undone"})
+
+    def __init__(self) -> None:
+        self._totals: dict[str, int] = {}
+        self._keys: set[str] = set()
+
+    @property
+    def total(self) -> int:
+        """The steps that there are, as far as plans are drawn."""
+        return sum(self._totals.values())
+
+    @property
+    def ended(self) -> int:
+        """The steps that have come to an end."""
+        return len(self._keys)
+
+    def began(self, run: str, total: int, ended: Collection[str]) -> None:
+        """Count a run's steps; it may be told of several times."""
+        self._totals[run] = total
+        self._keys.update(ended)
+
+    def heard(self, key: str, state: str) -> None:
+        """Count a step if it has come to an end in that state."""
+        if state in self._ENDED:
+            self._keys.add(key)
+
+    def __str__(self) -> str:
+        return f"{self.ended}/{self.total}"
+
+
+def opening(run: str, title: str, total: int, ended: Collection[str]) -> str:
+    """Return the line with which a run begins: its id first, which every command asks for."""
+    done = f", {len(ended)} of them ended before" if ended else ""
+    return f"run {run}: {title}: {count(total, 'step')}{done}"
 
 
 class Voice:
@@ -51,10 +100,10 @@ class Voice:
         with suppress(Exception):
             self._reporter.say(self._line(text))
 
-    def began(self, run: str, title: str, total: int) -> None:
+    def began(self, run: str, title: str, total: int, ended: Collection[str]) -> None:
         """Hand on that a run begins."""
         with suppress(Exception):
-            self._reporter.began(run, self._line(title), total)
+            self._reporter.began(run, self._line(title), total, ended)
 
     def started(self, key: str, sentence: str) -> None:
         """Hand on that a step starts."""
@@ -78,17 +127,17 @@ class LineReporter:
     shows_steps = False
 
     def __init__(self) -> None:
-        self._total = self._ended = 0
+        self._tally = Tally()
         self._since: dict[str, float] = {}
 
     def say(self, text: str) -> None:
         """Print a remark."""
         self._print(clean(text))
 
-    def began(self, run: str, title: str, total: int) -> None:
-        """Print the run's id first: it is what every other command asks for."""
-        self._total += total
-        self._print(f"run {run}: {title}: {total} steps")
+    def began(self, run: str, title: str, total: int, ended: Collection[str]) -> None:
+        """Print which run it is."""
+        self._tally.began(run, total, ended)
+        self._print(opening(run, title, total, ended))
 
     def started(self, key: str, sentence: str) -> None:
         """Print that a step starts."""
@@ -97,11 +146,10 @@ class LineReporter:
 
     def ended(self, key: str, sentence: str, state: str, detail: str) -> None:
         """Print how a step ended, with the count of ended steps and the time it took."""
-        self._ended += 1
+        self._tally.heard(key, state)
         took = time.monotonic() - self._since.pop(key, time.monotonic())
         after = f": {detail}" if detail else ""
-        where = f"[{self._ended}/{self._total}]"
-        self._print(f"{state:<6} {sentence}{after} ({humanize(took)}) {where}")
+        self._print(f"{state:<6} {sentence}{after} ({humanize(took)}) [{self._tally}]")
 
     def _print(self, line: str) -> None:
         """Write a line at once, so that lines of several threads never mix."""

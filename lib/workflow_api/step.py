@@ -23,6 +23,20 @@ Data = dict[str, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+class Begun:
+    """What a step, or its ``find``, returns when the change is made in part.
+
+    ``said`` is a sentence about how far it is, ``facts`` are plain JSON for programs. Such a step
+    is neither done nor as it was: it is gone on with, finished or undone.
+
+    >>> Begun("2 of 3 posts set", posts=2).result
+    {'posts': 2, 'said': '2 of 3 posts set'}
+    """
+
+    def __init__(self, said: str, **facts: Any) -> None:
+        self.result: Data = {**facts, "said": said}
+
+
 class Account(Protocol):
     """Something of the configuration that a function asks for by the type of an argument."""
 
@@ -68,6 +82,7 @@ class StepDefinition(msgspec.Struct, frozen=True):
     sentence: str
     key: str
     find: Callable[..., Any] | None
+    finish: Callable[..., Any] | None
     undo: Callable[..., Any] | None
     changes: bool
     repeatable: bool
@@ -99,7 +114,7 @@ class StepDefinition(msgspec.Struct, frozen=True):
     def call(
         self, what: Callable[..., Any], attempt: Attempt, accounts: Mapping[str, Any], data: Data
     ) -> Any:
-        """Call the step's function, ``find`` or ``undo`` with those arguments that it names."""
+        """Call the step's function or one of its helpers with those arguments that it names."""
         offered = {**self._defaults(), **data, **accounts, "attempt": attempt}
         wanted = inspect.signature(what).parameters.values()
         if any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted):
@@ -151,6 +166,7 @@ def step(
     *,
     key: str = "",
     find: Callable[..., Any] | None = None,
+    finish: Callable[..., Any] | None = None,
     undo: Callable[..., Any] | None = None,
     changes: bool = True,
     repeatable: bool = False,
@@ -161,9 +177,11 @@ def step(
     ``sentence`` and ``key`` are format strings over the step's data: what it does, in the words
     of an operator (``migrate {name} from {source}``), and what tells it from other steps of the
     same function (``{server}``). ``find(...)`` answers, with the same arguments, whether an
-    earlier attempt happened: its result if so, None if not; it waits while that is still open and
-    raises UnknownOutcome if it cannot be told. ``undo`` puts things back from the step's data and
-    may be called twice. ``changes=False`` marks a check: it may only read. ``repeatable`` says
+    earlier attempt happened: its result if so, None if not, Begun if in part; it waits while that
+    is still open and raises UnknownOutcome if it cannot be told. The step itself, called again,
+    goes on with what is begun. ``finish`` brings what is begun to an end where the run does not go
+    on: without one, what is begun is left as it is. ``undo`` puts things back from the step's data
+    and may be called twice. ``changes=False`` marks a check: it may only read. ``repeatable`` says
     that doing it twice does no harm. ``version`` is raised when the meaning of the data changes.
     """
 
@@ -183,6 +201,7 @@ def step(
             sentence=sentence,
             key=key,
             find=find,
+            finish=finish,
             undo=undo,
             changes=changes,
             repeatable=repeatable or not changes,
@@ -211,7 +230,10 @@ def _check(definition: StepDefinition, parameters: Mapping[str, inspect.Paramete
             name = re.split(r"[.\[]", field or "", maxsplit=1)[0]
             if field is not None and (name not in parameters or name in definition.accounts):
                 raise TypeError(f"step {definition.name} has no data {{{field}}} for its sentence")
-    for role, helper in (("find", definition.find), ("undo", definition.undo)):
+    if definition.finish and not definition.find:
+        raise TypeError(f"step {definition.name} has a finish and no find that says it is begun")
+    for role in ("find", "finish", "undo"):
+        helper = getattr(definition, role)
         for parameter in inspect.signature(helper).parameters.values() if helper else ():
             if parameter.name not in known and parameter.default is parameter.empty:
                 raise TypeError(f"{role} of step {definition.name} asks for {parameter.name!r}")

@@ -6,12 +6,22 @@ of mails can be killed between any two bytes, and whoever goes on knows what is 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from accounts.smtp import SmtpAccount
 from state.mail_records import NewMail, told
-from workflow_api import Attempt, StepFailed, UserError, count, listed, step
+from workflow_api import (
+    Attempt,
+    Begun,
+    Interrupted,
+    StepFailed,
+    UserError,
+    count,
+    listed,
+    step,
+)
 
 if TYPE_CHECKING:
     from state.ledger import Campaign, Mail
@@ -58,15 +68,15 @@ def find_sent(
     attempt: Attempt,
     campaign: str,
     recipients: list[str] | None = None,
-) -> dict[str, Any] | None:
-    """Say whether nothing is left to be sent of what this run is to send of the campaign."""
+) -> dict[str, Any] | Begun | None:
+    """Say how much is sent of what this run is to send of the campaign."""
     ledger = attempt.ledger()
     found = ledger.campaign(campaign)
     if found is None:
         return None
     mine, others = _divided(attempt, ledger.mails(found.id), recipients)
     if any(mail.state in ("pending", "sending") for mail in mine):
-        return None
+        return _in_part(mine)
     return _ended(found, mine, others)
 
 
@@ -79,7 +89,7 @@ def send_campaign(
     to: str,
     recipients: list[str] | None = None,
     looks: str = "",
-) -> dict[str, Any]:
+) -> dict[str, Any] | Begun:
     """Send what is pending, as far as the server takes it: to ``recipients``, or else to all.
 
     ``looks`` is in the plan so that one that was approved is not carried out with other templates,
@@ -97,7 +107,13 @@ def send_campaign(
     writer = Writer(smtp, known.notice, known.key, known.options)
     _refuse_unwritten(writer, mails)
     with Mailer(smtp) as mailer:
-        Sending(attempt, ledger, writer, mailer).send(mails)
+        try:
+            Sending(attempt, ledger, writer, mailer).send(mails)
+        except Interrupted:
+            mine, _ = _divided(attempt, ledger.mails(known.id), recipients)
+            if begun := _in_part(mine):
+                return begun
+            raise
         connections = mailer.connections
     mine, others = _divided(attempt, ledger.mails(known.id), recipients)
     return {**_ended(ledger.known(campaign), mine, others), "connections": connections}
@@ -115,6 +131,20 @@ def _divided(
         [mail for mail in mails if mail.recipient in mine],
         [mail for mail in mails if mail.recipient not in mine],
     )
+
+
+def _in_part(mails: Sequence[Mail]) -> Begun | None:
+    """Return how far a campaign that is not at its end has come, or None if nothing was sent."""
+    # Nobody knows of one that was cut off at its very end whether it arrived.
+    states: Counter[str] = Counter(
+        "unknown" if mail.state == "sending" else mail.state for mail in mails
+    )
+    pending = states.pop("pending", 0)
+    if not states:
+        return None
+    parts = [f"{states['sent']} of {count(len(mails), 'mail')} sent"]
+    parts += [f"{states[s]} {s}" for s in ("failed", "refused", "unknown") if states[s]]
+    return Begun(", ".join([*parts, f"{pending} not sent"]), **states, pending=pending)
 
 
 def _refuse_unwritten(writer: Writer, mails: Sequence[Mail]) -> None:

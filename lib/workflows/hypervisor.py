@@ -255,7 +255,8 @@ def drain(
         on_failure=on_failure,
     )
     if moves:
-        plan.add(verify_arrived, servers={move["server"]: move["name"] for move in moves})
+        names = {move["server"]: move["name"] for move in moves}
+        plan.add(verify_arrived, servers=names, source=host.service.host)
     plan.add(verify_empty, host=host.name, hypervisor=host.id, excluded=sorted(excluded))
     if plan.left:
         plan.note(

@@ -128,5 +128,5 @@ def migrate(
             take_snapshot, server=found.id, name=clean(found.name), keep_until=f"{until:%Y-%m-%d}"
         )
     plan.add(move_server, **step_data(found, judged.how, source.service.host, others.target))
-    plan.add(verify_arrived, servers={found.id: clean(found.name)})
+    plan.add(verify_arrived, servers={found.id: clean(found.name)}, source=source.service.host)
     return plan

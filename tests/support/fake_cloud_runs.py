@@ -18,7 +18,7 @@ from state.journal import Journal
 from workflow_api import Context, Plan, Requester, Table, tracing
 from workflow_api.plan import PlannedStep
 from workflow_api.workflow import workflow_named
-from workflows import moving
+from workflows import following, moving
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Clock:
     def rule(self, patch: pytest.MonkeyPatch) -> None:
         """Be the clock of everything that waits for migrations."""
         told = types.SimpleNamespace(monotonic=self.monotonic, time=time.time)
-        for module in (moving, migration_watch):
+        for module in (moving, following, migration_watch):
             patch.setattr(module, "time", told)
 
 

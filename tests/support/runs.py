@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -62,7 +62,7 @@ class Silent:
     def say(self, text: str) -> None:
         self.lines.append(text)
 
-    def began(self, run: str, title: str, total: int) -> None:
+    def began(self, run: str, title: str, total: int, ended: Collection[str]) -> None:
         self.lines.append(f"run {run}")
 
     def started(self, key: str, sentence: str) -> None:

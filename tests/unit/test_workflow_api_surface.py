@@ -29,6 +29,7 @@ def test_exported_members() -> None:
     assert workflow_api.__all__ == [
         "Ambiguous",
         "Attempt",
+        "Begun",
         "CloudError",
         "Context",
         "Duration",
