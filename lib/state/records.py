@@ -44,6 +44,15 @@ class StepRecord:
             return None
         return self.ended_at - self.started_at
 
+    @property
+    def told(self) -> str:
+        """What there is to say of it: what it said itself, what went wrong, that it was undone."""
+        said = self.result.get("said") if isinstance(self.result, dict) else None
+        texts = [str(text).rstrip(".") for text in (said, self.error) if text]
+        if self.undone:
+            return "; ".join(["it was undone", *(f"before that: {text}" for text in texts)])
+        return "; ".join(texts)
+
 
 @dataclass(frozen=True)
 class AttemptRecord:

@@ -136,6 +136,41 @@ class Steps(Leases):
                 )
 
     @retried
+    def settle_step(
+        self,
+        root: str,
+        generation: int,
+        run_id: str,
+        key: str,
+        attempt: str,
+        state: StepState,
+        said: str,
+        notes: Mapping[str, Any],
+    ) -> None:
+        """Journal what a person says has become of a step, and who it was. Raises LeaseLost."""
+        done = state == "done"
+        with self.fenced(root, generation) as tx:
+            step = and_(steps.c.run == run_id, steps.c.key == key)
+            number = tx.execute(select(steps.c.attempts).where(step)).scalar_one()
+            tx.execute(
+                insert(attempts).values(
+                    id=attempt,
+                    run=run_id,
+                    key=key,
+                    kind="settle",
+                    number=number,
+                    generation=generation,
+                    state=state,
+                    notes=dict(notes),
+                    request_ids=[],
+                    started_at=db_now(),
+                    ended_at=db_now(),
+                )
+            )
+            result, error = ({"said": said}, None) if done else (None, said)
+            _set(tx, run_id, key, state, result, error)
+
+    @retried
     def set_step(
         self, root: str, generation: int, run_id: str, key: str, state: StepState, error: str
     ) -> None:

@@ -96,7 +96,7 @@ def _read(session: Session, call: Call, parameters: Mapping[str, Any]) -> tuple[
     if isinstance(answer, RunRequest):
         from workflow_api.runs import REQUESTS, Runs
 
-        return _ended(REQUESTS[answer.what](Runs(session), answer.run))
+        return _ended(REQUESTS[answer.what](Runs(session), answer.run, **answer.options))
     return _shown(session, answer, form, file)
 
 

@@ -72,16 +72,17 @@ def bind(
         name: account(kind, _name(workflow, name, kind, given.get(name)))
         for name, kind in workflow.accounts.items()
     }
-    arguments: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, parameter in workflow.parameters.items():
         if name in given:
-            arguments[name] = _typed(workflow, name, given[name])
+            values[name] = _typed(workflow, name, given[name])
         elif parameter.default is parameter.empty:
             raise UserError(f"{workflow.name} needs {name}.")
         else:
-            arguments[name] = parameter.default
+            values[name] = parameter.default
     names = {name: value.name for name, value in accounts.items()}
-    plain = {**names, **{name: as_parameter(value) for name, value in arguments.items()}}
+    plain = {**names, **{name: as_parameter(value) for name, value in values.items()}}
+    arguments = {workflow.parameters[name].name: value for name, value in values.items()}
     return Call(workflow, {**accounts, **arguments}, names, plain)
 
 

@@ -115,14 +115,14 @@ def finished(
         what, why = step.sentence, step.error
         result.left += row.pop("left", ())  # what a step that is done could not do
         if step.state == "done" and step.undone:
-            result.left.append({"what": what, "why": said_of(step)})
+            result.left.append({"what": what, "why": step.told})
         elif step.state in ("done", "begun") and step.key in changing:
             result.changed.append(row)
             if step.key in undoing:
                 why = f"{NOT_UNDONE}{undoing[step.key] or 'nobody knows why'}"
                 result.failed.append({**row, "why": why})
             elif step.state == "begun":
-                result.left.append({"what": what, "why": f"{BEGUN}{said_of(step)}"})
+                result.left.append({"what": what, "why": f"{BEGUN}{step.told}"})
         elif step.state in ("failed", "unknown", "running"):
             result.failed.append({**row, "why": why or "nobody knows whether it happened"})
         elif step.state in ("pending", "skipped"):
@@ -132,15 +132,6 @@ def finished(
         result.summary += ". Not everything could be undone: see what failed"
     result.text = _text(result, reporter)
     return result
-
-
-def said_of(step: StepRecord) -> str:
-    """Return what there is to say of a step: what it said itself, what went wrong, its undoing."""
-    said = step.result.get("said") if isinstance(step.result, dict) else None
-    texts = [str(text).rstrip(".") for text in (said, step.error) if text]
-    if step.undone:
-        return "; ".join(["it was undone", *(f"before that: {text}" for text in texts)])
-    return "; ".join(texts)
 
 
 def _not_sent(step: StepRecord) -> str:
@@ -162,7 +153,7 @@ def _row(step: StepRecord) -> dict[str, Any]:
     if isinstance(step.result, dict):
         row.update({key: value for key, value in step.result.items() if key not in row})
     if step.undone:
-        row["said"] = said_of(step)
+        row["said"] = step.told
     if step.error:
         row["error"] = step.error
     return row
@@ -180,7 +171,7 @@ def _summary(run: RunRecord, plan: Plan, steps: list[StepRecord], state: str, st
         parts.append(f"{undone} of them undone again")
     if begun := [step for step in steps if step.state == "begun"]:
         more = f" (and {len(begun) - 1} more)" if len(begun) > 1 else ""
-        parts.append(f"{len(begun)} in part ({said_of(begun[0])}){more}")
+        parts.append(f"{len(begun)} in part ({begun[0].told}){more}")
     if failed := sum(step.state == "failed" for step in steps):
         parts.append(f"{failed} failed")
     if failed < len(bad):

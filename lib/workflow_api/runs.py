@@ -20,6 +20,7 @@ from workflow_api.parameters import Call
 from workflow_api.plan import Plan
 from workflow_api.result import Result
 from workflow_api.session import Session
+from workflow_api.settling import Outcome, settled
 
 if TYPE_CHECKING:
     from state.records import RunRecord, RunState
@@ -138,6 +139,10 @@ class Runs:
             return Answer("done", Result(run.id, summary, text=f"{summary}\n"))
         return self._give_up(run)
 
+    def settle(self, run_id: str, *, step: str | None, outcome: Outcome, reason: str) -> Answer:
+        """Write down what a person found out of a step that cannot be looked up."""
+        return Answer("done", settled(self.session, run_id, step, outcome, reason))
+
     # -- the parts of it -------------------------------------------------------------------
 
     def _give_up(self, run: RunRecord) -> Answer:
@@ -219,8 +224,9 @@ class Runs:
 
 
 # What a dispatcher may do with a stored run, by the name in a RunRequest.
-REQUESTS: dict[str, Callable[[Runs, str], Answer]] = {
+REQUESTS: dict[str, Callable[..., Answer]] = {
     "apply": Runs.apply,
     "resume": Runs.resume,
     "cancel": Runs.cancel,
+    "settle": Runs.settle,
 }

@@ -23,8 +23,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 class RunRequest(msgspec.Struct, frozen=True):
     """What a ``run.*`` workflow returns: something that is to be done with a stored run."""
 
-    what: typing.Literal["apply", "resume", "cancel"]
+    what: typing.Literal["apply", "resume", "cancel", "settle"]
     run: str
+    options: Mapping[str, typing.Any] = {}
 
 
 class Workflow(msgspec.Struct, frozen=True):
@@ -50,7 +51,8 @@ def workflow(name: str) -> Callable[[Function], Function]:
     """Register a runbook under ``subject.verb``.
 
     The function takes the Context first, then accounts (asked for by type) and parameters; it
-    returns a Table (it reads) or a Plan (it changes something), and says so in its annotation.
+    returns a Table (it reads) or a Plan (it changes something), and says so in its annotation. A
+    parameter whose name is a word of Python's own ends in an underscore, which callers leave out.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not of the form subject.verb")
@@ -67,14 +69,19 @@ def workflow(name: str) -> Callable[[Function], Function]:
         _workflows[name] = Workflow(
             name=name,
             function=function,
-            parameters={p.name: p for p in rest if not is_account(hints[p.name])},
-            types={p.name: hints[p.name] for p in rest},
+            parameters={_said(p.name): p for p in rest if not is_account(hints[p.name])},
+            types={_said(p.name): hints[p.name] for p in rest},
             accounts={p.name: hints[p.name] for p in rest if is_account(hints[p.name])},
             changes=answer is Plan,
         )
         return function
 
     return register
+
+
+def _said(name: str) -> str:
+    """Return how callers call a parameter (``as`` for ``as_``)."""
+    return name.removesuffix("_")
 
 
 def workflow_named(name: str) -> Workflow:

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from workflow_api import Context, RunRequest, Table, UserError, count, humanize, workflow
 
 if TYPE_CHECKING:
-    from state.records import RunRecord
+    from state.records import AttemptRecord, RunRecord, StepRecord
 
 State = Literal["planned", "running", "succeeded", "failed", "interrupted", "cancelled"]
+# What a person says has become of a step.
+Outcome = Literal["done", "not_done"]
 _MOST = 1000
+# Attempts in these states went wrong; run.show tells of so many of them.
+_WRONG = ("failed", "unknown", "interrupted")
+_MOST_FAILURES = 20
+_VERBS = {"find": "look up: ", "finish": "finish: ", "undo": "undo: "}
 
 
 @workflow("run.list")
@@ -33,18 +39,19 @@ def show_run(ctx: Context, run: str) -> Table:
     """Show one run with its steps, their attempts, and what can be done with it."""
     journal = ctx.open_journal()
     found = journal.run(run)
-    tries = journal.attempts(found.id)
+    tries, steps = journal.attempts(found.id), journal.steps(found.id)
     rows = [
         {
             "state": "undone" if step.undone else step.state,
             "seconds": round(step.seconds, 1) if step.seconds is not None else None,
             "tries": step.attempts,
             "step": step.sentence,
-            "said": step.error or (step.result or {}).get("said"),
+            "said": step.told,
+            "key": step.key,
             "request_ids": [r for a in tries if a.key == step.key for r in a.request_ids],
             "attempts": [a.id for a in tries if a.key == step.key],
         }
-        for step in journal.steps(found.id)
+        for step in steps
     ]
     title = f"{found.id}: {found.workflow} {_parameters(found)}: {found.shown_state}"
     facts = [f"asked for by {found.requested_by} ({found.origin}) at {_time(found.created_at)}"]
@@ -52,12 +59,13 @@ def show_run(ctx: Context, run: str) -> Table:
     facts += [f"a step of run {found.parent}"] if found.parent else []
     facts += [f"holds {', '.join(claims)}"] if (claims := journal.claims_of(found.id)) else []
     facts += [_next(found)] if _next(found) else []
+    facts += _failures(found, steps, tries)
     return Table(
         ("state", "seconds", "tries", "step", "said"),
         rows,
         "\n".join([title, *facts]),
         summary=f"{found.workflow}: {found.shown_state}",
-        extra=("request_ids", "attempts"),
+        extra=("key", "request_ids", "attempts"),
     )
 
 
@@ -79,6 +87,14 @@ def cancel_run(ctx: Context, run: str) -> RunRequest:
     return RunRequest("cancel", run)
 
 
+@workflow("run.settle")
+def settle_run(
+    ctx: Context, run: str, as_: Outcome, reason: str, step: str | None = None
+) -> RunRequest:
+    """Decide whether an open step of an interrupted run is done, where the cloud does not tell."""
+    return RunRequest("settle", run, {"step": step, "outcome": as_, "reason": reason})
+
+
 def _row(run: RunRecord) -> dict[str, Any]:
     end = run.ended_at or run.now
     return {
@@ -95,6 +111,28 @@ def _row(run: RunRecord) -> dict[str, Any]:
     }
 
 
+def _failures(run: RunRecord, steps: list[StepRecord], tries: list[AttemptRecord]) -> list[str]:
+    """Return a line an attempt that went wrong or was settled, by whose ids a cloud's log tells."""
+    sentences = {step.key: step.sentence for step in steps}
+    wrong = _WRONG if run.alive else (*_WRONG, "running")
+    told = [attempt for attempt in tries if attempt.kind == "settle" or attempt.state in wrong]
+    lines = []
+    for attempt in told[-_MOST_FAILURES:]:
+        what = f"{_time(attempt.started_at)} {_VERBS.get(attempt.kind, '')}"
+        what += sentences.get(attempt.key, attempt.key)
+        if attempt.kind == "settle":
+            by, why = attempt.notes.get("by"), attempt.notes.get("reason")
+            lines.append(f"{what}: settled by {by}: {why}")
+            continue
+        ids = [f"req-{attempt.id}"] if "cloud" in run.parameters else []
+        ids += [one for one in attempt.request_ids if one not in ids]
+        requests = f" [{', '.join(ids)}]" if ids else ""
+        lines.append(f"{what}: {attempt.state}: {attempt.error or 'it never ended'}{requests}")
+    if len(told) > _MOST_FAILURES:
+        lines.insert(0, f"the last {_MOST_FAILURES} of {len(told)} attempts that went wrong:")
+    return lines
+
+
 def _parameters(run: RunRecord) -> str:
     return " ".join(f"{k}={v}" for k, v in run.parameters.items() if v not in (None, []))
 
@@ -109,7 +147,10 @@ def _next(run: RunRecord) -> str:
     if run.shown_state == "planned":
         return f"carry it out with run.apply run={run.id}"
     if run.shown_state == "interrupted":
-        return f"go on with run.resume run={run.id}, or give it up with run.cancel run={run.id}"
+        return (
+            f"go on with run.resume run={run.id}, or give it up with run.cancel run={run.id}; what "
+            f"the cloud never settles is decided with run.settle run={run.id}"
+        )
     if run.shown_state == "running":
         return f"held by {run.holder}; stop it with run.cancel run={run.id}"
     return ""

@@ -38,6 +38,7 @@ Fault = Literal[
     "failed",  # nothing happens, ever, as the step itself finds out
     "dropped",  # nothing happens, and no answer comes
     "lost",  # it happens, and no answer comes
+    "stuck",  # it happens in part, and going on with it is refused, once
     "busy",  # it happens, and the first poll after it is answered by 503
     "bug_before",  # the step breaks before it sends anything
     "bug_after",  # it happens, and the step breaks on the answer

@@ -92,11 +92,12 @@ def test_whether_it_arrived_well_is_looked_at_in_the_end(
     cloud, attempt = fake.account(), FakeAttempt()
     _, verify = migrate(fake).steps()
     fake.ignores = ignores
+    fake.server("a").host = "cmp-2"
     fake.servers.append(Server("other", status="ERROR"))
     assert perform(verify, cloud, attempt) == {"said": "1 server looked at"}
     moved = fake.server("a")
     moved.status, moved.host, moved.fault = "ERROR", "cmp-2", "no disk"
-    with pytest.raises(StepFailed, match=r"In ERROR now: a on cmp-2 \(no disk\)\."):
+    with pytest.raises(StepFailed, match=r"a is in ERROR on cmp-2 \(no disk\)\."):
         perform(verify, cloud, attempt)
 
 
