@@ -37,9 +37,13 @@ def literal(text: str) -> str | None:
 
 
 def regex(pattern: str) -> str | None:
-    """Return a regular expression that is made of plain characters, ``^``, ``$`` and ``.*``."""
+    """Return a regular expression that is made of plain characters, ``^``, ``$`` and ``.*``.
+
+    Up to its second ``.*``: with each more, the database would go over a name once more for each
+    of its letters.
+    """
     body = pattern.removeprefix("^").removesuffix("$").replace("\\.", "_").replace(".*", "_")
-    return pattern if literal(body) else None
+    return ".*".join(pattern.split(".*")[:2]) if literal(body) else None
 
 
 _AS_LETTERS = str.maketrans("_- ", "aaa")
