@@ -11,9 +11,12 @@ import idna
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
+from email_api.mailboxes import mailboxes
 from workflow_api.errors import UserError
 from workflow_api.text import clean, shorten
 
+# What follows an address in the oldest form of a name (RFC 822): `ann@example.org (Ann Lee)`.
+_COMMENT = re.compile(r"([^\s<>]+)\s*\(([^()]*)\)")
 # A name that is not in quotes has none of what is between addresses (RFC 5322, 3.2.3).
 _NAMED = re.compile(
     r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"[ \t]*|(?P<name>[^][<>@,;:"()\\\r\n]*))<(?P<spec>[^<>]*)>'
@@ -56,6 +59,8 @@ class Address(msgspec.Struct, frozen=True):
 def address(text: str, local_domains: Iterable[str] = ()) -> Address:
     """Return the one address that ``text`` is, written ``ann@example.org`` or ``Ann <ann@...>``.
 
+    A text of several is refused: :func:`addresses` takes those.
+
     Nothing is looked up in DNS. Domains that cannot be reached from everywhere (``localhost``,
     ``corp.local``) are refused unless ``local_domains`` has them. Raises UserError that says why.
     """
@@ -71,18 +76,30 @@ def folded(text: str) -> str:
     return text.translate(_LOWER)
 
 
-def addresses(texts: Iterable[str], local_domains: Iterable[str] = ()) -> list[Address]:
-    """Return the addresses in ``texts``, each once; raises as :func:`address`."""
-    domains = tuple(local_domains)
+def addresses(texts: str | Iterable[str], local_domains: Iterable[str] = ()) -> list[Address]:
+    """Return the addresses in a text or in several, each once; raises as :func:`address`.
+
+    Each text may have several, in any form that :func:`email_api.mailboxes.mailboxes` reads.
+    """
+    domains = frozenset(map(_ascii, local_domains))
     found: dict[str, Address] = {}
-    for text in texts:
-        one = address(text, domains)
+    for text in mailboxes(texts if isinstance(texts, str) else list(texts)):
+        one = _mailbox(text, domains)
         found.setdefault(one.key, one)
     return list(found.values())
 
 
 @lru_cache(1024)  # the sender stands in every message of a campaign
 def _parsed(text: str, local_domains: frozenset[str]) -> Address:
+    known = mailboxes(text)
+    if len(known) > 1:
+        raise _invalid(text, f"it is {len(known)} of them, and one is wanted here")
+    return _mailbox(known[0] if known else text, local_domains)
+
+
+def _mailbox(text: str, local_domains: frozenset[str]) -> Address:
+    if commented := _COMMENT.fullmatch(text.strip()):
+        return Address(_spec(commented[1], local_domains), clean(commented[2]).strip())
     named = _NAMED.fullmatch(text.strip())
     if not named:
         return Address(_spec(text.strip(), local_domains))

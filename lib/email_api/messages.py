@@ -89,24 +89,25 @@ def compose(
     """Return the message of ``campaign`` to one recipient.
 
     Sender and reply-to are the account's unless given. The same campaign and recipient always
-    have the same Message-ID. With ``override_recipient`` it goes to that address alone, and says
-    in a banner and in ``X-Original-To`` whom it was for. ``unsubscribe`` is an ``https:`` or
-    ``mailto:`` link. ``date`` is now unless given. Raises UserError for an address, link or file
-    that is not right, and for a message that is too large.
+    have the same Message-ID. With ``override_recipient`` (one address or several) it goes there
+    alone, and says in a banner and in ``X-Original-To`` whom it was for. ``unsubscribe`` is an
+    ``https:`` or ``mailto:`` link. ``date`` is now unless given. Raises UserError for an address,
+    link or file that is not right, and for a message that is too large.
     """
     settings = account.config.email
     domains = tuple(settings.local_domains)
     origin = address(sender or account.entry.sender, domains)
     meant = address(to, domains)
-    answers = [address(one, domains) for one in (reply_to or account.entry.reply_to,) if one]
+    answers = addresses(reply_to or account.entry.reply_to or "", domains)
     copies, hidden = _copies(meant, cc, bcc, domains)
-    target, instead = meant, []
+    targets, instead = [meant], []
     if override_recipient:
-        target = address(override_recipient, domains)
+        # One address at least: what has none is refused as one that is not valid.
+        targets = addresses(override_recipient, domains) or [address(override_recipient)]
         text, html = _with_banner(text, html, _told(meant, copies, hidden))
         instead = [text_header("X-Original-To", meant.spec)]
         copies, hidden = [], []
-    message_id = _message_id(campaign, meant, target, origin)
+    message_id = _message_id(campaign, meant, targets, origin)
     head = [
         *([address_header("Reply-To", answers)] if answers else []),
         text_header("Subject", subject),
@@ -119,11 +120,11 @@ def compose(
     rest = b"".join(head) + _body(text, html, attachments, images, message_id)
 
     def envelope(copies: Sequence[Address], hidden: Sequence[Address]) -> Envelope:
-        first = [address_header("From", [origin]), address_header("To", [target])]
+        first = [address_header("From", [origin]), address_header("To", targets)]
         first += [address_header("Cc", copies)] if copies else []
         return Envelope(
             sender=origin.spec,
-            to=(target.spec,),
+            to=tuple(one.spec for one in targets),
             cc=tuple(one.spec for one in copies),
             bcc=tuple(one.spec for one in hidden),
             data=b"".join(first) + rest,
@@ -131,7 +132,7 @@ def compose(
             needs_utf8=any(one.needs_utf8 for one in (*needed, *copies, *hidden)),
         )
 
-    needed = (origin, target, *answers)
+    needed = (origin, *targets, *answers)
     whole = envelope(copies, hidden)
     if len(whole.data) > settings.max_message_mib * _MIB:
         raise UserError(
@@ -154,9 +155,9 @@ def _copies(
     return copies, [one for one in addresses(bcc, domains) if one.key not in seen]
 
 
-def _message_id(campaign: str, meant: Address, target: Address, origin: Address) -> str:
+def _message_id(campaign: str, meant: Address, targets: Sequence[Address], origin: Address) -> str:
     # Not the same for a message that goes elsewhere: who gets both shall see both.
-    told = "\0".join((campaign, meant.key, target.key))
+    told = "\0".join((campaign, meant.key, *(one.key for one in targets)))
     digest = hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:40]
     return f"<{digest}@{origin.domain}>"
 

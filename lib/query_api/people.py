@@ -9,6 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from accounts.cloud import not_there
+from query_api.properties import listed_text
 from query_api.query import query
 from query_api.reading import Reading
 from workflow_api.errors import CloudError
@@ -35,7 +36,7 @@ class Account(msgspec.Struct):
     @property
     def mail(self) -> str | None:
         """The mail address, if there is one."""
-        return self.email if isinstance(self.email, str) and self.email else None
+        return listed_text(self.email)
 
 
 class Holder(msgspec.Struct):

@@ -27,3 +27,13 @@ mapping = partial(_property, "map")
 def or_none(value: str) -> str | None:
     """Return None for a text that says nothing: Nova's way of saying that there is no value."""
     return value or None
+
+
+def listed_text(value: Any) -> str | None:
+    """Return a text, or the texts of a list with commas between them; None where there is none.
+
+    Keystone stores what it is given under keys that it does not know.
+    """
+    if isinstance(value, list):
+        return ", ".join(one for one in value if isinstance(one, str) and one) or None
+    return value if isinstance(value, str) and value else None

@@ -219,8 +219,10 @@ def _rehearsal_key(key: str, override: str) -> str:
     """Return the key of a campaign that goes to one address instead: whom it is really for has not
     had it."""
     from email_api.addresses import folded
+    from email_api.mailboxes import mailboxes
 
-    return f"{key}-to-{hashlib.sha256(folded(override.strip()).encode()).hexdigest()[:8]}"
+    told = ",".join(sorted(map(folded, mailboxes(override))))
+    return f"{key}-to-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
 def says_otherwise(found: Campaign, notice: str, options: Mapping[str, Any]) -> str:

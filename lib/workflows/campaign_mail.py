@@ -64,9 +64,10 @@ class Writer:
             **options.get("common", {}),
         }
         addresses([*options.get("cc", ()), *options.get("bcc", ())], settings.local_domains)
-        for one in ("sender", "override", "reply_to"):
-            if given := options.get(one):
-                address(given, settings.local_domains)
+        for one in ("override", "reply_to"):
+            addresses(options.get(one, ""), settings.local_domains)
+        if given := options.get("sender"):
+            address(given, settings.local_domains)
         address(smtp.entry.sender, settings.local_domains)
 
     def prepare(self, recipient: str, content: Mapping[str, Any]) -> Message:

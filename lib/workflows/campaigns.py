@@ -149,7 +149,7 @@ def at_least_one(name: str, number: int | None) -> None:
 
 def _to_operators(main: Draft, operators: str, plan: Plan, out: Sequence[LeftOut]) -> Draft:
     """Return the campaign of one mail that tells the operators who is left out of another."""
-    from email_api.addresses import address
+    from email_api.addresses import addresses
 
     # Another one when others are left out, or of other things: that is news.
     news = json.dumps([_told(one, len(one.concerns)) for one in out], sort_keys=True)
@@ -158,8 +158,9 @@ def _to_operators(main: Draft, operators: str, plan: Plan, out: Sequence[LeftOut
     plain = replace(main.delivery, cc=(), bcc=(), limit=None, unsubscribe=None)
     draft = Draft(main.ctx, main.smtp, LEFT_OUT, key, plain, {})
     content = {"subject": plan.title, "owners": [_told(one, _MOST_CONCERNS) for one in out]}
-    to = address(operators, tuple(main.smtp.config.email.local_domains))
-    draft.choose(plan, {to: Letter(address=operators, content=content)})
+    letter = Letter(address=operators, content=content)
+    known = addresses(operators, tuple(main.smtp.config.email.local_domains))
+    draft.choose(plan, {to: replace(letter, address=to.spec) for to in known})
     return draft
 
 

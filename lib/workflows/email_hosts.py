@@ -10,7 +10,7 @@ from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
 from workflow_api import Context, Duration, Plan, UserError, clean, count
 from workflows.mail_options import Options, OwnerOptions
-from workflows.mailing import letter_to, mail_workflow, refuse_partial, server_mail
+from workflows.mailing import keys_of, letter_to, mail_workflow, refuse_partial, server_mail
 
 Notice = Literal["fault", "maintenance"]
 Effect = Literal["down", "moved"]
@@ -79,7 +79,6 @@ def hypervisor_report(
     allow_partial: bool = False,
 ) -> Plan:
     """Tell the operators which hypervisors are down or disabled, why, and since when."""
-    from email_api.addresses import address
     from query_api.conditions import any_of, test
     from query_api.query import query
 
@@ -116,7 +115,7 @@ def hypervisor_report(
     # Another state is another report, also on the same day.
     state = [(row["hypervisor"], row["state"], row["status"], row["reason"]) for row in rows]
     domains = ctx.config.email.local_domains
-    options = options.about(to=address(receiver, domains).key, state=state)
+    options = options.about(to=keys_of(receiver, domains), state=state)
     content = {"hypervisors": rows, **options.common(cloud)}
     plan = letter_to(
         ctx, smtp, options, receiver, notice="hypervisor_report", title=title, content=content

@@ -11,7 +11,7 @@ from accounts.clouds import Clouds
 from accounts.smtp import SmtpAccount
 from workflow_api import Context, Plan, UserError, clean
 from workflows.mail_options import Options
-from workflows.mailing import letter_to, mail_workflow, refuse_partial
+from workflows.mailing import keys_of, letter_to, mail_workflow, refuse_partial
 from workflows.searching import question
 
 
@@ -24,16 +24,9 @@ def test(ctx: Context, smtp: SmtpAccount, options: Options, to: str) -> Plan:
         "security": smtp.entry.security,
         "requested_by": ctx.requester.user,
     }
-    options = _fresh(ctx, options.about(to=_to(smtp, to)))
+    options = _fresh(ctx, options.about(to=keys_of(to, smtp.config.email.local_domains)))
     title = f"Send a test mail to {clean(to)} through {smtp.name}"
     return letter_to(ctx, smtp, options, to, notice="test", title=title, content=content)
-
-
-def _to(smtp: SmtpAccount, receiver: str) -> str:
-    """Return whom a mail goes to, however the address is written; UserError if it is none."""
-    from email_api.addresses import address
-
-    return address(receiver, smtp.config.email.local_domains).key
 
 
 def _fresh(ctx: Context, options: Options) -> Options:
@@ -76,7 +69,9 @@ def list_notice(
     allow_partial: bool = False,
 ) -> Plan:
     """Announce something to a mailing list, with a table of what a query finds if asked."""
-    options = options.about(to=_to(smtp, to), clouds=clouds if resource else None)
+    options = options.about(
+        to=keys_of(to, smtp.config.email.local_domains), clouds=clouds if resource else None
+    )
     content: dict[str, Any] = {"subject": subject, "sentences": text}
     title = f"Announce to {clean(to)}: {clean(subject)}"
     reasons: list[tuple[str, str]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from accounts.smtp import SmtpAccount
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Letter:
     """A mail to one person: ``content`` are the notice's variables that are that person's own.
 
-    ``address`` is as it was found, right or wrong or none. ``name`` is how the reader is addressed;
-    ``owner`` (a name or id), ``project`` and ``concerns`` are what the operators are told if the
-    mail cannot be sent.
+    ``address`` is as it was found, right or wrong or none; several are a mail to each. ``name`` is
+    how the reader is addressed; ``owner`` (a name or id), ``project`` and ``concerns`` are what the
+    operators are told if the mail cannot be sent.
     """
 
     address: str | None
@@ -28,6 +28,12 @@ class Letter:
     owner: str = ""
     project: str = ""
     concerns: Sequence[str] = ()
+
+    def to_each(self) -> list[Letter]:
+        """Return the letter to each of its addresses; itself without one if there is none."""
+        from email_api.mailboxes import mailboxes
+
+        return [replace(self, address=one) for one in mailboxes(self.address) or [""]]
 
     def left_out(self, why: str) -> LeftOut:
         """Return its reader as one who is not told."""
@@ -106,12 +112,12 @@ def sorted_out(
 
     found: dict[str, tuple[Address, Letter]] = {}
     out, domains = list(left_out), tuple(smtp.config.email.local_domains)
-    for letter in letters:
-        if not (letter.address or "").strip():
+    for letter in (one for given in letters for one in given.to_each()):
+        if not letter.address:
             out.append(letter.left_out("no address"))
             continue
         try:
-            valid = address(str(letter.address), domains)
+            valid = address(letter.address, domains)
         except UserError:
             out.append(letter.left_out("address is not valid"))
             continue

@@ -197,12 +197,14 @@ def letter_to(
     common: Mapping[str, Any] | None = None,
     **delivery: Any,
 ) -> Plan:
-    """Return the plan of a campaign of one mail. Raises UserError if it is to no valid address."""
-    from email_api.addresses import address
+    """Return the plan of a campaign of one mail, to each address that the receiver has.
+
+    Raises UserError if one of them is not valid, or if there is none.
+    """
     from workflows.campaigns import plan_campaign
     from workflows.letters import Letter
 
-    address(receiver, smtp.config.email.local_domains)
+    keys_of(receiver, smtp.config.email.local_domains)
     return plan_campaign(
         ctx,
         smtp,
@@ -213,6 +215,17 @@ def letter_to(
         common={**(common or {}), **options.common(None)},
         delivery=options.delivery(**delivery),
     )
+
+
+def keys_of(receiver: str, local_domains: Sequence[str]) -> list[str]:
+    """Return whom a mail goes to, however the addresses are written and ordered.
+
+    Raises UserError for one that is not valid, and if there is none.
+    """
+    from email_api.addresses import address, addresses
+
+    found = addresses(receiver, local_domains) or [address(receiver, local_domains)]
+    return sorted(one.key for one in found)
 
 
 def refuse_partial(title: str, reasons: Reasons, allow_partial: bool) -> None:

@@ -6,7 +6,6 @@ for all members of all projects; nobody is asked for by themselves.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,8 +24,6 @@ NO_USER, DISABLED = "user was not found", "user is disabled"
 NO_PROJECT, NO_CONTACT = "project was not found", "project has no contact"
 UNREAD_USER, UNREAD_PROJECT = "user could not be read", "project could not be read"
 UNREAD_OWNER, UNREAD_MEMBERS = "owner could not be read", "members of the project could not be read"
-# Between several addresses in one text.
-_BETWEEN = re.compile(r"[,;\s]+")
 
 
 class ByUser:
@@ -78,9 +75,12 @@ class ByContact:
             yield Owner(contact, contact)
 
     def _contacts(self, held: Any) -> Iterator[str]:
-        for text in held if isinstance(held, list) else [held]:
+        from email_api.mailboxes import mailboxes
+
+        texts = held if isinstance(held, list) else [held]
+        for text in texts:
             if isinstance(text, str) and text.startswith(self._prefix):
-                yield from filter(None, _BETWEEN.split(text.removeprefix(self._prefix)))
+                yield from mailboxes(text.removeprefix(self._prefix))
 
 
 class ByRole:
@@ -128,9 +128,9 @@ class ByColumn:
         held = row[self.columns[0]]
         if held is None and self.columns[0] in unread:
             yield Owner("somebody", why=UNREAD_OWNER)
-        for text in held if isinstance(held, list) else [held]:
-            if isinstance(text, str):
-                yield from (Owner(one, one) for one in _BETWEEN.split(text) if one)
+        from email_api.mailboxes import mailboxes
+
+        yield from (Owner(one, one) for one in mailboxes(held))
 
 
 class ByEmail(ByColumn):

@@ -24,7 +24,7 @@ class Owner(msgspec.Struct, frozen=True):
     """Somebody to whom a thing belongs; ``why`` says why they cannot be told, if they cannot."""
 
     name: str
-    address: str = ""
+    address: str = ""  # or several, as the cloud has it
     why: str = ""
     # Whether the name is a person's, by which they can be addressed.
     is_person: bool = False
@@ -89,13 +89,14 @@ def readers(
     places: dict[str, tuple[str, str]] = {}
     for row in rows:
         seen: set[str] = set()
-        for owner in list(ways.of(row, unread)) or [Owner("nobody", why=NO_OWNER)]:
-            if owner.address not in places:
-                places[owner.address] = _place(owner.address, local_domains)
-            key, address = places[owner.address]
-            why = owner.why or ("" if key else NOT_VALID if owner.address else NO_ADDRESS)
+        owners = list(ways.of(row, unread)) or [Owner("nobody", why=NO_OWNER)]
+        for owner, text in ((one, text) for one in owners for text in _texts(one)):
+            if text not in places:
+                places[text] = _place(text, local_domains)
+            key, address = places[text]
+            why = owner.why or ("" if key else NOT_VALID if text else NO_ADDRESS)
             if why:
-                its = (owner.name, why, owner.address, project_of(row))
+                its = (owner.name, why, text, project_of(row))
                 left.setdefault(its, []).append(label(row, name))
             elif key not in seen:
                 seen.add(key)
@@ -120,6 +121,13 @@ def project_of(row: Row) -> str:
 def label(row: Row, name: str = "name") -> str:
     """Return what a row is called, for people."""
     return clean(row.get(name) or row.get("id") or "?")
+
+
+def _texts(owner: Owner) -> Sequence[str]:
+    """Return the addresses of an owner who is to be told; else what is known, in one."""
+    from email_api.mailboxes import mailboxes
+
+    return [owner.address] if owner.why else mailboxes(owner.address) or [owner.address]
 
 
 def _place(text: str, local_domains: Sequence[str]) -> tuple[str, str]:

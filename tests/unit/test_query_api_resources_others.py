@@ -98,7 +98,15 @@ def test_what_an_operator_put_down_for_a_project() -> None:
 
 
 @pytest.mark.parametrize(
-    ("email", "value"), [("a@example.org", "a@example.org"), ("", None), (["a"], None), (5, None)]
+    ("email", "value"),
+    [
+        ("a@example.org", "a@example.org"),
+        ("", None),
+        (["a", "b"], "a, b"),
+        ([], None),
+        ([5], None),
+        (5, None),
+    ],
 )
 def test_a_mail_address_is_whatever_was_put_down(email: Any, value: str | None) -> None:
     assert values("user", email=email, name="a").get("email") == value

@@ -13,7 +13,7 @@ from query_api.encoding import (
     keystone_uuid,
     only_true,
 )
-from query_api.properties import boolean, mapping, text, texts, time
+from query_api.properties import boolean, listed_text, mapping, text, texts, time
 from query_api.schema import WHOLE, Filter, Link, Listing, Property, Resource, exact
 
 # Comparisons in Keystone's database ignore case, which finds no less. It answers what it is asked
@@ -40,11 +40,6 @@ def _others(known: Iterable[Property]) -> Callable[[Mapping[str, Any]], dict[str
         return {key: value for key, value in row.items() if key not in own}
 
     return gathered
-
-
-def _text(value: Any) -> str | None:
-    """Return a text as it is: Keystone stores what it is given under keys that it does not know."""
-    return value if isinstance(value, str) and value else None
 
 
 DOMAIN = Resource(
@@ -135,14 +130,14 @@ _USER = (
     text("id", "Their id."),
     text("name", "The name they log in with.", filters=_BY_NAME),
     text("domain_id", "The domain they belong to.", filters=_BY_DOMAIN),
-    text("email", "Their mail address.", shape=Any, of=_text),
+    text("email", "Their mail address, or several with commas.", shape=Any, of=listed_text),
     # Keystone's `enabled=false` leaves out those who were disabled because they never came.
     boolean(
         "enabled",
         "Whether they can log in.",
         filters=exact("enabled", encode=only_true),
     ),
-    text("description", "Who they are.", shape=Any, of=_text),
+    text("description", "Who they are.", shape=Any, of=listed_text),
     text("default_project_id", "The project they work in if they name none."),
     time("password_expires_at", "When their password expires; missing if never."),
 )
@@ -186,7 +181,7 @@ GROUP = Resource(
         text("id", "Its id."),
         text("name", "Its name; another domain may have the same.", filters=_BY_NAME),
         text("domain_id", "The domain it belongs to.", filters=_BY_DOMAIN),
-        text("description", "Who is in it.", shape=Any, of=_text),
+        text("description", "Who is in it.", shape=Any, of=listed_text),
     ),
     links=(
         Link("domain", "domain", "domain_id"),
