@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from accounts.addresses import check_address
 from accounts.config import CloudEntry, PackConfig
 from workflow_api.errors import CloudError, RunbookError, UserError
 from workflow_api.text import clean
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 Shared = TypeVar("Shared")
 # The version of the API that is asked for: a catalogue's address ends in it, or does not.
 _VERSIONS = {"identity": "v3", "image": "v2", "network": "v2.0"}
+# What requests itself keeps open of connections to a host, and how many bytes a MiB has.
+_CONNECTIONS, _MIB = 10, 1024 * 1024
 _VERSIONED = re.compile(r"/v\d+(\.\d+)?/?$")
 
 
@@ -32,6 +36,9 @@ class Cloud:
     def __init__(self, entry: CloudEntry, config: PackConfig) -> None:
         self.entry, self.config = entry, config
         self.name = entry.name
+        #: How to sleep, as ``time.sleep``; what carries out a run replaces it by what ends at a
+        #: stop, and so ends every wait for this cloud. It is called with 0 to see whether to go on.
+        self.wait: Callable[[float], None] = time.sleep
         self._shared: dict[Any, Any] = {}
         self._bases: dict[str, str | None] = {}
         self._lock = threading.RLock()
@@ -162,14 +169,27 @@ class Cloud:
         from accounts.session import TracedSession
 
         auth, verify = self._credentials()
+        self._check_addresses(auth)
         if isinstance(verify, str) and not os.path.exists(verify):
             raise UserError(f"Cloud {self.name!r}: there is no file {verify}, which cacert names.")
+        limits = self.config.limits
         return TracedSession(
             auth=auth,
             verify=verify,
-            timeout=float(self.config.limits.timeouts.request),
+            seconds=float(limits.timeouts.request),
+            most=limits.answer_mib * _MIB,
+            wait=lambda seconds: self.wait(seconds),
+            connections=max(_CONNECTIONS, limits.parallel_requests),
             additional_user_agent=[("openstack_ops", VERSION)],
         )
+
+    def _check_addresses(self, auth: Any) -> None:
+        where = f"Cloud {self.name!r}:"
+        for key in ("auth_url", "endpoint"):  # an endpoint is all that some plugins know
+            if getattr(auth, key, None) is not None:
+                check_address(getattr(auth, key), f"{where} {key}")
+        for service, address in self.entry.endpoint_override.items():
+            check_address(address, f"{where} endpoint_override.{service}")
 
     @cached_property
     def _stored(self) -> dict[str, Any]:

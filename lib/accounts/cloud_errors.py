@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from keystoneauth1 import exceptions
 
+from accounts import connections
+from accounts.failures import AnswerTooLarge, AnswerTooSlow, NoLogin, Redirected
 from workflow_api.errors import CloudError, RunbookError, UserError
 from workflow_api.text import clean
 
@@ -16,9 +19,10 @@ if TYPE_CHECKING:
     from accounts.cloud import Cloud
 
 _LONGEST = 500
-_SYSTEM_ERROR = re.compile(r"\[Errno -?\d+\] ([A-Za-z ]+)")
-_ADDRESS = re.compile(r"https?://[^/\s]*[^/\s:]")
+_OURS, _LIBRARIES = str(Path(__file__).parents[1]), {"keystoneauth1", "openstack"}
+_STUMBLED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 _NO_API = (exceptions.DiscoveryFailure, exceptions.NotFound)
+_NO_REDIRECT = "Check the address in auth_url or the catalogue, and what a proxy before it does."
 _FAILED = "The service failed: its log has the request id."
 _BY_STATUS = {
     401: "Its token was refused: see whether the credentials were changed or have expired.",
@@ -35,22 +39,37 @@ def translated(error: Exception, cloud: Cloud, doing: str) -> RunbookError | Non
     name = cloud.name
     if isinstance(error, exceptions.HttpError):
         return _answered(error, cloud, doing)
-    if isinstance(error, exceptions.SSLError):
+    if isinstance(error, Redirected):
+        return _redirected(error, cloud, doing)
+    if isinstance(error, NoLogin):
         return CloudError(
-            f"Cloud {name}: {doing}: the certificate could not be verified: {_reason(error)}.",
-            advice="If the cloud has a certificate authority of its own, name its file in cacert.",
+            f"Cloud {name}: logging in: {error.asked} answered, but not with a login: {error.why}.",
+            advice="See whether auth_url is Keystone's address, and whether something on the way "
+            "(a proxy, a login page) answers in its place.",
         )
-    if isinstance(error, (exceptions.ConnectTimeout,)):
+    if isinstance(error, AnswerTooLarge):
+        return CloudError(
+            f"Cloud {name}: {doing}: the answer of {error.asked} is larger than "
+            f"{cloud.config.limits.answer_mib} MiB, so it was not read.",
+            advice="Ask for less; limits.answer_mib says how large an answer may be.",
+        )
+    if isinstance(error, AnswerTooSlow):
+        return CloudError(
+            f"Cloud {name}: {doing}: {error.asked} began to answer and was not done within "
+            f"{cloud.config.limits.timeouts.request}.",
+            advice="See what slows the service down; limits.timeouts.request says how long one "
+            "request may take.",
+        )
+    if isinstance(error, exceptions.SSLError):
+        return _no_tls(error, cloud, doing)
+    if isinstance(error, exceptions.ConnectTimeout):
         return CloudError(
             f"Cloud {name}: {doing}: no answer within {cloud.config.limits.timeouts.request}.",
             advice="See whether the service is up; limits.timeouts.request says how long to wait.",
         )
     if isinstance(error, (exceptions.ConnectFailure, exceptions.UnknownConnectionError)):
-        return CloudError(
-            f"Cloud {name}: {doing}: no connection: {_reason(error)}.",
-            advice="See whether the address in auth_url or the catalogue is right and reachable "
-            "from here, and whether the service is up.",
-        )
+        why, advice = connections.reason(error)
+        return CloudError(f"Cloud {name}: {doing}: no connection: {why}.", advice=advice)
     if isinstance(error, exceptions.EndpointNotFound):
         return CloudError(
             f"Cloud {name}: {doing}: its catalogue has no such service"
@@ -68,7 +87,72 @@ def translated(error: Exception, cloud: Cloud, doing: str) -> RunbookError | Non
         )
     if isinstance(error, exceptions.ClientException):
         return CloudError(f"Cloud {name}: {doing}: {_reason(error)}.")
+    if stumbled(error):
+        return CloudError(
+            f"Cloud {name}: {doing}: the answer was not understood: {type(error).__name__}: "
+            f"{_reason(error)}.",
+            advice="See whether auth_url and the catalogue lead to OpenStack's own services, and "
+            "whether something on the way (a proxy, a login page) answers in their place.",
+        )
     return None
+
+
+def stumbled(error: BaseException) -> bool:
+    """Return whether keystoneauth or the SDK broke off over an answer that is not one.
+
+    They take a service at its word; a bug of ours ends in a line of ours.
+    """
+    if not isinstance(error, _STUMBLED):
+        return False
+    for frame, _line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if module in _LIBRARIES or frame.f_code.co_filename.startswith(_OURS):
+            return module in _LIBRARIES
+    return False
+
+
+def _no_tls(error: Exception, cloud: Cloud, doing: str) -> CloudError:
+    why = connections.certificate(error)
+    if why is None:
+        why, advice = connections.reason(error)
+        return CloudError(f"Cloud {cloud.name}: {doing}: no connection: {why}.", advice=advice)
+    return CloudError(
+        f"Cloud {cloud.name}: {doing}: the certificate could not be verified: {why}.",
+        advice="If the cloud has a certificate authority of its own, name its file in cacert.",
+    )
+
+
+def _redirected(error: Redirected, cloud: Cloud, doing: str) -> CloudError:
+    """Return what to say of an answer that leads elsewhere, and which address would be right."""
+    where = clean(error.target)[:_LONGEST]
+    said = f"Cloud {cloud.name}: {doing}: {error.asked} answered with a redirect ({error.status})"
+    if not error.target:
+        return CloudError(f"{said} that names no address.", advice=_NO_REDIRECT)
+    if error.target == error.asked:
+        return CloudError(f"{said}, and so on in a circle.", advice=_NO_REDIRECT)
+    return CloudError(
+        f"{said} to {where}, which was not followed: what is sent to a service goes to no other "
+        "address.",
+        advice=_right_address(error),
+    )
+
+
+def _right_address(error: Redirected) -> str:
+    """Return which address to configure: the one that is in use with what the redirect changes."""
+    try:
+        asked, target = urlsplit(error.asked), urlsplit(error.target)
+    except ValueError:
+        return _NO_REDIRECT
+    if asked.path.rstrip("/") == target.path.rstrip("/"):
+        old, new = (f"{parts.scheme}://{parts.netloc}" for parts in (asked, target))
+        return (
+            f"The address in auth_url or the catalogue should begin with {clean(new)} instead of "
+            f"{old}: correct it, or set endpoint_override, if the service is meant to be there."
+        )
+    return (
+        "Correct the address in auth_url or the catalogue, or set endpoint_override, if the "
+        "service is meant to be there."
+    )
 
 
 def _answered(error: Any, cloud: Cloud, doing: str) -> RunbookError:
@@ -113,8 +197,4 @@ def _message(body: Any) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    # The cause stands innermost in what requests and urllib3 say, behind their own class names.
-    if found := _SYSTEM_ERROR.search(str(error)):
-        where = _ADDRESS.search(str(error))
-        return f"{where[0] if where else 'it'}: {found[1].lower()}"
     return clean(str(error))[:_LONGEST].rstrip(". ")

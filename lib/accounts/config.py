@@ -59,6 +59,7 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     max_parallel: Annotated[int, msgspec.Meta(ge=1)] = 4
     max_changes: Annotated[int, msgspec.Meta(ge=0)] = 200
     parallel_requests: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
+    answer_mib: Annotated[int, msgspec.Meta(ge=1, le=2048)] = 128
     plan_valid: Duration = _duration("1h")
     resume_within: Duration = _duration("1h")
     keep_runs: Duration = _duration("90d")

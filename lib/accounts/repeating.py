@@ -23,10 +23,13 @@ _too_late = stop_after_delay(2 * _LONGEST_WAIT)
 _apart = wait_random(0, 0.5)
 
 
-def repeated(first: Future[Any], once: Callable[[], Any], harmless: bool) -> Any:
+def repeated(
+    first: Future[Any], once: Callable[[], Any], harmless: bool, wait: Callable[[float], None]
+) -> Any:
     """Send again after the ``first`` try, until an answer is there or it is enough.
 
-    Returns the last answer or raises the last error. ``harmless`` is what changes nothing.
+    Returns the last answer or raises the last error, or what ``wait`` raises, which sleeps in
+    between. ``harmless`` is what changes nothing.
     """
 
     def is_enough(state: RetryCallState) -> bool:
@@ -42,6 +45,7 @@ def repeated(first: Future[Any], once: Callable[[], Any], harmless: bool) -> Any
         retry=is_worth,
         wait=_pause_apart if harmless else _pause,
         stop=is_enough,
+        sleep=wait,
         retry_error_callback=_last,
     )(lambda: next(tries)())
 

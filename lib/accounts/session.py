@@ -1,17 +1,24 @@
-"""The one HTTP session to a cloud: traced, fenced, patient with reads and strict with changes."""
+"""The one HTTP session to a cloud: traced, patient with reads and strict with changes.
+
+Where its bytes leave, and whether they may, is ``accounts.transport``'s part.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
-from urllib.parse import urlsplit
 
+import requests
 from keystoneauth1 import exceptions
-from keystoneauth1.session import Session
+from keystoneauth1.session import NoOpSemaphore, Session
 
+from accounts import logins
+from accounts.failures import AnswerTooSlow
+from accounts.transport import Transport, logging_in, refuse_change
 from workflow_api import tracing
 
 # Without a handler its warnings would go to stderr raw; what they mean is said in our errors.
@@ -33,10 +40,27 @@ class TracedSession(Session):  # type: ignore[misc]
 
     Reads are repeated when the answer was lost or the service is busy; a change is repeated only
     on 429. A change outside a step's attempt, or after the run's lease was lost, is never sent.
+
+    ``seconds`` is how long one request may take in all, ``most`` how many bytes its answer may
+    have. ``wait`` is how to sleep, as ``time.sleep``: it ends a sleep, and a wait for an answer,
+    by raising.
     """
 
-    def __init__(self, **how: Any) -> None:
-        super().__init__(**how)
+    def __init__(
+        self,
+        *,
+        seconds: float,
+        most: int,
+        wait: Callable[[float], None] = time.sleep,
+        connections: int = 10,
+        **how: Any,
+    ) -> None:
+        super().__init__(
+            session=_plain(Transport(seconds, most, lambda: wait(0), connections=connections)),
+            timeout=seconds,
+            **how,
+        )
+        self._wait = wait
         self._mine = threading.local()
         self._renewing = threading.Lock()
 
@@ -59,21 +83,31 @@ class TracedSession(Session):  # type: ignore[misc]
     def request(self, url: str, method: str, *args: Any, **kwargs: Any) -> Any:
         """Send a request as keystoneauth does; raises LeaseLost before a change that is fenced."""
         trace = tracing.current()
-        harmless = method in tracing.READING or _is_login(url, method)
+        # What carries no token can change nothing: every plugin logs in so.
+        login = kwargs.get("authenticated") is False
+        harmless = method in tracing.READING or login
+        if not harmless:
+            refuse_change(method, url)  # before anybody logs in for it
         if trace is not None:
             headers = kwargs.setdefault("headers", {})
             headers.setdefault("X-OpenStack-Request-ID", trace.global_request_id)
         # Some versions of the SDK have keystoneauth repeat what met a lost connection, changes
         # too (4.13, the newest for Python 3.10, does). What is repeated is decided here alone.
-        kwargs.update(connect_retries=0, status_code_retries=0)
+        # The SDK's own semaphore sleeps by the wall clock: as long as that was set back by.
+        kwargs.update(
+            connect_retries=0,
+            status_code_retries=0,
+            redirect=False,
+            rate_semaphore=NoOpSemaphore(),
+        )
         send = super().request
 
         def once() -> Any:
-            if harmless:
-                return send(url, method, *args, **kwargs)
-            _allow_change(trace, method, url)
-            answer = send(url, method, *args, **kwargs)
-            if request_id := answer.headers.get("x-openstack-request-id"):
+            with logging_in(login):
+                answer = send(url, method, *args, **kwargs)
+            if login:
+                logins.check(answer)
+            elif not harmless and (request_id := answer.headers.get("x-openstack-request-id")):
                 assert trace is not None
                 trace.request_ids.append(request_id)
             return answer
@@ -83,7 +117,7 @@ class TracedSession(Session):  # type: ignore[misc]
             return first.result()
         from accounts.repeating import repeated  # seldom needed, and dear to import
 
-        return repeated(first, once, harmless)
+        return repeated(first, once, harmless, self._wait)
 
 
 def is_to_be_repeated(outcome: Future[Any], harmless: bool) -> bool:
@@ -94,6 +128,8 @@ def is_to_be_repeated(outcome: Future[Any], harmless: bool) -> bool:
         return outcome.result().status_code in statuses
     if getattr(error, "was_retried", False):
         return False  # a login inside this request has been repeated enough
+    if isinstance(error, AnswerTooSlow):
+        return False  # it had its whole time, and would take it again
     status = getattr(error, "http_status", None)
     return status in statuses or (harmless and isinstance(error, _LOST))
 
@@ -107,12 +143,19 @@ def _tried(once: Callable[[], Any]) -> Future[Any]:
     return outcome
 
 
-def _is_login(url: str, method: str) -> bool:
-    return method == "POST" and urlsplit(url).path.rstrip("/").endswith("/auth/tokens")
+def _plain(transport: Transport) -> requests.Session:
+    """Return requests' session as we use it: through ``transport``, with nobody's credentials.
+
+    It obeys what the environment says of proxies (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) and, where a
+    cloud has no cacert, of certificate authorities (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE). With an
+    ``auth`` of its own it never looks into ~/.netrc, nor for a user in an address.
+    """
+    session = requests.Session()
+    session.auth = _as_it_is
+    session.mount("http://", transport)
+    session.mount("https://", transport)
+    return session
 
 
-def _allow_change(trace: tracing.Trace | None, method: str, url: str) -> None:
-    if trace is None or not trace.changes:
-        where = "outside a plan's step" if trace is None else "in a look-up or check"
-        raise RuntimeError(f"{method} {urlsplit(url).path} {where}: only steps may change things")
-    trace.sending()
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from accounts.config import PackConfig
 from accounts.mail_config import SmtpEntry
 from workflow_api.errors import UserError
@@ -17,6 +20,8 @@ class SmtpAccount:
     def __init__(self, entry: SmtpEntry, config: PackConfig) -> None:
         self.entry, self.config = entry, config
         self.name = entry.name
+        #: As :attr:`accounts.cloud.Cloud.wait`.
+        self.wait: Callable[[float], None] = time.sleep
 
     def __repr__(self) -> str:
         return f"<SmtpAccount {self.name}>"

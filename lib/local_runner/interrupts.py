@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from workflow_api.stop import heeded
+
 AGAIN = "Ctrl-C again leaves running steps where they are"
 _SETTLED = 0.3
 LEAVING = "Running steps are left where a later look-up finds them"
@@ -25,11 +27,10 @@ def announced(say: Callable[[str], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    quiet = signal.getsignal(signal.SIGINT)
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    listener = threading.Thread(target=_listen, args=(reader, quiet, say), daemon=True)
+    listener = threading.Thread(target=_listen, args=(reader, say), daemon=True)
     listener.start()
     hung_up = signal.getsignal(signal.SIGHUP)
     if hung_up is signal.SIG_DFL:
@@ -44,10 +45,10 @@ def announced(say: Callable[[str], None]) -> Iterator[None]:
         reader.close()
 
 
-def _listen(reader: socket.socket, quiet: object, say: Callable[[str], None]) -> None:
+def _listen(reader: socket.socket, say: Callable[[str], None]) -> None:
     pressed = 0
     while numbers := reader.recv(64):
-        if signal.getsignal(signal.SIGINT) is quiet:
+        if not heeded():
             continue  # no run is under way: Ctrl-C just ends the command
         # A signal that comes before Python has handled the last one is lost in it. So the
         # engine gets the time to handle this one before anybody is asked for the next.

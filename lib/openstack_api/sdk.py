@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from accounts.cloud import Cloud
+from workflow_api import tracing
 from workflow_api.errors import CloudError, RunbookError, UnknownOutcome
 from workflow_api.text import clean
+
+_OPEN = "It had been sent, so whether it was done is not known."
 
 
 def connection(cloud: Cloud) -> Any:
@@ -46,16 +49,19 @@ def changing(cloud: Cloud, doing: str) -> Iterator[Any]:
     from keystoneauth1 import exceptions as lost
     from openstack import exceptions
 
-    from accounts.cloud_errors import translated
+    from accounts.cloud_errors import stumbled, translated
 
+    before = _sent()
     try:
         yield connection(cloud)
     except RunbookError:
         raise
     except (lost.ConnectFailure, lost.ConnectTimeout, lost.UnknownConnectionError) as error:
-        raise UnknownOutcome(
-            f"Cloud {cloud.name}: {doing}: the answer was lost ({type(error).__name__})."
-        ) from None
+        told = translated(error, cloud, doing)
+        if told is None or _sent() > before:
+            why = told.message if told else f"Cloud {cloud.name}: {doing}: {clean(error)}."
+            raise UnknownOutcome(f"{why} {_OPEN}") from None
+        raise told from None
     except exceptions.HttpException as error:
         raise _refused(cloud, doing, error) from None
     except exceptions.SDKException as error:
@@ -65,6 +71,19 @@ def changing(cloud: Cloud, doing: str) -> Iterator[Any]:
         if isinstance(told, CloudError) and (told.status or 0) >= 500:
             raise UnknownOutcome(str(told)) from None
         raise (told or error) from None
+    except Exception as error:
+        told = translated(error, cloud, doing) if stumbled(error) else None
+        if told is None:
+            raise
+        if _sent() > before:
+            raise UnknownOutcome(f"{told.message} {_OPEN}") from None
+        raise told from None
+
+
+def _sent() -> int:
+    """Return how many changes this attempt has sent: without one sent, none can have happened."""
+    trace = tracing.current()
+    return trace.sent if trace else 0
 
 
 def _refused(cloud: Cloud, doing: str, error: Any) -> RunbookError:

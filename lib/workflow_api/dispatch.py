@@ -19,7 +19,7 @@ from workflow_api.redaction import Redactor
 from workflow_api.reporter import LineReporter, Reporter, Voice
 from workflow_api.result import Result, cap
 from workflow_api.session import Session
-from workflow_api.stop import Stop
+from workflow_api.stop import Stop, interruptible
 from workflow_api.table import FORMS, RAW, Table
 from workflow_api.text import count
 from workflow_api.workflow import RunRequest, Workflow, workflow_named
@@ -56,7 +56,8 @@ def dispatch(
         session.stop = Stop(grace)
         session.cancelled = cancelled
         session.requester = _requester(requester, parameters)
-        kind, result = _run(session, workflow_named(name), parameters)
+        with interruptible(session.stop):
+            kind, result = _run(session, workflow_named(name), parameters)
     except RunbookError as error:
         kind, result = _told(error)
     except KeyboardInterrupt:  # while a plan is carried out, signals are heeded elsewhere

@@ -66,7 +66,12 @@ class Session:
             if name is not None and (kind, name) in self._accounts:
                 return self._accounts[kind, name]
             made = make(self.config, name)
+            made.wait = self.wait
             return self._accounts.setdefault((kind, made.name), made)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep on behalf of an account; raises Interrupted once nothing is to be waited for."""
+        self.stop.wait(seconds)
 
     def bug(self, error: BaseException) -> str:
         """Log an unexpected exception and return a sentence with the id it has in the log.

@@ -75,6 +75,44 @@ class Stop:
 
 
 @contextmanager
+def interruptible(stop: Stop) -> Iterator[None]:
+    """While nothing is carried out yet, let Ctrl-C end what other threads wait for, too.
+
+    It raises KeyboardInterrupt in the main thread as ever; that alone would have to wait there
+    until the last of the others has slept and was answered.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    received: SimpleQueue[int | None] = SimpleQueue()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.put(number)  # see below
+        raise KeyboardInterrupt
+
+    def heed() -> None:
+        while received.get() is not None:
+            for insist in (False, True):
+                stop.request("interrupt", "Ctrl-C was pressed", insist=insist)
+
+    threading.Thread(target=heed, name="interrupts", daemon=True).start()
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        received.put(None)
+
+
+def heeded() -> bool:
+    """Return whether a run is under way that heeds signals: else Ctrl-C just ends the call."""
+    return getattr(signal.getsignal(signal.SIGINT), "stops_a_run", False)
+
+
+@contextmanager
 def stopped_by_signals(stop: Stop) -> Iterator[None]:
     """Turn SIGTERM and Ctrl-C into a request to stop; a second one leaves running steps."""
     if threading.current_thread() is not threading.main_thread():
@@ -86,6 +124,8 @@ def stopped_by_signals(stop: Stop) -> Iterator[None]:
         # It interrupts the main thread anywhere, also where that holds a lock: SimpleQueue.put
         # is the one thing of the standard library that promises to be safe here.
         received.put(number)
+
+    handle.stops_a_run = True  # type: ignore[attr-defined]
 
     def heed() -> None:
         while (number := received.get()) is not None:

@@ -32,7 +32,7 @@ def cloud_of(**entry: Any) -> Cloud:
 
 
 AUTH = {"auth_url": "http://127.0.0.1:1/v3", "username": "u", "password": PASSWORD}
-APPLICATION = {"auth_url": "u", "application_credential_id": "i"}
+APPLICATION = {"auth_url": "http://127.0.0.1:1/v3", "application_credential_id": "i"}
 NO_DOMAIN = (
     "Cloud 'prod': auth: You have provided a username. In the V3 identity API a username is only "
     "unique within a domain so you must also provide either a user_domain_id or user_domain_name."
@@ -88,7 +88,7 @@ def test_what_a_plugin_knows_is_told() -> None:
         ("v3password", {**AUTH, "user-domain-name": "Default"}),
         ("v3applicationcredential", {**APPLICATION, "application_credential_secret": "s"}),
         ("password", {**AUTH, "system_scope": "all"}),
-        ("v3token", {"auth_url": "u", "token": "t"}),
+        ("v3token", {"auth_url": "http://127.0.0.1:1", "token": "t"}),
         ("admin_token", {"endpoint": "http://x", "token": "t"}),
     ],
 )

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import tenacity.nap
+import tenacity
 
+from accounts import repeating
 from accounts.cloud import Cloud
 from accounts.cloud_errors import spoken
 from accounts.config import load
@@ -102,7 +103,10 @@ FAILURES = [
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tenacity.nap, "time", types.SimpleNamespace(sleep=lambda seconds: None))
+    def retrying(**how: Any) -> tenacity.Retrying:
+        return tenacity.Retrying(**{**how, "sleep": lambda seconds: None})
+
+    monkeypatch.setattr(repeating, "Retrying", retrying)
 
 
 @pytest.mark.parametrize("case", FAILURES, ids=[case.id for case in FAILURES])
