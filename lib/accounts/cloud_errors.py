@@ -163,6 +163,9 @@ def _answered(error: Any, cloud: Cloud, doing: str) -> RunbookError:
             f"Cloud {cloud.name}: the credentials are not accepted (401).",
             advice="They are wrong, were changed, or have expired: check auth of this cloud.",
         )
+    if status == 400 and (advice := connections.wants_tls(error.response)):
+        where = "what answers there speaks TLS, but the address says http"
+        return CloudError(f"Cloud {cloud.name}: {doing}: {where}.", status=400, advice=advice)
     said = spoken(getattr(error, "response", None)) or _reason(error)
     message = f"Cloud {cloud.name}: {doing}: {status}: {said}"
     return CloudError(message, status=status, request_id=request_id, advice=advice_on(status))

@@ -31,6 +31,7 @@ _REACHABLE = (
     "See whether the address in auth_url or the catalogue is right and reachable from here, and "
     "whether the service is up."
 )
+_HUNG_UP = f"{_REACHABLE} What expects TLS hangs up on an address that begins with http://."
 _NO_TLS = (
     "Use http:// in auth_url, or in endpoint_override for an address of the catalogue, if the "
     "service is meant to be without TLS; else check the port."
@@ -50,6 +51,9 @@ _PROXY = (
     "which proxy."
 )
 _BROKEN = "Try again; if it stays so, the log of the service, or of a proxy before it, says why."
+# How nginx, Apache and Go say that they were spoken to without TLS, in a page with status 400.
+_PLAIN_HTTP = re.compile(rb"plain HTTP|HTTP request to an HTTPS", re.I)
+_PAGE = 4096
 # Where OpenSSL finds that what came is no TLS at all.
 _PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST",
           "UNKNOWN_PROTOCOL")  # fmt: skip
@@ -64,6 +68,12 @@ def reason(error: BaseException) -> Reason:
         return Reason(f"by way of the proxy: {why}", _PROXY)
     address = next((a for a in map(_address, chain) if a), "")
     return Reason(f"{address}: {why}" if address else why, advice)
+
+
+def wants_tls(answer: object) -> str:
+    """Return what to do if an answer says that TLS was expected of us, else nothing."""
+    content = getattr(answer, "content", b"") or b""
+    return _TLS if _PLAIN_HTTP.search(content[:_PAGE]) else ""
 
 
 def certificate(error: BaseException) -> str | None:
@@ -134,7 +144,8 @@ _SAID: list[tuple[_Kinds, Callable[..., Reason | None]]] = [
     (ssl.SSLError, _tls),
     (socket.gaierror, _fixed("no address was found for its name", _NAME)),
     (TimeoutError, _fixed("no answer came in time", _REACHABLE)),
-    (http.client.RemoteDisconnected, _fixed("it hung up without an answer", _REACHABLE)),
+    (ConnectionResetError, _fixed("it hung up without an answer", _HUNG_UP)),
+    (http.client.RemoteDisconnected, _fixed("it hung up without an answer", _HUNG_UP)),
     (
         (
             http.client.IncompleteRead,

@@ -124,7 +124,24 @@ def test_http_to_an_https_port(authority: Authority) -> None:
     with RawServer(lambda call: None, certificate=authority.issue()) as server:
         error = told_of(f"{server.origin.replace('https:', 'http:')}/v3")
     # OpenSSL answers with an alert, or just hangs up.
-    assert "speaks TLS, but the address says http." in str(error) or "hung up" in str(error)
+    assert "speaks TLS, but the address says http." in str(error) or (
+        "it hung up without an answer" in error.message and "expects TLS" in error.advice
+    )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<html><h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port</html>",
+        b"Reason: You're speaking plain HTTP to an SSL-enabled server port.",
+        b"Client sent an HTTP request to an HTTPS server.",
+    ],
+)
+def test_http_to_a_proxy_that_wants_https(page: bytes) -> None:
+    with RawServer(lambda call: call.say(answer(page, "400 Bad Request"))) as server:
+        error = told_of(f"{server.origin}/v3")
+    assert "what answers there speaks TLS, but the address says http." in error.message
+    assert error.advice.startswith("Use https:// in auth_url")
 
 
 def test_http_to_a_port_that_answers_with_an_alert_of_tls() -> None:
