@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from workflow_api.stop import heeded
 
@@ -22,7 +21,7 @@ def announced(say: Callable[[str], None]) -> Iterator[None]:
     """While the block runs, ``say`` what the engine makes of each signal that asks it to stop.
 
     Python writes the number of every signal into a socket whoever handles it, so this needs no
-    part in the handling. A lost connection (SIGHUP) becomes a SIGTERM, unless ``nohup`` is on.
+    part in the handling.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -32,13 +31,9 @@ def announced(say: Callable[[str], None]) -> Iterator[None]:
     before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     listener = threading.Thread(target=_listen, args=(reader, say), daemon=True)
     listener.start()
-    hung_up = signal.getsignal(signal.SIGHUP)
-    if hung_up is signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, _terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, hung_up)
         signal.set_wakeup_fd(before)
         writer.close()
         listener.join(1)
@@ -56,7 +51,3 @@ def _listen(reader: socket.socket, say: Callable[[str], None]) -> None:
         if signal.SIGINT in numbers:
             pressed += 1
             say(f"{AGAIN}." if pressed == 1 else f"{LEAVING}.")
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGTERM)

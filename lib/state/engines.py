@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from state import files
+from state.clock import STEADY_NOW
 from workflow_api.errors import UserError
 
 _EXAMPLES = (
@@ -54,9 +57,15 @@ def parsed(url: str) -> URL:
     return found.set(drivername=driver)
 
 
-def sqlite_engine(url: URL, path: Path, lock: files.FileLock) -> Engine:
-    """Return a pool of connections to an SQLite file."""
-    engine = create_engine(url, creator=lambda: files.connect(path, lock), json_serializer=_as_json)
+def sqlite_engine(url: URL, path: Path, lock: files.FileLock, clock: Callable[[], float]) -> Engine:
+    """Return a pool of connections to an SQLite file, which tell the time by ``clock``."""
+
+    def connect() -> sqlite3.Connection:
+        connection = files.connect(path, lock)
+        connection.create_function(STEADY_NOW, 0, clock)
+        return connection
+
+    engine = create_engine(url, creator=connect, json_serializer=_as_json)
     event.listen(engine, "begin", _begin)
     return engine
 

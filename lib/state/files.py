@@ -16,8 +16,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
-from workflow_api.errors import UserError
+from workflow_api.errors import StoreLost, UserError
 
 # Read and write for the owner and the group: actions and sensors can be different users.
 SHARED = 0o660
@@ -31,6 +32,8 @@ def prepare(path: Path) -> None:
     """Make the database file and its lock if they are missing; raises UserError with the cure."""
     folder = path.parent
     try:
+        if not path.exists():
+            refuse_to_begin_anew(path)
         if is_private(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not folder.is_dir():
@@ -66,6 +69,71 @@ def is_private(folder: Path) -> bool:
 def lock_of(path: Path) -> Path:
     """Return the file whose lock keeps openings and upgrades of a database apart."""
     return path.with_name(f"{path.name}.lock")
+
+
+def remembered(path: Path) -> str | None:
+    """Return the id of the store that was here when it was last opened, None if there was none."""
+    try:
+        return lock_of(path).read_text(errors="replace").strip() or None
+    except OSError:
+        return None
+
+
+def remember(path: Path, identity: str) -> None:
+    """Keep a store's id beside it, so that its loss is noticed."""
+    lock_of(path).write_text(f"{identity}\n")
+
+
+def refuse_to_begin_anew(path: Path) -> None:
+    """Raise StoreLost if there was a store here: an empty one would do everything once more."""
+    if remembered(path) is not None:
+        raise lost(path, "is gone")
+
+
+def lost(path: Path, how: str) -> StoreLost:
+    """Return what to tell of a store that is not there any more, or not the one that was."""
+    return StoreLost(
+        f"The state store {path} {how}, and with it what was done: which mails were sent, which "
+        "runs have begun what. Nothing is sent without it.",
+        advice=f"{restore(path)} To begin with an empty one, delete {lock_of(path)} and what is "
+        f"left of {path}: what was done before is then done again where it is asked for again.",
+    )
+
+
+def restore(path: Path) -> str:
+    """Return from what a store can be restored: the newest copy beside it, else a backup."""
+    copies = sorted(path.parent.glob(f"{path.name}.before-*"), key=lambda copy: copy.name)
+    if not copies:
+        return f"Restore it from your backup of {path.parent}."
+    made = time.strftime("%Y-%m-%d %H:%M", time.gmtime(copies[-1].stat().st_mtime))
+    return (
+        f"Restore it from your newest backup, or from {copies[-1]} (made {made} UTC, before the "
+        "upgrade that it names): what was sent later is not in it."
+    )
+
+
+def copy_of(path: Path, revision: str) -> Path:
+    """Return the file that keeps what a store was before it was upgraded to ``revision``."""
+    return path.with_name(f"{path.name}.before-{revision}")
+
+
+def copy(path: Path, connection: sqlite3.Connection, to: Path) -> None:
+    """Copy a store as ``connection`` sees it, whole or not at all; raises UserError."""
+    draft = path.with_name(f".{to.name}.{uuid.uuid4().hex}")
+    try:
+        _make(draft)
+        with contextlib.closing(sqlite3.connect(draft)) as target:
+            connection.backup(target)
+        draft.replace(to)
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(
+            f"The state store {path} has to be upgraded and cannot be copied before to {to}: "
+            f"{error}. It was left as it was.",
+            advice="Make room for a copy of it there.",
+        ) from None
+    finally:
+        for suffix in ("", "-journal"):
+            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
 def _make(path: Path) -> None:
@@ -141,7 +209,9 @@ def connect(path: Path, lock: FileLock) -> sqlite3.Connection:
     """
     with lock.held():
         connection = sqlite3.connect(
-            path,
+            # Never made here: where it was deleted, an empty one must not take its place.
+            f"file:{quote(str(path))}?mode=rw",
+            uri=True,
             timeout=_BUSY_SECONDS,
             check_same_thread=False,
             # Transactions are begun by the store; the driver would begin them late.

@@ -7,17 +7,22 @@ run another process has taken over, can neither start a step nor record one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 
+from state import requests
 from state.clock import db_now
-from state.records import read_run, select_runs
+from state.records import RequestRecord, Verb, read_run, select_runs
 from state.retries import retried
 from state.schema import runs
 from state.store import Store
-from workflow_api.errors import Held, LeaseLost, NotFound, UserError
+from workflow_api.errors import Held, LeaseLost, NotFound, StopRequested, UserError
+
+if TYPE_CHECKING:
+    from workflow_api.context import Requester
 
 EXPIRED = or_(runs.c.lease_until.is_(None), runs.c.lease_until <= db_now())
 # Made once: it stands before every write of a run, and making it costs more than running it.
@@ -40,21 +45,36 @@ class Leases:
         self.store = store
 
     @contextmanager
-    def fenced(self, root: str, generation: int) -> Iterator[Connection]:
-        """Run one transaction that is committed only while this generation's lease holds."""
+    def fenced(self, root: str, generation: int, *, begins: bool = False) -> Iterator[Connection]:
+        """Run one transaction that is committed only while this generation's lease holds.
+
+        One that ``begins`` a change raises StopRequested while a request to stop the run is open:
+        a run that somebody has asked to stop begins nothing, whoever carries it out.
+        """
         with self.store.transaction() as tx:
             # The row stays locked until the commit, so that nobody takes the run over in between,
             # whatever the clock says by then. (SQLite has one writer anyway.)
             if tx.execute(_HELD, {"root": root, "current": generation}).first() is None:
-                raise LeaseLost(root)
+                raise self.store.lost() if self.store.is_another(tx) else LeaseLost(root)
+            if begins and (asked := requests.open_stop(tx, root)):
+                raise StopRequested(asked.said)
             yield tx
 
     @retried
-    def take(self, run_id: str, holder: str, seconds: float, *, states: Sequence[str]) -> int:
+    def take(
+        self,
+        run_id: str,
+        holder: str,
+        seconds: float,
+        *,
+        states: Sequence[str],
+        asked: tuple[Verb, Requester] | None = None,
+    ) -> int:
         """Become the one who acts for a run, and return the new generation.
 
-        Only a run in one of ``states`` can be taken, and one that is running only once its lease
-        has expired. Raises Held if somebody else has it, UserError if it is in another state.
+        ``asked`` is what is to be done with it and by whose wish, for the journal. Only a run in
+        one of ``states`` can be taken, and one that is running only once its lease has expired.
+        Raises Held if somebody else has it, UserError if it is in another state.
         """
         with self.store.transaction() as tx:
             taken = tx.execute(
@@ -73,9 +93,10 @@ class Leases:
                     lease_until=db_now() + seconds,
                     started_at=func.coalesce(runs.c.started_at, db_now()),
                     ended_at=None,
-                    cancel_requested_by=None,
                 )
             )
+            if taken.rowcount == 1 and asked is not None:
+                requests.record(tx, run_id, *asked)
             found = tx.execute(select_runs().where(runs.c.id == run_id)).first()
         if found is None:
             raise NotFound("run", run_id, where="the journal")
@@ -90,21 +111,32 @@ class Leases:
 
     @retried
     def renew(self, run_id: str, generation: int, seconds: float) -> str | None:
-        """Extend the lease; return who asked for a cancel, if anybody. Raises LeaseLost."""
+        """Extend the lease; return why the run is to stop, if it is. Raises LeaseLost."""
         with self.fenced(run_id, generation) as tx:
             tx.execute(
                 update(runs).where(runs.c.id == run_id).values(lease_until=db_now() + seconds)
             )
-            asked = select(runs.c.cancel_requested_by).where(runs.c.id == run_id)
-            found: str | None = tx.execute(asked).scalar()
-            return found
+            asked = requests.open_stop(tx, run_id)
+            return asked.said if asked else None
 
     @retried
-    def request_cancel(self, run_id: str, by: str) -> None:
-        """Ask whoever holds the run to stop it; seen at the holder's next heartbeat."""
+    def request_stop(self, run_id: str, by: Requester) -> bool:
+        """Ask whoever holds the run, now or later, to stop it; return whether it could be asked.
+
+        It cannot where the run has ended. The request lives until the run has ended by it: no
+        step is begun from now on, and whoever takes the run over gives it up.
+        """
         with self.store.transaction() as tx:
-            tx.execute(
-                update(runs)
-                .where(runs.c.id == run_id, runs.c.state == "running")
-                .values(cancel_requested_by=by)
-            )
+            return requests.record_stop(tx, run_id, by)
+
+    @retried
+    def stop_requested(self, run_id: str) -> RequestRecord | None:
+        """Return the request to stop a run by which it has not ended yet, or None."""
+        with self.store.reading() as tx:
+            return requests.open_stop(tx, run_id)
+
+    @retried
+    def requests_of(self, run_ids: Iterable[str]) -> dict[str, list[RequestRecord]]:
+        """Return what was asked of each of the runs, in the order in which it was asked."""
+        with self.store.reading() as tx:
+            return requests.of_runs(tx, run_ids)

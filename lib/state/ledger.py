@@ -254,9 +254,9 @@ class Ledger(Campaigns):
         """Commit that the end of a message goes out now: from here it may have been accepted.
 
         ``message_id`` is what it goes out as, if not as it was planned. Raises RunbookError if it
-        is not pending (any more).
+        is not pending (any more), StopRequested if the run is to stop.
         """
-        with self.fenced(*self._fence) as tx:
+        with self.fenced(*self._fence, begins=True) as tx:
             its = _its(mail.campaign, mail.recipient)
             its |= {"as_id": message_id or mail.message_id, "by_run": self._run}
             if tx.execute(_BEGIN, its).rowcount != 1:

@@ -63,6 +63,11 @@ class Campaign:
         """What a run claims to be the only one to work on it."""
         return claimed_as(self.key)
 
+    @property
+    def name(self) -> str:
+        """Its key is what people call it."""
+        return self.key
+
     def totals(self, *, being_sent: bool = False) -> dict[str, int]:
         """Return how many mails are sent, failed, refused, unknown and pending, and their sum.
 

@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 from sqlalchemy import Row, Select, and_, case, or_, select
 
-from state.clock import db_now
+from state.clock import by_wall_clock, db_now
 from state.schema import runs
 
 RunState = Literal["planned", "running", "succeeded", "failed", "interrupted", "cancelled"]
 StepState = Literal["pending", "running", "begun", "done", "failed", "skipped", "unknown"]
 AttemptKind = Literal["apply", "find", "finish", "undo", "settle"]
+Verb = Literal["start", "apply", "resume", "cancel", "settle"]
 
 FINISHED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 # Steps of which nobody knows what became of them: it must be looked up.
@@ -42,7 +43,7 @@ class StepRecord:
         """How long it took, from its first start to its end."""
         if self.started_at is None or self.ended_at is None:
             return None
-        return self.ended_at - self.started_at
+        return max(0.0, self.ended_at - self.started_at)
 
     @property
     def told(self) -> str:
@@ -70,6 +71,29 @@ class AttemptRecord:
     error: str | None
     started_at: float
     ended_at: float | None
+
+
+@dataclass(frozen=True)
+class RequestRecord:
+    """What somebody asked of a run after it was drawn.
+
+    A request to cancel is settled when the run ends: ``settled_as`` is the state it ended in.
+    """
+
+    run: str
+    verb: Verb
+    requested_by: str
+    origin: str
+    execution_id: str | None
+    requested_at: float
+    settled_at: float | None
+    settled_as: RunState | None
+
+    @property
+    def said(self) -> str:
+        """Why a run is to stop, for its last line."""
+        by = f" (StackStorm execution {self.execution_id})" if self.execution_id else ""
+        return f"{self.requested_by} cancelled it{by}"
 
 
 @dataclass(frozen=True)
@@ -101,11 +125,21 @@ class RunRecord:
     created_at: float
     started_at: float | None
     ended_at: float | None
-    cancel_requested_by: str | None
     generation: int
     holder: str | None
     lease_until: float | None
     now: float
+
+    def by_wall_clock(self, moment: float) -> float:
+        """Return a moment of this run by this machine's wall clock, in seconds since 1970."""
+        return by_wall_clock(moment, self.now)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it has taken from its first start to its end, or to now."""
+        if self.started_at is None:
+            return None
+        return max(0.0, (self.ended_at or self.now) - self.started_at)
 
     @property
     def lease_left(self) -> float:
@@ -126,7 +160,13 @@ class RunRecord:
     @property
     def shown_state(self) -> str:
         """The state an operator should see: a run whose process is gone is interrupted."""
-        return "interrupted" if self.state == "running" and not self.alive else self.state
+        gone = self.state == "running" and not self.alive
+        return "interrupted" if gone or self.unbegun else self.state
+
+    @property
+    def unbegun(self) -> bool:
+        """Whether its process ended between writing the run and acting for it (before 0.2.0)."""
+        return self.state == "planned" and self.plan is None
 
 
 @dataclass(frozen=True)
@@ -150,14 +190,18 @@ class NewRun:
 
 
 _TOP = runs.alias("top")
-_OF_THE_TOP = ("generation", "holder", "lease_until", "cancel_requested_by")
+_OF_THE_TOP = ("generation", "holder", "lease_until")
 _SELECTED = [
-    *(c for c in runs.c if c.name not in (*_OF_THE_TOP, "drawn", "plan")),
+    *(c for c in runs.c if c.name not in (*_OF_THE_TOP, "cancel_requested_by", "drawn", "plan")),
     *(_TOP.c[name] for name in _OF_THE_TOP),
     case((or_(runs.c.drawn, runs.c.state == "planned"), runs.c.plan)).label("plan"),
     db_now().label("now"),
 ]
 _NAMES = tuple(RunRecord.__dataclass_fields__)
+
+
+#: The condition of ``RunRecord.unbegun``.
+UNBEGUN = and_(runs.c.state == "planned", runs.c.plan.is_(None))
 
 
 def select_runs() -> Select[Any]:

@@ -10,13 +10,16 @@ from typing import ParamSpec, TypeVar
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from workflow_api.errors import CloudError, RunbookError, UserError
+from workflow_api.errors import StoreError, UserError
 
 # MariaDB: lock wait timeout, deadlock, record changed since last read (11.6 and later).
 _CONFLICTS = {1205, 1213, 1020}
 # MariaDB: cannot connect, gone away, lost, shutting down, killed, too many connections, a node
 # of a cluster that is not ready.
 _AWAY = {2002, 2003, 2006, 2013, 1053, 1927, 1040, 1047}
+# MariaDB: no such table, unknown database.
+_MISSING = {1146, 1049}
+_DAMAGED = ("malformed", "not a database", "corrupt")
 _PATIENCE = 30.0
 
 P = ParamSpec("P")
@@ -47,7 +50,7 @@ def retried(function: Callable[P, T]) -> Callable[P, T]:
         except (OperationalError, InterfaceError, InternalError) as error:
             raise not_answered(error) from error
         except TryAgain:
-            raise CloudError(
+            raise StoreError(
                 "The state store is too busy: others were faster each time.",
                 advice="Nothing was written; try again.",
             ) from None
@@ -68,9 +71,23 @@ def is_conflict(error: BaseException) -> bool:
     return _number(error) in _CONFLICTS
 
 
-def not_answered(error: DBAPIError, *, doubt: str = "") -> RunbookError:
+def is_damaged(error: DBAPIError) -> bool:
+    """Whether an SQLite file is no longer what SQLite wrote."""
+    return isinstance(error.orig, sqlite3.DatabaseError) and any(
+        words in str(error.orig) for words in _DAMAGED
+    )
+
+
+def is_missing(error: DBAPIError) -> bool:
+    """Whether a table or the whole database is not there."""
+    return error.orig is not None and (
+        "no such table" in str(error.orig) or _number(error) in _MISSING
+    )
+
+
+def not_answered(error: DBAPIError, *, doubt: str = "") -> StoreError:
     """Return what to tell the operator when the database does not do what it is asked."""
-    return CloudError(
+    return StoreError(
         f"The state store did not answer: {reason(error)}.{doubt}",
         advice="Nothing more is sent without it; cloud.check tests it.",
     )

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Insert, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from state import requests
 from state.clock import db_now
 from state.leases import EXPIRED, Leases
 from state.records import (
     FINISHED,
     OPEN,
+    UNBEGUN,
     NewRun,
     RunRecord,
     RunState,
@@ -21,8 +23,8 @@ from state.records import (
     select_runs,
 )
 from state.retries import retried
-from state.schema import attempts, claims, runs, steps
-from workflow_api.errors import Ambiguous, Held, NotFound
+from state.schema import attempts, claims, run_requests, runs, steps
+from workflow_api.errors import AlreadyStarted, Ambiguous, NotFound
 
 # Shorter beginnings of ids are no names of runs.
 _SHORTEST = 4
@@ -41,33 +43,40 @@ class Runs(Leases):
         *,
         generation: int | None = None,
     ) -> None:
-        """Write a run that nobody holds yet; raises Held if its trigger has started one before.
+        """Write a run that nobody holds yet.
 
-        A child run is written under the lease of its root, of which ``generation`` is the holder's:
-        raises LeaseLost.
+        Raises AlreadyStarted if its trigger has started one before. A child run is written under
+        the lease of its root, of which ``generation`` is the holder's: raises LeaseLost.
         """
-        row = insert(runs).values(
-            **{**vars(new), "root": new.root or new.id},
-            state=state,
-            plan=plan,
-            drawn=False,
-            created_at=db_now(),
-            generation=0,
-        )
+        row = _row(new).values(state=state, plan=plan, generation=0)
+        if generation is not None and new.root is not None:
+            with self.fenced(new.root, generation) as tx:
+                tx.execute(row)
+        else:
+            self._insert(new, row)
+
+    @retried
+    def begin_run(self, new: NewRun, holder: str, seconds: float) -> int:
+        """Write a run that ``holder`` acts for from its first moment; return its generation.
+
+        Raises AlreadyStarted if its trigger has started one before.
+        """
+        now = {"lease_until": db_now() + seconds, "started_at": db_now()}
+        row = _row(new).values(state="running", generation=1, holder=holder, **now)
+        self._insert(new, row, started=True)
+        return 1
+
+    def _insert(self, new: NewRun, row: Insert, *, started: bool = False) -> None:
         try:
-            if generation is not None and new.root is not None:
-                with self.fenced(new.root, generation) as tx:
-                    tx.execute(row)
-            else:
-                with self.store.transaction() as tx:
-                    tx.execute(row)
+            with self.store.transaction() as tx:
+                tx.execute(row)
+                if started:
+                    requests.record_start(tx, new)
         except IntegrityError:
             if new.trigger_id is None:
                 raise
             first = self.by_trigger(new.trigger_id)
-            raise Held(
-                f"trigger {new.trigger_id}", first.id, first.workflow, unfinished=False
-            ) from None
+            raise AlreadyStarted(new.trigger_id, first.id, first.workflow) from None
 
     @retried
     def run(self, run_id: str) -> RunRecord:
@@ -107,7 +116,9 @@ class Runs(Leases):
             query = query.where(is_alive())
         elif state == "interrupted":
             dead = and_(runs.c.state == "running", EXPIRED)
-            query = query.where(or_(runs.c.state == "interrupted", dead))
+            query = query.where(or_(runs.c.state == "interrupted", dead, UNBEGUN))
+        elif state == "planned":
+            query = query.where(runs.c.state == "planned", ~UNBEGUN)
         elif state:
             query = query.where(runs.c.state == state)
         query = query.order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)
@@ -142,8 +153,19 @@ class Runs(Leases):
                     state=state, summary=summary, error=error, ended_at=db_now(), lease_until=None
                 )
             )
+            if run_id == root:
+                requests.settle(tx, root, state)
             if run_id == root and state != "interrupted":
                 tx.execute(delete(claims).where(claims.c.run == root))
+
+    @retried
+    def follow(self, run_id: str, other: str) -> None:
+        """Let a run that gave way to ``other`` end as that one did, if that one has ended."""
+        ended = select(runs.c.state).where(runs.c.id == other, runs.c.state.in_(FINISHED))
+        with self.store.transaction() as tx:
+            if (state := tx.execute(ended).scalar()) is not None:
+                gave_way = and_(runs.c.id == run_id, runs.c.state == "cancelled")
+                tx.execute(update(runs).where(gave_way).values(state=state))
 
     @retried
     def reopen(self, root: str, generation: int, run_id: str) -> None:
@@ -181,9 +203,15 @@ class Runs(Leases):
             sure = old.where(runs.c.id.in_(ids)).order_by(runs.c.id).with_for_update()
             roots = list(tx.execute(sure).scalars())
             family = list(tx.execute(select(runs.c.id).where(runs.c.root.in_(roots))).scalars())
-            for column in (claims.c.run, attempts.c.run, steps.c.run, runs.c.id):
+            dependent = claims.c.run, run_requests.c.run, attempts.c.run, steps.c.run
+            for column in (*dependent, runs.c.id):
                 tx.execute(delete(column.table).where(column.in_(family)))
         return len(roots)
+
+
+def _row(new: NewRun) -> Insert:
+    known = {**vars(new), "root": new.root or new.id}
+    return insert(runs).values(**known, drawn=False, created_at=db_now())
 
 
 def _is_over() -> Any:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import LONGTEXT
 
 # The revision of the newest migration; the store compares it without importing alembic.
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData(
     naming_convention={
@@ -69,6 +69,8 @@ runs = Table(
     Column("generation", Integer, nullable=False),
     Column("lease_until", Double),
     Column("holder", String(255)),
+    # For processes of version 0.1.0, which may be at work while the pack is upgraded and hear of a
+    # request to stop here. This code writes it and reads run_requests.
     Column("cancel_requested_by", String(255)),
     Column("created_at", Double, nullable=False, index=True),
     Column("started_at", Double),
@@ -88,6 +90,24 @@ runs = Table(
     Column("summary", _LONG),
     Column("error", _LONG),
     Column("plan", _JSON),
+    **_OPTIONS,
+)
+
+# What was asked of a run after it was drawn, by whom and from where. A request to cancel is open
+# until the transaction that ends the run settles it: no step is begun while one is open.
+run_requests = Table(
+    "run_requests",
+    metadata,
+    Column("serial", _SERIAL, primary_key=True, autoincrement=True),
+    Column("run", _UUID, _run(), nullable=False, index=True),
+    Column("verb", _STATE, nullable=False),
+    Column("requested_by", String(255), nullable=False),
+    Column("origin", String(255), nullable=False),
+    Column("execution_id", String(64)),
+    Column("requested_at", Double, nullable=False),
+    Column("settled_at", Double),
+    # The state in which the run ended.
+    Column("settled_as", _STATE),
     **_OPTIONS,
 )
 
@@ -129,6 +149,17 @@ attempts = Table(
     **_OPTIONS,
 )
 
+# One row: which store this is, and by which boot of this machine its clock goes (see clock.py).
+identity = Table(
+    "identity",
+    metadata,
+    Column("id", _UUID, primary_key=True),
+    Column("made_at", Double, nullable=False),
+    Column("boot", String(64)),
+    Column("epoch", Double),
+    **_OPTIONS,
+)
+
 claims = Table(
     "claims",
     metadata,
@@ -136,6 +167,8 @@ claims = Table(
     Column("subject", String(255), primary_key=True),
     Column("run", _UUID, _run(), nullable=False, index=True),
     Column("claimed_at", Double, nullable=False),
+    # What people call it; None where version 0.1.0 claimed it.
+    Column("name", String(255)),
     **_OPTIONS,
 )
 

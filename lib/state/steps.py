@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
+from state.claims import close_stillborn
 from state.clock import db_now
 from state.leases import Leases
 from state.records import AttemptKind, AttemptRecord, StepRecord, StepState
@@ -35,6 +36,8 @@ class Steps(Leases):
         ]
         with self.fenced(root, generation) as tx:
             tx.execute(update(runs).where(runs.c.id == run_id).values(plan=plan, drawn=True))
+            if run_id == root:
+                close_stillborn(tx, root)
             tx.execute(delete(steps).where(steps.c.run == run_id))
             if rows:
                 tx.execute(insert(steps).values(state="pending", attempts=0, undone=False), rows)
@@ -65,8 +68,11 @@ class Steps(Leases):
         attempt: str,
         kind: AttemptKind,
     ) -> None:
-        """Journal that an attempt begins, before anything of it is sent. Raises LeaseLost."""
-        with self.fenced(root, generation) as tx:
+        """Journal that an attempt begins, before anything of it is sent.
+
+        Raises LeaseLost, and StopRequested if it would begin a step of a run that is to stop.
+        """
+        with self.fenced(root, generation, begins=kind == "apply") as tx:
             step = and_(steps.c.run == run_id, steps.c.key == key)
             if kind == "apply":
                 tx.execute(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_api.errors import (
     CloudError,
+    CutOff,
     Interrupted,
-    LeaseLost,
     RunbookError,
     StepFailed,
+    StopRequested,
     UnknownOutcome,
 )
 from workflow_api.meaning import ended_badly, ended_well, is_open, meaning_of_bug
@@ -59,6 +60,11 @@ class Running:
     def told(self, error: BaseException) -> str:
         """Return an error as the line that is journalled and shown."""
         return self.redact(clean(error))
+
+    def heed(self, asked: StopRequested) -> Interrupted:
+        """Stop the run as somebody asked; return what ends the step that was about to begin."""
+        self.stop.request("cancel", asked.reason)
+        return Interrupted(str(asked))
 
     @property
     def fence(self) -> tuple[str, int]:
@@ -170,16 +176,18 @@ class StepRunner:
 
     def begin(self, step: PlannedStep, kind: AttemptKind) -> LiveAttempt:
         """Journal that an attempt begins and say so."""
-        journal, attempt = self.running.journal, LiveAttempt(
-            str(uuid.uuid4()), step, self.run, self.running
-        )
+        journal = self.running.journal
+        attempt = LiveAttempt(str(uuid.uuid4()), step, self.run, self.running)
         if kind in ("find", "finish"):
             # What was noted before the change is what the look-up goes by. An earlier try's notes
             # stand until a later one has noted otherwise: it may have ended before it could.
             for earlier in journal.attempts(self.run, step.key):
                 if earlier.kind == "apply":
                     attempt.notes.update(earlier.notes)
-        journal.begin_attempt(*self.running.fence, self.run, step.key, attempt.id, kind)
+        try:
+            journal.begin_attempt(*self.running.fence, self.run, step.key, attempt.id, kind)
+        except StopRequested as asked:
+            raise self.running.heed(asked) from None
         if kind == "apply":
             self.states[step.key] = "running"
         self.running.reporter.started(self.name(step), _VERBS[kind] + step.sentence)
@@ -231,8 +239,11 @@ class StepRunner:
                 if begun and step.definition.find is None:
                     raise TypeError(f"{step.name} is begun, and has no find to look how far it is")
                 result = as_plain(result.result if isinstance(result, Begun) else result)
-        except LeaseLost:
+        except CutOff:
             raise
+        except StopRequested as asked:  # by a part of the step
+            heeded = self.running.heed(asked)
+            raise self._end_badly(step, attempt, kind, heeded, trace, was) from None
         except RunbookError as error:
             raise self._end_badly(step, attempt, kind, error, trace, was) from None
         except (Exception, SystemExit) as error:

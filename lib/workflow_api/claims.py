@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,9 @@ class HeldClaims:
 
     running: Running
 
-    def claim(self, subjects: Sequence[str]) -> None:
+    def claim(self, things: Mapping[str, str]) -> None:
         """Take all of the subjects or none; raises Held."""
-        self.running.journal.claim(*self.running.fence, subjects)
+        self.running.journal.claim(*self.running.fence, things)
 
 
 @dataclass
@@ -30,27 +30,27 @@ class ReportedClaims:
     """Claims of a dry run: nothing is taken, holders are remembered for the report."""
 
     journal: Journal
-    _held: dict[str, list[str]] = field(default_factory=dict)
+    _held: dict[str, dict[str, str]] = field(default_factory=dict)
     _runs: dict[str, RunRecord] = field(default_factory=dict)
 
-    def claim(self, subjects: Sequence[str]) -> None:
+    def claim(self, things: Mapping[str, str]) -> None:
         """Remember who holds any of the subjects."""
-        for subject, run in self.journal.holders(subjects).items():
+        from state.claims import shown
+
+        for subject, run in self.journal.holders(things).items():
             self._runs[run.id] = run
-            held = self._held.setdefault(run.id, [])
-            if subject not in held:
-                held.append(subject)
+            self._held.setdefault(run.id, {})[subject] = shown(subject, things[subject])
 
     @property
     def holders(self) -> list[str]:
         """A sentence for each run that holds something."""
         return [
-            f"Note: {Held(_some(held), run, self._runs[run].workflow, unfinished=not alive)}"
+            f"Note: {_held_by(self._runs[run], list(held.values()))}"
             for run, held in self._held.items()
-            for alive in [self._runs[run].alive]
         ]
 
 
-def _some(subjects: Sequence[str]) -> str:
-    more = len(subjects) - 1
-    return f"{subjects[0]} (and {more} more)" if more else subjects[0]
+def _held_by(run: RunRecord, things: list[str]) -> Held:
+    more = len(things) - 1
+    some = f"{things[0]} (and {more} more)" if more else things[0]
+    return Held(some, run.id, run.workflow, unfinished=not run.alive, shown=some)

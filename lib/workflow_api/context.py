@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
@@ -44,7 +44,10 @@ def _user() -> str:
 
 
 class Claimable(Protocol):
-    """A thing of a cloud that a run can claim: ``subject`` is its kind and UUID."""
+    """A thing of a cloud that a run can claim: ``subject`` is its kind and UUID.
+
+    If it has a ``name``, that is what people are told who holds.
+    """
 
     @property
     def subject(self) -> str:
@@ -54,14 +57,17 @@ class Claimable(Protocol):
 class Claims(Protocol):
     """Where claims are kept: the journal in a run, a reporter of holders in a dry run."""
 
-    def claim(self, subjects: Sequence[str]) -> None:
-        """Take all of the subjects or none; raises Held."""
+    def claim(self, things: Mapping[str, str]) -> None:
+        """Take all of the subjects or none; raises Held.
+
+        ``things`` has the name of each subject, "" where it has none.
+        """
 
 
 class NoClaims:
     """A reading runbook claims nothing."""
 
-    def claim(self, subjects: Sequence[str]) -> None:
+    def claim(self, things: Mapping[str, str]) -> None:
         """Raise TypeError."""
         raise TypeError("a runbook that returns a Table changes nothing, so it claims nothing")
 
@@ -91,7 +97,7 @@ class Context(msgspec.Struct):
 
         Raises Held, naming the run that has one of them. In a dry run holders are only reported.
         """
-        self.claims.claim([thing.subject for thing in things])
+        self.claims.claim({thing.subject: getattr(thing, "name", "") or "" for thing in things})
         return things
 
     def claimed(self, read: Callable[[], Iterable[Thing]]) -> list[Thing]:

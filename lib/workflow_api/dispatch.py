@@ -12,7 +12,7 @@ import msgspec
 from accounts.config import PackConfig, load
 from workflow_api.context import Context, NoClaims, Requester
 from workflow_api.duration import Duration
-from workflow_api.errors import LeaseLost, RunbookError, UserError
+from workflow_api.errors import CutOff, RunbookError, UserError
 from workflow_api.lease import Watcher
 from workflow_api.parameters import Call, bind, common, whole_number
 from workflow_api.redaction import Redactor
@@ -150,15 +150,14 @@ def _first(reasons: Sequence[tuple[str, str]]) -> str:
 
 
 def _told(error: RunbookError) -> tuple[str, Result]:
-    kind = "refused" if isinstance(error, UserError) else "failed"
-    if isinstance(error, LeaseLost):
-        kind = "interrupted"
     reasons = getattr(error, "reasons", None) or [str(error)]
     failed = [{"what": "request", "why": reason} for reason in reasons]
     left = [{"what": what, "why": "left as it was"} for what in error.left]
     result = _unanswered(str(error))
     result.failed, result.left = failed, left
-    return kind, result
+    if isinstance(error, CutOff):
+        result.run = error.run
+    return error.ending, result
 
 
 def _unanswered(why: str) -> Result:
@@ -212,7 +211,8 @@ def _prune(session: Session) -> None:
         session.journal.prune(float(session.config.limits.keep_runs))
         Campaigns(session.journal.store).forget(float(session.config.limits.keep_campaigns))
     except Exception as error:
-        session.bug(error)
+        if not isinstance(error, RunbookError):  # a store that is full is no bug
+            session.bug(error)
 
 
 def _bare_session(

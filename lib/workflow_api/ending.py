@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workflow_api.attempt import NOBODY_KNOWS, Running, StepRunner
-from workflow_api.errors import Interrupted, LeaseLost, RunbookError
+from workflow_api.errors import CutOff, Interrupted, RunbookError
 from workflow_api.plan import Plan, PlannedStep
 
 if TYPE_CHECKING:
@@ -175,8 +175,8 @@ class Ending:
         """Do ``action``; a failure that concerns only this step ends here, journalled and said."""
         try:
             action(step)
-        except LeaseLost:
-            self.running.stop.request("lost", "its lease was lost")
+        except CutOff as error:
+            self.running.stop.cut_off(error)
         except RunbookError as error:
             self.gave_up.add(step.key)
             state = "left" if isinstance(error, Interrupted) else self.state(step)
@@ -187,9 +187,9 @@ class Ending:
             self.running.reporter.ended(name, about + step.sentence, state, told)
 
     def raise_if_lost(self) -> None:
-        """Raise LeaseLost if another process may have taken the run over."""
-        if self.running.stop.kind == "lost":
-            raise LeaseLost(self.running.lease.root)
+        """Raise CutOff if this process may not, or cannot, journal anything more of the run."""
+        if self.running.stop.lost is not None:
+            raise self.running.stop.lost
 
 
 def still_running(running: set[Future[None]]) -> set[Future[None]]:

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from workflow_api.ending import UNSETTLED, Ending, still_running
-from workflow_api.errors import Interrupted, LeaseLost, RunbookError, StepFailed, UnknownOutcome
+from workflow_api.errors import CutOff, Interrupted, RunbookError, StepFailed, UnknownOutcome
 from workflow_api.plan import PlannedStep, Stage
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Engine(Ending):
     def execute(self) -> RunState:
         """Carry out what is not done yet and return the state in which the run ends.
 
-        Raises LeaseLost if another process may have taken the run over.
+        Raises CutOff if this process may not, or cannot, journal anything more of it.
         """
         self.announce()
         for stage in self.plan.stages:
@@ -112,7 +112,7 @@ class Engine(Ending):
             child = self.children.drawn(self.running, self.run, step, parameters)
             state = child.execute()
             summary = self.children.finish(self.running, child, state)
-        except LeaseLost:
+        except CutOff:
             raise
         except RunbookError as error:  # its plan was refused, or could not be drawn
             told = self.running.told(error)

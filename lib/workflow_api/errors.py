@@ -12,8 +12,11 @@ from collections.abc import Sequence
 class RunbookError(Exception):
     """Base of all expected failures; ``str(error)`` is a sentence for the operator.
 
-    ``advice`` says what to do next, ``left`` names what was left as it is.
+    ``advice`` says what to do next, ``left`` names what was left as it is. ``ending`` is how a
+    call ends that lets the error out.
     """
+
+    ending = "failed"
 
     def __init__(self, message: str, *, advice: str = "", left: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -27,6 +30,8 @@ class RunbookError(Exception):
 
 class UserError(RunbookError):
     """Bad input, something not found, or a request that is refused: nothing was changed by it."""
+
+    ending = "refused"
 
 
 class NotFound(UserError):
@@ -64,19 +69,32 @@ class Refused(UserError):
 
 
 class Held(UserError):
-    """Something this run needs is held by another run, which is named."""
+    """Something this run needs is held by another run, which is named.
 
-    def __init__(self, subject: str, run: str, workflow: str, *, unfinished: bool) -> None:
+    ``subject`` is what was claimed, ``shown`` what people call it (``hypervisor cmp-1``).
+    """
+
+    def __init__(
+        self, subject: str, run: str, workflow: str, *, unfinished: bool, shown: str = ""
+    ) -> None:
         self.subject, self.run, self.workflow, self.unfinished = subject, run, workflow, unfinished
+        what = f"{shown[:1].upper()}{shown[1:]}" or subject
         if unfinished:
-            message = f"{subject} was left by run {run} ({workflow}), which did not finish."
+            message = f"{what} was left by run {run} ({workflow}), which did not finish."
             advice = (
                 f"Finish it with run.resume run={run}, or give it up with run.cancel run={run}."
             )
         else:
-            message = f"{subject} is held by run {run} ({workflow}), which is still running."
+            message = f"{what} is held by run {run} ({workflow}), which is still running."
             advice = f"Look at it with run.show run={run}; stop it with run.cancel run={run}."
         super().__init__(message, advice=advice)
+
+
+class AlreadyStarted(Held):
+    """A trigger that comes again; the run that it has started is named."""
+
+    def __init__(self, trigger: str, run: str, workflow: str) -> None:
+        super().__init__(f"trigger {trigger}", run, workflow, unfinished=False)
 
 
 class CloudError(RunbookError):
@@ -109,11 +127,53 @@ class Interrupted(RunbookError):
     """Raised by ``Attempt.wait`` in a step that has to be left where a later look-up finds it."""
 
 
-class LeaseLost(RunbookError):
+class StopRequested(RunbookError):
+    """Somebody has asked the run to stop, so nothing more of it is begun; ``reason`` says who."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"It was not begun: {reason}.")
+
+
+class CutOff(RunbookError):
+    """This process can write nothing more of what it does, so it does nothing more.
+
+    ``reason`` is that in a few words. ``run`` is the run that it acted for, if it did.
+    """
+
+    reason = "its journal cannot be written"
+    run: str | None = None
+
+
+class LeaseLost(CutOff):
     """This process may no longer act for its run: another one can have taken it over."""
+
+    ending = "interrupted"
+    reason = "its lease was lost"
 
     def __init__(self, run: str) -> None:
         super().__init__(
             f"The lease on run {run} is lost, so nothing more is sent.",
             advice=f"See run.show run={run} for who goes on with it.",
         )
+        self.run = run
+
+
+class StoreLost(CutOff):
+    """The state store was deleted, or another one is in its place."""
+
+    reason = "its state store was deleted or replaced"
+
+
+class StoreError(CutOff, CloudError):
+    """The state store does not do what it is asked: it is away, full or damaged."""
+
+
+class RunCutOff(CutOff):
+    """A run that was cut off: what happened, and what can be done with it now."""
+
+    ending = "interrupted"
+
+    def __init__(self, run: str, message: str, *, advice: str) -> None:
+        super().__init__(message, advice=advice)
+        self.run = run

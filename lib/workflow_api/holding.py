@@ -5,33 +5,57 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from workflow_api.attempt import Running
 from workflow_api.duration import humanize
-from workflow_api.errors import Held, UserError
-from workflow_api.lease import Lease, clock
+from workflow_api.errors import CutOff, Held, LeaseLost, RunbookError, RunCutOff, UserError
+from workflow_api.lease import Lease, Watcher, clock
 from workflow_api.session import Session
 from workflow_api.stop import stopped_by_signals
 
 if TYPE_CHECKING:
-    from state.records import RunRecord
+    from state.records import NewRun, RunRecord, Verb
 
 UNFINISHED = ("interrupted", "running")
+ENDED = ("succeeded", "failed", "cancelled")
 
 
 @contextmanager
-def acting(session: Session, run: str, states: Sequence[str]) -> Iterator[Running]:
+def beginning(session: Session, new: NewRun) -> Iterator[Running]:
+    """Write a new run and hold its lease while the block runs; raises AlreadyStarted."""
+
+    def begin(holder: str, seconds: float) -> int:
+        return session.journal.begin_run(new, holder, seconds)
+
+    with _held(session, new.id, begin) as running:
+        yield running
+
+
+@contextmanager
+def acting(
+    session: Session, run: str, states: Sequence[str], verb: Verb | None = None
+) -> Iterator[Running]:
     """Hold the run's lease while the block runs, stoppable by every means there is.
 
-    Raises Held or UserError if the run cannot be taken.
+    ``verb`` is what was asked of the run, for the journal, unless that is written already. Raises
+    Held or UserError if the run cannot be taken.
     """
-    seconds = float(session.config.limits.lease)
-    holder = f"{socket.gethostname()}:{os.getpid()}"
-    since = clock()
-    generation = session.journal.take(run, holder, seconds, states=states)
+    asked = (verb, session.requester) if verb else None
+
+    def take(holder: str, seconds: float) -> int:
+        return session.journal.take(run, holder, seconds, states=states, asked=asked)
+
+    with _held(session, run, take) as running:
+        yield running
+
+
+@contextmanager
+def _held(session: Session, run: str, take: Callable[[str, float], int]) -> Iterator[Running]:
+    seconds, since = float(session.config.limits.lease), clock()
+    generation = take(f"{socket.gethostname()}:{os.getpid()}", seconds)
     lease = Lease(
         session.journal,
         run,
@@ -39,19 +63,58 @@ def acting(session: Session, run: str, states: Sequence[str]) -> Iterator[Runnin
         seconds,
         session.stop,
         since=since,
-        cancelled=session.cancelled,
+        cancelled=[_journalled(session, run, watcher) for watcher in session.cancelled],
         deadline=session.deadline,
     )
-    with stopped_by_signals(session.stop), lease:
-        yield Running(
-            journal=session.journal,
-            lease=lease,
-            stop=session.stop,
-            reporter=session.reporter,
-            account=session.account,
-            bug=session.bug,
-            redact=session.redactor.text,
-        )
+    # A request to stop outlives whoever heard it: the run is taken over with what is still open.
+    if asked := session.journal.stop_requested(run):
+        session.stop.request("cancel", asked.said)
+    try:
+        with stopped_by_signals(session.stop), lease:
+            yield Running(
+                journal=session.journal,
+                lease=lease,
+                stop=session.stop,
+                reporter=session.reporter,
+                account=session.account,
+                bug=session.bug,
+                redact=session.redactor.text,
+            )
+    except CutOff as error:
+        raise _cut_off(session, run, error) from error
+
+
+def _cut_off(session: Session, run_id: str, error: CutOff) -> RunCutOff:
+    """Return what to tell of a run that this process may, or can, do nothing more about."""
+    what = f"Run {run_id} was cut off: {error.message}"
+    go_on = f"go on with run.resume run={run_id}, or give it up with run.cancel run={run_id}."
+    if not isinstance(error, LeaseLost):
+        then = f"Then {go_on}"
+        advice = f"{error.advice} {then}" if error.advice else then
+        return RunCutOff(run_id, what, advice=advice)
+    try:
+        run = session.journal.run(run_id)
+    except RunbookError:  # the store that lost the lease is still away
+        advice = f"See run.show run={run_id} for who goes on with it; if nobody does, {go_on}"
+        return RunCutOff(run_id, what, advice=advice)
+    if run.alive:
+        advice = f"{run.holder} goes on with it: see run.show run={run_id}."
+    elif run.state in UNFINISHED:
+        advice = f"Nobody goes on with it: {go_on}"
+    else:
+        advice = f"It has ended since: it is {run.state}."
+    return RunCutOff(run_id, what, advice=advice)
+
+
+def _journalled(session: Session, run: str, watcher: Watcher) -> Watcher:
+    """Return a watcher whose reason to stop is in the journal before it is heeded."""
+
+    def watch() -> str | None:
+        if reason := watcher():
+            session.journal.request_stop(run, session.requester)
+        return reason
+
+    return watch
 
 
 def unheld(session: Session, run_id: str) -> RunRecord:
@@ -73,21 +136,21 @@ def unheld(session: Session, run_id: str) -> RunRecord:
             raise Held("It", run.id, run.workflow, unfinished=False)
         time.sleep(min(0.5, max(0.05, run.lease_left)))
         run = journal.run(run.id)
-    if run.state not in UNFINISHED:
+    if run.state not in UNFINISHED and not run.unbegun:
         advice = f"Carry it out with run.apply run={run.id}." if run.state == "planned" else ""
         message = f"Run {run.id} is {run.state}, so there is nothing to go on with."
         raise UserError(message, advice=advice)
     return run
 
 
-def stopped_elsewhere(session: Session, run: RunRecord) -> RunRecord:
-    """Ask the process that holds the run to stop, and return the run when it has.
+def let_go(session: Session, run: RunRecord) -> RunRecord:
+    """Return a run that was asked to stop once no process holds it any more.
 
-    Raises UserError if it works on after a generous time.
+    Raises UserError if one works on after a generous time.
     """
     journal, limits = session.journal, session.config.limits
-    journal.request_cancel(run.id, session.requester.user)
-    session.reporter.say(f"Asked {run.holder} to stop run {run.id}; waiting for it.")
+    if run.alive:
+        session.reporter.say(f"Asked {run.holder} to stop run {run.id}; waiting for it.")
     until = time.monotonic() + limits.lease + 2 * limits.grace
     while run.alive and time.monotonic() < until:
         time.sleep(min(0.5, limits.lease / 5))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from workflow_api.errors import LeaseLost
+from workflow_api.errors import CutOff, LeaseLost, StoreLost
 from workflow_api.stop import Stop
 
 if TYPE_CHECKING:
@@ -70,28 +70,30 @@ class Lease:
         self._keeper.join()
 
     def fence(self) -> None:
-        """Raise LeaseLost unless the lease surely still holds; asked before each change is sent."""
-        if self.stop.kind == "lost" or clock() >= self._valid_until:
-            self.stop.request("lost", "its lease was lost")
-            raise LeaseLost(self.root)
+        """Raise CutOff unless the lease surely still holds; asked before each change is sent."""
+        if clock() >= self._valid_until:
+            self.stop.cut_off(LeaseLost(self.root))
+        if self.stop.lost is not None:
+            raise self.stop.lost
 
     def _keep(self) -> None:
         while not self._ended.wait(self._beat):
             before = clock()
             try:
                 asked = self.journal.renew(self.root, self.generation, self.seconds)
-            except LeaseLost:
-                self.stop.request("lost", "its lease was lost")
+            except (LeaseLost, StoreLost) as error:
+                self.stop.cut_off(error)
                 return
-            except Exception:  # the database may be back at the next beat
+            except Exception as error:  # the database may be back at the next beat
                 if clock() >= self._valid_until:
-                    self.stop.request("lost", "its lease could not be renewed in time")
+                    gone = error if isinstance(error, CutOff) else LeaseLost(self.root)
+                    self.stop.cut_off(gone)
                     return
                 continue
             # Counted from before the request: the database's answer can be late, never early.
             self._valid_until = before + self.seconds
             if asked:
-                self.stop.request("cancel", f"{asked} cancelled it")
+                self.stop.request("cancel", asked)
 
     def _watch(self) -> None:
         while not self._ended.wait(self._pause()):

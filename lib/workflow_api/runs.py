@@ -14,8 +14,8 @@ from workflow_api.claims import HeldClaims, ReportedClaims
 from workflow_api.drawing import bounded, draw, new_run, stored_call, stored_plan, valid_plan
 from workflow_api.duration import humanize
 from workflow_api.engine import Engine
-from workflow_api.errors import Held, LeaseLost, Refused, RunbookError, UserError
-from workflow_api.holding import UNFINISHED, acting, stopped_elsewhere, unheld
+from workflow_api.errors import AlreadyStarted, CutOff, Held, Refused, RunbookError, UserError
+from workflow_api.holding import ENDED, UNFINISHED, acting, beginning, let_go, unheld
 from workflow_api.parameters import Call
 from workflow_api.plan import Plan
 from workflow_api.result import Result
@@ -72,16 +72,17 @@ class Runs:
         session, requester = self.session, self.session.requester
         new = new_run(session, str(uuid.uuid4()), call, max_changes, ticket)
         try:
-            session.journal.create(replace(new, trigger_id=requester.trigger_id), "planned")
-        except Held as held:
-            return self._started_before(held)
-        try:
-            with acting(session, new.id, ("planned",)) as running:
-                plan = self._draw_or_end(running, new.id, call, max_changes)
+            with beginning(session, replace(new, trigger_id=requester.trigger_id)) as running:
+                plan = self._draw_or_end(running, new.id, call, max_changes, may_follow=True)
                 store_plan(running, new.id, plan)
                 return self._carry_out(running, new.id, plan)
+        except AlreadyStarted as again:
+            return self._started_before(again)
         except Held as held:
-            return self._after_holder(held, call)
+            other = self._followed(held, call)
+            if other is None:
+                raise
+            return self._follow(new.id, other)
 
     def apply(self, run_id: str) -> Answer:
         """Carry out a planned run if the plan, drawn again under claims, is still the same."""
@@ -89,16 +90,21 @@ class Runs:
         run = session.journal.run(run_id)
         if run.state != "planned" or run.plan is None:
             raise UserError(f"Run {run.id} is {run.shown_state}; only a planned run is applied.")
-        age, valid = run.now - run.created_at, session.config.limits.plan_valid
+        age, valid = max(0.0, run.now - run.created_at), session.config.limits.plan_valid
         if age > valid:
             raise UserError(
                 f"The plan {run.id} is {humanize(age)} old; plans are valid for {valid}.",
                 advice="Make a new dry run.",
             )
         shown, call = stored_plan(run), stored_call(session, run)
-        with acting(session, run.id, ("planned",)) as running:
+        with acting(session, run.id, ("planned",), "apply") as running:
             plan = self._draw_or_end(
-                running, run.id, call, run.max_changes, end="planned", asked_at=run.created_at
+                running,
+                run.id,
+                call,
+                run.max_changes,
+                end="planned",
+                asked_at=run.by_wall_clock(run.created_at),
             )
             self._refuse_other(running, run.id, shown, plan)
             # Not before it was compared: what is stored is what a resume carries out.
@@ -110,34 +116,42 @@ class Runs:
         run = unheld(self.session, run_id)
         if run.plan is None:
             self._end_unplanned(run)
-            summary = (
-                f"Run {run.id} had changed nothing when it ended; it is cancelled. Start anew."
-            )
-            return Answer("failed", Result(run.id, summary, text=f"{summary}\n"))
+            summary = f"Run {run.id} had changed nothing when it ended; it is cancelled."
+            return _told("failed", run, f"{summary} Start anew.")
         plan = valid_plan(self.session, run, ChildRuns(self.session).states)
-        with acting(self.session, run.id, UNFINISHED) as running:
-            self.session.reporter.say(f"Going on with run {run.id}.")
+        with acting(self.session, run.id, UNFINISHED, "resume") as running:
+            stop = running.stop
+            verb = f"Giving up, as {stop.reason}," if stop.requested else "Going on with"
+            self.session.reporter.say(f"{verb} run {run.id}.")
             return self._carry_out(running, run.id, plan)
 
     def cancel(self, run_id: str) -> Answer:
-        """Stop a run that is held by a process, or settle and end one that is not."""
-        run = self.session.journal.run(run_id)
+        """Stop a run that is held by a process, or settle and end one that is not.
+
+        The request is in the journal before anything else is done about it, and stays until the
+        run has ended: whoever takes the run over in the meantime gives it up.
+        """
+        journal = self.session.journal
+        run = journal.run(run_id)
         if run.parent:
             raise UserError(f"Run {run.id} is a step of {run.parent}: cancel that one.")
-        if run.alive:
-            run = stopped_elsewhere(self.session, run)
-            if run.state != "running":
+        if run.plan is not None and not run.alive and run.state in UNFINISHED:
+            valid_plan(self.session, run, TO_GIVE_UP)  # what is refused asks nothing
+        if not journal.request_stop(run.id, self.session.requester):
+            state = journal.run(run.id).state
+            raise UserError(f"Run {run.id} is {state}, so there is nothing to cancel.")
+        while True:
+            run = let_go(self.session, run)
+            if run.state in ENDED:
                 kind: Kind = "done" if run.state == "cancelled" else "failed"
-                summary = run.summary or f"Run {run.id} is {run.state}."
-                return Answer(kind, Result(run.id, summary, text=f"{summary}\n"))
-            # Its process died meanwhile.
-        if run.state not in (*UNFINISHED, "planned"):
-            raise UserError(f"Run {run.id} is {run.state}, so there is nothing to cancel.")
-        if run.plan is None or run.state == "planned":
-            self._end_unplanned(run)
-            summary = f"Run {run.id} had changed nothing; it is cancelled."
-            return Answer("done", Result(run.id, summary, text=f"{summary}\n"))
-        return self._give_up(run)
+                return _told(kind, run, run.summary or f"Run {run.id} is {run.state}.")
+            try:
+                return self._close(run)
+            except UserError:
+                run = journal.run(run.id)
+                if not run.alive and run.state not in ENDED:
+                    raise
+                # Another process was faster: it has found the request too.
 
     def settle(self, run_id: str, *, step: str | None, outcome: Outcome, reason: str) -> Answer:
         """Write down what a person found out of a step that cannot be looked up."""
@@ -145,10 +159,16 @@ class Runs:
 
     # -- the parts of it -------------------------------------------------------------------
 
+    def _close(self, run: RunRecord) -> Answer:
+        """End a run that nobody holds and that was asked to stop."""
+        if run.plan is None or run.state == "planned":
+            self._end_unplanned(run)
+            return _told("done", run, f"Run {run.id} had changed nothing; it is cancelled.")
+        return self._give_up(run)
+
     def _give_up(self, run: RunRecord) -> Answer:
         plan = valid_plan(self.session, run, TO_GIVE_UP)
         with acting(self.session, run.id, UNFINISHED) as running:
-            running.stop.request("cancel", f"{self.session.requester.user} cancelled it")
             engine = Engine(run.id, plan, running, ChildRuns(self.session, TO_GIVE_UP))
             state = engine.give_up()
             result = finish_run(running, run.id, plan, state)
@@ -168,17 +188,26 @@ class Runs:
         max_changes: int | None,
         *,
         end: RunState = "failed",
+        may_follow: bool = False,
         asked_at: float | None = None,
     ) -> Plan:
-        """Draw the plan of a run that is begun; if that fails, end the run and let it out."""
+        """Draw the plan of a run that is begun; if that fails, end the run and let it out.
+
+        A run that ``may_follow`` an equal one, and finds it, has not failed: it gives way.
+        """
         try:
             plan = draw(self.session, call, HeldClaims(running), run, asked_at)
             bounded(self.session, plan.title, plan.changes(), max_changes)
-        except LeaseLost:
+        except CutOff:
             raise
         except BaseException as error:
             known = isinstance(error, RunbookError)
             told = running.told(error) if known else "it could not be planned"
+            if may_follow and isinstance(error, Held) and self._followed(error, call):
+                # No error: what was asked for is done there.
+                way = f"it was asked for the same as run {error.run} and gave way to that one"
+                running.journal.finish(*running.fence, run, "cancelled", summary=way)
+                raise
             running.journal.finish(*running.fence, run, end, summary=told, error=told)
             raise
         return plan
@@ -194,33 +223,46 @@ class Runs:
             running.journal.finish(*running.fence, run, "failed", summary=told, error=told)
             raise error
 
-    def _started_before(self, held: Held) -> Answer:
+    def _started_before(self, again: AlreadyStarted) -> Answer:
         """Answer a trigger that comes again: whatever became of its run, there is no second."""
-        first = self.session.journal.run(held.run)
+        first = self.session.journal.run(again.run)
         state = "already running" if first.alive else f"already started and {first.shown_state}"
-        summary = f"{state}: {first.id}"
-        return Answer("done", Result(first.id, summary, text=f"{summary}\n"))
+        return _told("done", first, f"{state}: {first.id}")
 
-    def _after_holder(self, held: Held, call: Call) -> Answer:
-        """Go on with the run that holds what is wanted if it was asked for the same."""
+    def _followed(self, held: Held, call: Call) -> RunRecord | None:
+        """Return the run that holds what is wanted if it does, or should do, what is asked for.
+
+        A rule is content that another run is at it; one that was left is gone on with while it is
+        young.
+        """
         other = self.session.journal.run(held.run)
-        equal = other.request == call.request
-        if equal and not held.unfinished and self.session.requester.is_rule:
-            summary = f"already running: {other.id}"
-            return Answer("done", Result(other.id, summary, text=f"{summary}\n"))
-        young = other.age <= self.session.config.limits.resume_within
-        if not (equal and held.unfinished and young):
-            raise held
+        if held.unfinished:
+            serves = other.age <= self.session.config.limits.resume_within
+        else:
+            serves = self.session.requester.is_rule
+        return other if serves and other.request == call.request else None
+
+    def _follow(self, run: str, other: RunRecord) -> Answer:
+        """Go on with another run in the place of ``run``, unless a process is at it."""
+        if other.alive:
+            return _told("done", other, f"already running: {other.id}")
         self.session.reporter.say(
             f"Run {other.id} was asked for the same and did not finish: going on with it."
         )
-        return self.resume(other.id)
+        try:
+            return self.resume(other.id)
+        finally:
+            self.session.journal.follow(run, other.id)
 
     def _end_unplanned(self, run: RunRecord) -> None:
         """End a run that has changed nothing: it was only planned, or died while planning."""
         with acting(self.session, run.id, ("planned", *UNFINISHED)) as running:
             summary = "it was cancelled before it had changed anything"
             running.journal.finish(*running.fence, run.id, "cancelled", summary=summary)
+
+
+def _told(kind: Kind, run: RunRecord, summary: str) -> Answer:
+    return Answer(kind, Result(run.id, summary, text=f"{summary}\n"))
 
 
 # What a dispatcher may do with a stored run, by the name in a RunRequest.

@@ -55,7 +55,9 @@ def watchers(environment: Mapping[str, str]) -> list[Watcher]:
                 status = json.load(answer)
         except (OSError, ValueError):
             return None  # an API that does not answer says nothing about the execution
-        return "its StackStorm execution was cancelled" if status in _CANCELLED else None
+        if status not in _CANCELLED:
+            return None
+        return f"its StackStorm execution {execution} was cancelled"
 
     return [cancelled]
 

@@ -11,8 +11,9 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Literal
 
-from workflow_api.errors import Interrupted
+from workflow_api.errors import CutOff, Interrupted
 
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 Kind = Literal["interrupt", "cancel", "lost"]
 
 
@@ -27,6 +28,8 @@ class Stop:
         self.grace = grace
         self.kind: Kind | None = None
         self.reason = ""
+        # Why nothing more may be written or sent.
+        self.lost: CutOff | None = None
         self._leave_at: float | None = None
         self._changed = threading.Condition()
 
@@ -49,6 +52,12 @@ class Stop:
             if self.kind is None or kind == "lost":
                 self.kind, self.reason = kind, reason
             self._changed.notify_all()
+
+    def cut_off(self, error: CutOff) -> None:
+        """Stop at once: this process can journal nothing more. The first error stays."""
+        if self.lost is None:
+            self.lost = error
+        self.request("lost", self.lost.reason)
 
     def extend(self) -> None:
         """Give what has to be settled after a stop a grace of its own."""
@@ -114,7 +123,10 @@ def heeded() -> bool:
 
 @contextmanager
 def stopped_by_signals(stop: Stop) -> Iterator[None]:
-    """Turn SIGTERM and Ctrl-C into a request to stop; a second one leaves running steps."""
+    """Turn each signal that ends a process into a request to stop; a second leaves running steps.
+
+    A lost connection (SIGHUP) is one too, unless ``nohup`` has it ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # Python delivers signals to the main thread only: its owner decides
         return
@@ -133,7 +145,9 @@ def stopped_by_signals(stop: Stop) -> Iterator[None]:
             stop.request("interrupt", f"{name} was received", insist=True)
 
     threading.Thread(target=heed, name="signals", daemon=True).start()
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [one for one in _ENDING if one != signal.SIGHUP or not ignored]
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield
     finally:

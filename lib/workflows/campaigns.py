@@ -50,6 +50,11 @@ class Claimed:
         """``campaign:<key>``."""
         return claimed_as(self.key)
 
+    @property
+    def name(self) -> str:
+        """Its key is what people call it."""
+        return self.key
+
 
 def campaign_key(workflow: str, day: datetime.date, parameters: Mapping[str, Any]) -> str:
     """Return the key of a campaign that was given none: the same for all that is asked in one day.

@@ -38,7 +38,7 @@ def list_campaigns(ctx: Context, limit: int = 20) -> Table:
             "id": campaign.id,
             "notice": campaign.notice,
             "account": campaign.account,
-            "created_at": _iso(campaign.created_at),
+            "created_at": _iso(campaign.created_at, campaign.now),
             "by": campaign.requested_by,
             **campaign.totals(being_sent=campaign.key in busy),
         }
@@ -65,8 +65,8 @@ def show_campaign(ctx: Context, campaign: str, state: State | None = None) -> Ta
             "state": shown,
             "recipient": mail.recipient,
             "tries": mail.tries,
-            "changed_at": _iso(mail.changed_at),
-            "sent_at": _iso(mail.sent_at) if mail.sent_at else None,
+            "changed_at": _iso(mail.changed_at, found.now),
+            "sent_at": _iso(mail.sent_at, found.now) if mail.sent_at else None,
             "code": mail.code,
             "said": mail.said,
             "subject": mail.subject,
@@ -78,7 +78,7 @@ def show_campaign(ctx: Context, campaign: str, state: State | None = None) -> Ta
     ]
     numbers = found.totals(being_sent=busy)
     title = f"{found.key}: {found.notice} through {found.account}: {told(numbers)}"
-    facts = [f"asked for by {found.requested_by} at {_iso(found.created_at)}"]
+    facts = [f"asked for by {found.requested_by} at {_iso(found.created_at, found.now)}"]
     if override := found.options.get("override"):
         facts.append(f"all of it goes to {override} alone")
     facts += ["it is being sent"] if busy else _next(found.key, numbers)
@@ -233,6 +233,9 @@ def _next(key: str, numbers: dict[str, int]) -> list[str]:
     return found
 
 
-def _iso(seconds: float) -> str:
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+def _iso(seconds: float, now: float) -> str:
+    from state.clock import by_wall_clock
+
+    wall = by_wall_clock(seconds, now)
+    moment = datetime.datetime.fromtimestamp(wall, datetime.timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from workflow_api import Context, RunRequest, Table, UserError, count, humanize, workflow
 
 if TYPE_CHECKING:
-    from state.records import AttemptRecord, RunRecord, StepRecord
+    from state.records import AttemptRecord, RequestRecord, RunRecord, StepRecord
 
 State = Literal["planned", "running", "succeeded", "failed", "interrupted", "cancelled"]
 # What a person says has become of a step.
@@ -18,6 +18,14 @@ _MOST = 1000
 _WRONG = ("failed", "unknown", "interrupted")
 _MOST_FAILURES = 20
 _VERBS = {"find": "look up: ", "finish": "finish: ", "undo": "undo: "}
+_DONE = {
+    "start": "started",
+    "apply": "applied",
+    "resume": "resumed",
+    "cancel": "cancelled",
+    "settle": "settled",
+}
+_PEOPLE = ("drawn_by", *(f"{done}_by" for done in _DONE.values()))
 
 
 @workflow("run.list")
@@ -27,10 +35,12 @@ def list_runs(
     """List the newest runs, with who asked for them and how they ended."""
     if not 1 <= limit <= _MOST:
         raise UserError(f"limit is from 1 to {_MOST}, not {limit}.")
-    runs = ctx.open_journal().recent(limit=limit, state=state, workflow=workflow_name)
-    rows = [_row(run) for run in runs]
+    journal = ctx.open_journal()
+    runs = journal.recent(limit=limit, state=state, workflow=workflow_name)
+    asked = journal.requests_of([run.id for run in runs])
+    rows = [_row(run, asked.get(run.id, [])) for run in runs]
     columns = ("run", "state", "started", "took", "by", "what")
-    extra = ("id", "workflow", "summary")
+    extra = ("id", "workflow", "summary", *_PEOPLE)
     return Table(columns, rows, summary=count(len(rows), "run"), extra=extra)
 
 
@@ -54,10 +64,11 @@ def show_run(ctx: Context, run: str) -> Table:
         for step in steps
     ]
     title = f"{found.id}: {found.workflow} {_parameters(found)}: {found.shown_state}"
-    facts = [f"asked for by {found.requested_by} ({found.origin}) at {_time(found.created_at)}"]
+    facts = _history(found, journal.requests_of([found.id]).get(found.id, []))
     facts += [f"ticket {found.ticket}"] if found.ticket else []
     facts += [f"a step of run {found.parent}"] if found.parent else []
-    facts += [f"holds {', '.join(claims)}"] if (claims := journal.claims_of(found.id)) else []
+    claims = journal.named_claims_of(found.id).values()
+    facts += [f"holds {', '.join(claims)}"] if claims else []
     facts += [_next(found)] if _next(found) else []
     facts += _failures(found, steps, tries)
     return Table(
@@ -95,8 +106,13 @@ def settle_run(
     return RunRequest("settle", run, {"step": step, "outcome": as_, "reason": reason})
 
 
-def _row(run: RunRecord) -> dict[str, Any]:
-    end = run.ended_at or run.now
+def _row(run: RunRecord, asked: list[RequestRecord]) -> dict[str, Any]:
+    took, people = run.seconds, _people(run, asked)
+    later = [
+        f"{name.replace('_', ' ')} {who}"
+        for name, who in people.items()
+        if who and name not in ("drawn_by", "started_by")
+    ]
     return {
         # Enough of the id for run.show and its like; the whole one is in the data.
         "run": run.id[:8],
@@ -104,10 +120,11 @@ def _row(run: RunRecord) -> dict[str, Any]:
         "workflow": run.workflow,
         "what": run.plan["title"] if run.plan else f"{run.workflow} {_parameters(run)}",
         "state": run.shown_state,
-        "started": _time(run.started_at or run.created_at),
-        "took": humanize(end - run.started_at) if run.started_at else None,
-        "by": run.requested_by,
+        "started": _time(run, run.started_at or run.created_at),
+        "took": humanize(took) if took is not None else None,
+        "by": "; ".join([run.requested_by, *later]),
         "summary": run.summary or _parameters(run),
+        **people,
     }
 
 
@@ -118,7 +135,7 @@ def _failures(run: RunRecord, steps: list[StepRecord], tries: list[AttemptRecord
     told = [attempt for attempt in tries if attempt.kind == "settle" or attempt.state in wrong]
     lines = []
     for attempt in told[-_MOST_FAILURES:]:
-        what = f"{_time(attempt.started_at)} {_VERBS.get(attempt.kind, '')}"
+        what = f"{_time(run, attempt.started_at)} {_VERBS.get(attempt.kind, '')}"
         what += sentences.get(attempt.key, attempt.key)
         if attempt.kind == "settle":
             by, why = attempt.notes.get("by"), attempt.notes.get("reason")
@@ -133,12 +150,54 @@ def _failures(run: RunRecord, steps: list[StepRecord], tries: list[AttemptRecord
     return lines
 
 
+def _people(run: RunRecord, asked: list[RequestRecord]) -> dict[str, str | None]:
+    """Return who did what with a run, by the names of ``_PEOPLE``; several in their order."""
+    found: dict[str, list[str]] = {name: [] for name in _PEOPLE}
+    if _first(run, asked) == "drawn":
+        found["drawn_by"].append(run.requested_by)
+    for request in asked:
+        done = found[f"{_DONE[request.verb]}_by"]
+        if request.requested_by not in done:
+            done.append(request.requested_by)
+    return {name: ", ".join(who) or None for name, who in found.items()}
+
+
+def _first(run: RunRecord, asked: list[RequestRecord]) -> str:
+    """Return what the first person did, if it is known: version 0.1.0 did not write it down."""
+    verbs = {request.verb for request in asked}
+    if "start" in verbs:
+        return "started"
+    return "drawn" if "apply" in verbs or run.shown_state == "planned" else "asked for"
+
+
+def _history(run: RunRecord, asked: list[RequestRecord]) -> list[str]:
+    """Return a line for each thing that somebody asked of a run: who, from where, when."""
+    first = _who(run.requested_by, run.origin, run.execution_id)
+    lines = [f"{_first(run, asked)} by {first} at {_time(run, run.created_at)}"]
+    for request in asked:
+        if request.verb == "start":
+            continue
+        who = _who(request.requested_by, request.origin, request.execution_id)
+        line = f"{_DONE[request.verb]} by {who} at {_time(run, request.requested_at)}"
+        if request.verb == "cancel" and request.settled_as is None:
+            line += "; it has not ended yet, and ends by this whoever goes on with it"
+        elif request.verb == "cancel" and request.settled_as != "cancelled":
+            line += f"; it was {request.settled_as} by then"
+        lines.append(line)
+    return lines
+
+
+def _who(user: str, origin: str, execution: str | None) -> str:
+    return f"{user} (StackStorm execution {execution})" if execution else f"{user} ({origin})"
+
+
 def _parameters(run: RunRecord) -> str:
     return " ".join(f"{k}={v}" for k, v in run.parameters.items() if v not in (None, []))
 
 
-def _time(seconds: float) -> str:
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+def _time(run: RunRecord, moment_of_store: float) -> str:
+    wall = run.by_wall_clock(moment_of_store)
+    moment = datetime.datetime.fromtimestamp(wall, datetime.timezone.utc)
     return moment.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
@@ -146,6 +205,8 @@ def _next(run: RunRecord) -> str:
     """Return what an operator can do with a run in this state."""
     if run.shown_state == "planned":
         return f"carry it out with run.apply run={run.id}"
+    if run.shown_state == "interrupted" and run.plan is None:
+        return f"it had changed nothing: start it again; run.cancel run={run.id} closes it"
     if run.shown_state == "interrupted":
         return (
             f"go on with run.resume run={run.id}, or give it up with run.cancel run={run.id}; what "

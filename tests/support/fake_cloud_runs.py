@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import types
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -27,7 +27,7 @@ class Remembered:
 
     subjects: list[str] = field(default_factory=list)
 
-    def claim(self, subjects: Sequence[str]) -> None:
+    def claim(self, subjects: Mapping[str, str]) -> None:
         """Remember what is claimed."""
         self.subjects += subjects
 

@@ -11,15 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from alembic import command
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from state.journal import Journal
 from state.ledger import STATES, Campaigns, Ledger, Mail, MailState, NewMail
 from state.mail_records import told
-from state.schema import HEAD, campaigns, mails
+from state.schema import campaigns, mails
 from state.store import Store
-from support.state import Holder, attempt, begin, empty, expire, take
+from support.state import Holder, begin, empty, expire, take
 from support.state_cases import store
 from workflow_api.errors import LeaseLost, NotFound, RunbookError
 
@@ -323,18 +322,6 @@ class ForgetCases:
         assert states(ledger, made) == {"ann": "pending"}
 
 
-class UpgradeCases:
-    """From a store that an older version of the pack made."""
-
-    def test_what_is_there_stays(self, empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        run = old_store(empty_url, monkeypatch)
-        opened = Store(empty_url)
-        try:
-            check_upgraded(opened, run)
-        finally:
-            opened.close()
-
-
 class LedgerCostCases:
     """What a mail costs the ledger."""
 
@@ -350,36 +337,6 @@ class LedgerCostCases:
         print(f"\na mail begun and ended: {min(costs) * 1000:.2f} ms of CPU")
         # The best batch: the others have paid for what else the machine does.
         assert min(costs) < 0.002
-
-
-def old_store(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Make a store at the first revision with a run in it; return that."""
-    newest = command.upgrade
-    with monkeypatch.context() as old:
-        old.setattr("state.store.HEAD", "0001")
-        old.setattr(command, "upgrade", lambda config, revision: newest(config, "0001"))
-        opened = Store(url)
-        journal = Journal(opened)
-        holder = begin(journal, "one")
-        attempt(journal, holder, "one")
-        journal.claim(*holder.fence, ["server:a"])
-        with pytest.raises(Exception, match="campaigns"):
-            Campaigns(opened).recent(limit=1)
-        opened.close()
-    return holder.run
-
-
-def check_upgraded(opened: Store, run: str) -> None:
-    with opened.reading() as tx:
-        assert tx.execute(text("SELECT version_num FROM alembic_version")).scalar() == HEAD
-    journal = Journal(opened)
-    assert journal.run(run).alive
-    assert [step.state for step in journal.steps(run)] == ["done"]
-    assert journal.claims_of(run) == ["server:a"]
-    ledger = ledger_of(opened)
-    made = record(ledger, "ann")
-    set_to(ledger, made, "ann", "sent")
-    assert ledger.known(KEY).counts == {"sent": 1}
 
 
 def _age(ledger: Ledger, campaign: str, seconds: float) -> None:
@@ -400,7 +357,6 @@ __all__ = [
     "ForgetCases",
     "LedgerCases",
     "LedgerCostCases",
-    "UpgradeCases",
     "ledger",
     "store",
 ]

@@ -34,7 +34,7 @@ from support.toy_mail import NOTICE
 from workflow_api import Requester
 from workflow_api.dispatch import dispatch
 
-JOURNALLED = ("create", "take", "claim", "store_plan", "begin_attempt", "end_attempt", "finish")
+JOURNALLED = ("begin_run", "claim", "store_plan", "begin_attempt", "end_attempt", "finish")
 WRITTEN = ("record", "wake", "again", "begin", "end")
 #: Between these a message's end may have gone out and nothing is written of it yet.
 IN_DOUBT = ("after begin", "before reply .", "after reply .", "before end")

@@ -23,6 +23,7 @@ from state.store import Store
 from support import state_workers as workers
 from support.state import (
     LEASE,
+    OTTO,
     PLAN,
     Holder,
     age,
@@ -35,7 +36,16 @@ from support.state import (
     new_run,
     take,
 )
-from workflow_api.errors import Ambiguous, Held, LeaseLost, NotFound, UserError
+from workflow_api import Requester
+from workflow_api.errors import (
+    AlreadyStarted,
+    Ambiguous,
+    Held,
+    LeaseLost,
+    NotFound,
+    StopRequested,
+    UserError,
+)
 
 HOUR = 3600.0
 
@@ -90,14 +100,83 @@ class LeaseCases:
 
     def test_an_interrupted_run_goes_on(self, journal: Journal) -> None:
         holder = begin(journal, "one")
-        journal.request_cancel(holder.run, "otto")
         end(journal, holder, "interrupted")
         again = take(journal, holder.run)
         run = journal.run(holder.run)
         assert run.ended_at is None
         assert run.started_at is not None
-        # Whoever goes on with it wants it to go on.
         assert journal.renew(*again.fence, LEASE) is None
+        attempt(journal, again, "one")
+
+    def test_a_request_to_stop_lives_until_the_run_has_ended_by_it(self, journal: Journal) -> None:
+        holder = begin(journal, "one", "two")
+        attempt(journal, holder, "one")
+        assert journal.request_stop(holder.run, OTTO)
+        for lost in ("interrupted", "killed"):
+            if lost == "interrupted":
+                end(journal, holder, lost)
+            else:
+                expire(journal, holder.run)
+            holder = take(journal, holder.run)
+            # Whoever takes it over finds the request, and can begin nothing.
+            assert (asked := journal.stop_requested(holder.run)) is not None
+            assert (asked.requested_by, asked.settled_at) == ("otto", None)
+            assert journal.renew(*holder.fence, LEASE) == "otto cancelled it"
+            with pytest.raises(StopRequested, match="otto cancelled it"):
+                attempt(journal, holder, "two")
+            assert journal.steps(holder.run)[1].state == "pending"
+        # What was begun may still be looked up and undone.
+        for kind in ("find", "undo"):
+            journal.begin_attempt(
+                *holder.fence, holder.run, "one", str(uuid.uuid4()), kind  # type: ignore[arg-type]
+            )
+        end(journal, holder, "cancelled")
+        assert journal.stop_requested(holder.run) is None
+        (asked,) = journal.requests_of([holder.run])[holder.run]
+        assert asked.settled_as == "cancelled"
+        assert asked.settled_at == pytest.approx(journal.run(holder.run).ended_at, abs=1)
+        assert not journal.request_stop(holder.run, OTTO)
+
+    def test_a_child_begins_nothing_of_a_run_that_is_to_stop(self, journal: Journal) -> None:
+        root = begin(journal, "child")
+        child = new_run(root=root.run, parent=root.run, parent_step="child")
+        journal.create(child, "running", generation=root.generation)
+        journal.store_plan(*root.fence, child.id, PLAN, [("one", "do one")])
+        journal.request_stop(root.run, OTTO)
+        with pytest.raises(StopRequested):
+            journal.begin_attempt(*root.fence, child.id, "one", str(uuid.uuid4()), "apply")
+        # The end of a child is not that of the run that was asked to stop.
+        end(journal, root, "cancelled", child.id)
+        assert journal.stop_requested(root.run) is not None
+
+    def test_who_asked_is_kept(self, journal: Journal) -> None:
+        new = new_run()
+        journal.create(new, "planned", PLAN)
+        bob = Requester(user="bob", origin="stackstorm:e-1", execution_id="e-1")
+        for verb in ("apply", "resume"):
+            asked = (verb, bob)
+            states = ("planned", "interrupted")
+            generation = journal.take(
+                new.id, "test:1", LEASE, states=states, asked=asked  # type: ignore[arg-type]
+            )
+            end(journal, Holder(new.id, generation), "interrupted")
+        # Who is refused has not done it.
+        with pytest.raises(UserError):
+            journal.take(new.id, "test:1", LEASE, states=("planned",), asked=("apply", OTTO))
+        journal.request_stop(new.id, bob)
+        found = journal.requests_of([new.id])[new.id]
+        assert [(one.verb, one.requested_by) for one in found] == [
+            ("apply", "bob"), ("resume", "bob"), ("cancel", "bob")
+        ]  # fmt: skip
+        assert found[-1].said == "bob cancelled it (StackStorm execution e-1)"
+
+    def test_a_run_can_be_held_from_its_first_moment(self, journal: Journal) -> None:
+        new = new_run(trigger_id="t-1")
+        holder = Holder(new.id, journal.begin_run(new, "test:1", LEASE))
+        assert journal.run(new.id).alive
+        draw(journal, holder, "one")
+        with pytest.raises(AlreadyStarted, match=new.id):
+            journal.begin_run(new_run(trigger_id="t-1"), "test:2", LEASE)
 
     def test_a_run_that_is_not_there(self, journal: Journal) -> None:
         with pytest.raises(NotFound):
@@ -161,9 +240,8 @@ class LeaseCases:
         after = journal.run(holder.run).lease_until
         assert after is not None
         assert after > before + LEASE / 2
-        journal.request_cancel(holder.run, "otto")
-        assert journal.renew(*holder.fence, LEASE) == "otto"
-        assert journal.run(holder.run).cancel_requested_by == "otto"
+        journal.request_stop(holder.run, OTTO)
+        assert journal.renew(*holder.fence, LEASE) == "otto cancelled it"
 
     def test_nobody_gets_in_while_a_fenced_transaction_is_open(self, journal: Journal) -> None:
         """Also not when the lease ends before the commit: whoever takes over sees the write."""

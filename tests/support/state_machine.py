@@ -126,6 +126,9 @@ class JournalMachine(RuleBasedStateMachine):
         run = self.runs[holder.run]
         if not run.drawn and self._fenced(holder, lambda: draw(self.journal, holder, "one")):
             run.drawn = True
+            for other in self.runs.values():  # asked for the same, and killed while planning
+                if not (other.drawn or other.alive) and other.state in ("running", "interrupted"):
+                    other.state, other.claims = "cancelled", set()
 
     @rule(holder=holders)
     def begin_attempt(self, holder: Holder) -> None:

@@ -28,6 +28,7 @@ from workflow_api.dispatch import dispatch  # noqa: E402
 
 _JOURNALLED = (
     "create",
+    "begin_run",
     "take",
     "claim",
     "store_plan",

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("support.state_cases", "support.ledger_cases")
+pytest.register_assert_rewrite("support.state_cases", "support.ledger_cases", "support.old_state")
 from support.ledger_cases import (  # noqa: E402
     FenceCases,
     ForgetCases,
     LedgerCases,
     LedgerCostCases,
-    UpgradeCases,
     ledger,
     store,
 )
+from support.old_state import UpgradeCases  # noqa: E402
 from support.state import memory_folder, sqlite_url  # noqa: E402
 
 __all__ = ["ledger", "store"]
