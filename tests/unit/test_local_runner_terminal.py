@@ -218,4 +218,4 @@ def test_a_lost_connection_is_a_stop_and_not_a_death(actions):
     run.send_signal(signal.SIGHUP)
     said = run.stdout.read()
     assert run.wait(60) == 3
-    assert "Stopping: SIGTERM was received; running steps are being finished.\n" in said
+    assert "Stopping: SIGHUP was received; running steps are being finished.\n" in said
