@@ -260,7 +260,7 @@ def test_of_two_runs_of_one_campaign_one_works(house: MailHouse, server: SmtpPro
         with MailVictim(house.config, "toy.mail", to=second, campaign=key_of(house)) as other:
             said = other.answer()
         assert said["kind"] == "refused"
-        assert f"campaign:{key_of(house)} is held by run" in said["result"]["summary"]
+        assert f"Campaign {key_of(house)} is held by run" in said["result"]["summary"]
         assert one.answer()["kind"] == "done"
     assert len(accepted(server, house)) == 6
 
