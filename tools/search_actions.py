@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import textwrap
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import yaml
-
+from forms import written
 from query_api.resources import names, resource
 from query_api.schema import Resource
-from workflow_api.table import FORMS
 from workflow_api.workflow import workflow_named
 
 
@@ -39,28 +34,13 @@ SEARCHES = {
     "floating_ip": Search("port_id is null and created_at older_than 7d", "project.name"),
     "security_group": Search("name != default and stateful = true", "project.name"),
 }
-_WIDTH = 100
 _STRING: dict[str, Any] = {"type": "string"}
 _WORDS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 _FLAG: dict[str, Any] = {"type": "boolean", "default": False}
-# What every action of the pack ends with, as written by hand in the others.
-_END = """\
-  timeout:
-    description: Seconds after which StackStorm kills the action.
-    default: 600
-  env:
-    immutable: true
-    default: {}
-  debug:
-    immutable: true
-    default: false
-  log_level:
-    immutable: true
-    default: INFO
-  content_version:
-    immutable: true
-    default: ""
-"""
+_TIMEOUT: dict[str, Any] = {
+    "description": "Seconds after which StackStorm kills the action.",
+    "default": 600,
+}
 
 
 def actions() -> dict[str, str]:
@@ -83,60 +63,7 @@ def description(action: str) -> str:
 
 
 def _action(name: str, parameters: dict[str, dict[str, Any]]) -> str:
-    parameters = {**parameters, **_identity(name)}
-    lines = [
-        "---",
-        f"name: {name}",
-        *_described(description(name), ""),
-        "enabled: true",
-        "runner_type: python-script",
-        "entry_point: src/workflow_actions.py",
-        "parameters:",
-    ]
-    for position, (parameter, given) in enumerate(parameters.items()):
-        lines += [f"  {parameter}:", *_lines({**given, "position": position})]
-    return "\n".join(lines) + "\n" + _END
-
-
-def _lines(given: dict[str, Any]) -> Iterator[str]:
-    for key, value in given.items():
-        if key == "description":
-            yield f"    description: {_scalar(value)}"
-        elif isinstance(value, dict):
-            yield f"    {key}:"
-            yield from (f"      {inner}: {_scalar(one)}" for inner, one in value.items())
-        elif key == "enum":
-            yield from _enum(value)
-        else:
-            yield f"    {key}: {_scalar(value)}"
-
-
-def _enum(values: list[str]) -> list[str]:
-    line = f"    enum: [{', '.join(values)}]"
-    if len(line) <= _WIDTH:
-        return [line]
-    return ["    enum:", *(f"      - {value}" for value in values)]
-
-
-def _described(text: str, indent: str) -> list[str]:
-    line = f"{indent}description: {_scalar(text)}"
-    if len(line) <= _WIDTH:
-        return [line]
-    inner = indent + "  "
-    folded = textwrap.wrap(text, _WIDTH - len(inner), break_on_hyphens=False)
-    return [f"{indent}description: >-", *(inner + part for part in folded)]
-
-
-def _scalar(value: Any) -> str:
-    """Return a value as YAML, without quotes where they change nothing."""
-    if not isinstance(value, str):
-        return json.dumps(value)
-    try:
-        if yaml.safe_load(f"key: {value}") == {"key": value}:
-            return value
-    except yaml.YAMLError:
-        pass
-    return json.dumps(value, ensure_ascii=False)
+    return written(name, description(name), parameters, _TIMEOUT)
 
 
 # -- parameters --------------------------------------------------------------------------------
@@ -149,17 +76,17 @@ def _clouds() -> dict[str, dict[str, Any]]:
 
 def _query_parameters() -> dict[str, dict[str, Any]]:
     what = {"description": "What is asked about.", **_STRING, "required": True, "enum": names()}
-    return {**_clouds(), "resource": what, **_question(resource("server")), **_answer()}
+    return {**_clouds(), "resource": what, **_question(resource("server")), **_ways()}
 
 
 def _search_parameters(of: Resource) -> dict[str, dict[str, Any]]:
-    return {**_clouds(), **_question(of), **_answer()}
+    return {**_clouds(), **_question(of), **_ways()}
 
 
 def _list_parameters(of: Resource) -> dict[str, dict[str, Any]]:
     wanted = ("select", "sort_by", "group_by", "limit")
     asked = _question(of)
-    return {**_clouds(), **{name: asked[name] for name in wanted}, **_answer()}
+    return {**_clouds(), **{name: asked[name] for name in wanted}, **_ways()}
 
 
 def _question(of: Resource) -> dict[str, dict[str, Any]]:
@@ -189,31 +116,10 @@ def _joined(of: Resource) -> str:
     return "; ".join(f"{link}: name" for link in named[:2])
 
 
-def _answer() -> dict[str, dict[str, Any]]:
-    path = "Also write the whole table to this absolute path on the action runner."
-    form = "The form of the text in the result."
+def _ways() -> dict[str, dict[str, Any]]:
     parts = "Show how it was asked, and the requests expected and made, instead of rows."
     partial = "Succeed even if something is missing in the answer, which says so."
     return {
-        "output": {"description": form, **_STRING, "enum": list(FORMS), "default": "text"},
-        "output_file": {"description": path, **_STRING},
         "explain": {"description": parts, **_FLAG},
         "allow_partial": {"description": partial, **_FLAG},
-    }
-
-
-def _identity(name: str) -> dict[str, dict[str, Any]]:
-    fixed = {**_STRING, "immutable": True}
-    return {
-        "workflow": {"description": "The workflow behind this action.", **fixed, "default": name},
-        "requested_by": {
-            "description": "Who asks, as StackStorm says.",
-            **fixed,
-            "default": "{{ action_context.user }}",
-        },
-        "deadline": {
-            "description": "The timeout, so that a run stops in time.",
-            **fixed,
-            "default": "{{ timeout }}",
-        },
     }

@@ -68,6 +68,9 @@ def bind(
             takes = f"It takes {listed(known)}." if known else "It takes none."
             advice = _guess(name, known) or takes
             raise UserError(f"{workflow.name} has no parameter {name!r}.", advice=advice)
+    for name in workflow.required_accounts:
+        if not given.get(name):
+            raise UserError(f"{workflow.name} needs {name}: a name in the configuration.")
     accounts = {
         name: account(kind, _name(workflow, name, kind, given.get(name)))
         for name, kind in workflow.accounts.items()

@@ -43,6 +43,12 @@ class Workflow(msgspec.Struct, frozen=True):
         """The first line of the function's docstring."""
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
+    @property
+    def required_accounts(self) -> list[str]:
+        """The accounts that no default stands for: all but the first of each type."""
+        first = {kind: name for name, kind in reversed(self.accounts.items())}
+        return [name for name, kind in self.accounts.items() if first[kind] != name]
+
 
 _workflows: dict[str, Workflow] = {}
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from workflows.owners import Row, Way
 
 _LABELS = ("id", "name")
+# The notice that says nothing but what it is given.
+_OWN_WORDS = "query"
 
 
 @mail_workflow("email.query")
@@ -30,7 +32,7 @@ def query(
     resource: str,
     subject: str | None = None,
     text: str | None = None,
-    notice: str = "query",
+    notice: str = _OWN_WORDS,
     variables: str | None = None,
     owner_column: str | None = None,
     where: str | None = None,
@@ -58,9 +60,13 @@ def query(
         join=join,
         limit=rows,
     )
+    plural = asked.resource.plural.replace("_", " ")
     fixed = _variables(variables)
-    given = {"subject": subject, "sentences": text, **fixed}
-    common = {name: value for name, value in given.items() if value is not None}
+    words = {"subject": subject, "sentences": text, **fixed}
+    common = {name: value for name, value in words.items() if value is not None}
+    if notice == _OWN_WORDS:
+        unsaid = {"subject": f"Your {plural}", "sentences": f"These {plural} are yours."}
+        common = {**unsaid, **common}
     into, is_table = _row_variable(smtp, notice, common)
     ways = way(asked.resource, cloud, options.owner, owner_column)
     options = options.about_query(asked).about(variables=fixed)
@@ -78,7 +84,6 @@ def query(
             return {into: told}
         return {into: {"columns": list(shown), "rows": told, "units": units, "group_by": headings}}
 
-    plural = asked.resource.plural.replace("_", " ")
     return owner_mail(
         ctx,
         cloud,

@@ -42,7 +42,7 @@ def shutoff_servers(
         ctx,
         cloud,
         smtp,
-        options.about(projects=ids),
+        options.about(projects=ids, all_projects=not ids),
         asked,
         notice="shutoff_servers",
         title=f"Ask the owners of servers that have been shut off for {_words(older_than)}",
@@ -76,7 +76,7 @@ def errored_servers(
         ctx,
         cloud,
         smtp,
-        options.about(projects=ids),
+        options.about(projects=ids, all_projects=not ids),
         asked,
         notice="errored_servers",
         title="Tell the owners of servers that are in an error state",
@@ -86,14 +86,14 @@ def errored_servers(
 
 
 def _chosen(cloud: Cloud, projects: Sequence[str], all_projects: bool) -> list[str]:
-    """Return the ids of the projects that are meant, none for all. Raises UserError."""
+    """Return the ids of the projects that are meant, none for all, also if none is said.
+
+    Raises UserError.
+    """
     from query_api.identity import project_ids
 
-    if bool(projects) == all_projects:
-        raise UserError(
-            "Say whose servers: give projects or all_projects=true"
-            f"{', not both' if all_projects else ''}."
-        )
+    if projects and all_projects:
+        raise UserError("Say whose servers: give projects or all_projects=true, not both.")
     return project_ids(cloud, projects) if projects else []
 
 

@@ -21,7 +21,7 @@ from workflow_api.workflow import RunRequest, Workflow, workflow_named
 ACTIONS = Path(__file__).parents[2] / "actions"
 FILES = sorted(ACTIONS.glob("*.yaml"))
 RUNNER = {"timeout", "env", "debug", "log_level", "content_version"}
-HIDDEN = {"env": {}, "debug": False, "log_level": "INFO", "content_version": ""}
+HIDDEN = {"env": {}, "debug": False, "content_version": ""}
 JSON_TYPE = {str: "string", int: "integer", float: "number", bool: "boolean", Duration: "string"}
 
 
@@ -120,7 +120,8 @@ def types_enums_defaults_and_required_agree(path: Path) -> None:
         several = hasattr(kind, "each")
         assert parameters[name]["type"] == ("array" if several else "string")
         assert parameters[name].get("items") == ({"type": "string"} if several else None)
-        assert "required" not in parameters[name], "the configuration has a default account"
+        # The configuration has a default account, which stands for one of a type alone.
+        assert parameters[name].get("required", False) == (name in workflow.required_accounts)
 
 
 @check
@@ -155,16 +156,42 @@ def bulk_runbooks_are_dry_by_default(path: Path) -> None:
     if dry_run:
         one_named_object = {"server.migrate", "hypervisor.disable", "hypervisor.enable"}
         assert dry_run["default"] is (path.stem not in one_named_object)
+        # A tick that is not there is easily overlooked.
+        assert dry_run["description"].startswith("On " if dry_run["default"] else "Off ")
+
+
+@check
+def what_a_dry_run_is_about_stands_before_it_and_all_else_after_it(path: Path) -> None:
+    parameters = action(path)["parameters"]
+    visible = [name for name, given in parameters.items() if is_visible(given)]
+    if "dry_run" in visible:
+        at = visible.index("dry_run")
+        required = [name for name in visible if parameters[name].get("required")]
+        assert set(required) <= set(visible[:at])
+        assert at <= 8, "it is at once on the screen"
+        bounds = ("max_recipients", "max_parallel", "max_changes", "limit", "rows")
+        mine = [name for name in bounds if name in visible]
+        assert visible[at + 1 : at + 1 + len(mine)] == mine
+        assert visible[-2:] == ["ticket", "trigger_id"]
+    clouds = [name for name in visible if name.startswith("cloud")]
+    assert visible[: len(clouds)] == clouds or path.stem == "owner.find"
+
+
+def is_visible(given: dict) -> bool:
+    return "position" in given and not given.get("immutable")
 
 
 @check
 def form_is_in_order_and_nothing_of_the_runner_is_in_the_way(path: Path) -> None:
     parameters = action(path)["parameters"]
     own = {name: given for name, given in parameters.items() if name not in RUNNER}
-    assert [given["position"] for given in own.values()] == list(range(len(own)))
+    # The web form takes a position of 0 for none.
+    assert [given["position"] for given in own.values()] == list(range(1, len(own) + 1))
     for name, default in HIDDEN.items():
         # StackStorm lets an action override just these attributes of a runner's parameter.
         assert parameters[name] == {"immutable": True, "default": default}
+    assert parameters["log_level"].items() >= {"default": "INFO", "enum": ["INFO"]}.items()
+    assert set(parameters["log_level"]) == {"description", "default", "enum"}
     assert set(parameters["timeout"]) == {"description", "default"}
     assert parameters["timeout"]["default"] > 0
 

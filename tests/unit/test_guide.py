@@ -82,8 +82,8 @@ def test_the_action_is_that_of_the_function(namespace: dict[str, Any]) -> None:
                 parameter.default is parameter.empty
             )
     visible = [p for name, p in parameters.items() if name not in RUNNER]
-    assert [p["position"] for p in visible] == list(range(len(visible)))
-    for name in (RUNNER | IDENTITY) - {"timeout"}:
+    assert [p["position"] for p in visible] == list(range(1, len(visible) + 1))
+    for name in (RUNNER | IDENTITY) - {"timeout", "log_level"}:
         assert parameters[name]["immutable"] is True
     assert action["description"] == inspect.getdoc(namespace["close"])
 

@@ -1,0 +1,118 @@
+"""Every action with its form as it is: required fields filled in, all others left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.fake_cloud import FakeCloud
+from support.fake_cloud_estate import Hypervisor, Server
+from support.mail_cloud import MailCloud, mail_cloud, project, server, user
+from support.runs import new_state
+from support.smtp_faults import Fault
+from workflow_api.dispatch import dispatch
+
+ACTIONS = {
+    path.stem: yaml.safe_load(path.read_text())["parameters"]
+    for path in sorted((Path(__file__).parents[2] / "actions").glob("*.yaml"))
+}
+# What is typed into a required field.
+TYPED = {
+    "any": "web-1",
+    "campaign": "proof",
+    "cloud_b": "twin",
+    "end_date": "2999-12-31",
+    "flavor": "small",
+    "hypervisor": "cmp-1",
+    "image": "debian-12",
+    "reason": "a new disk",
+    "resource": "server",
+    "server": "web-1",
+    "subject": "News",
+    "text": "One.",
+    "to": "list@example.org",
+}
+# They ask for a run in some state, and leave nothing of it to defaults but which step is meant.
+OF_A_RUN = {"run.apply", "run.cancel", "run.resume", "run.settle", "run.show"}
+# What Nova's own processes are needed for.
+ON_HOSTS = ("hypervisor.", "server.", "capacity.")
+FLAVOR = {"id": "1", "name": "small", "vcpus": 1, "ram": 1024, "disk": 10}
+IMAGE = {"id": "image-1", "name": "debian-12", "status": "active", "visibility": "public"}
+
+
+def forms(name: str) -> list[dict[str, Any]]:
+    """Return what StackStorm hands over of a form; one for each choice in a required field."""
+    parameters = {
+        parameter: given
+        for parameter, given in ACTIONS[name].items()
+        if "{{" not in str(given.get("default", "")) and parameter != "timeout"
+    }
+    left_alone = {parameter: given.get("default") for parameter, given in parameters.items()}
+    typed = {
+        parameter: [TYPED[parameter]] if parameter in TYPED else given["enum"]
+        for parameter, given in parameters.items()
+        if given.get("required")
+    }
+    runner = ("env", "debug", "log_level", "content_version", "workflow")
+    own = {parameter: v for parameter, v in left_alone.items() if parameter not in runner}
+    return [{**own, **dict(zip(typed, values, strict=True))} for values in product(*typed.values())]
+
+
+@pytest.fixture(scope="module")
+def post() -> Iterator[MailCloud]:
+    rows: dict[str, list[Any]] = {
+        "server": [server("web-1", status="ERROR", addresses={}), server("web-2")],
+        "user": [user("ann")],
+        "project": [project("shop")],
+        "flavor": [FLAVOR],
+        "image": [IMAGE],
+    }
+    with mail_cloud(**rows) as cloud:
+        cloud.hypervisors = [Hypervisor("cmp-1")]
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    state = new_state(tmp_path_factory.mktemp("state") / "state.db")
+    with FakeCloud([Hypervisor("cmp-1"), Hypervisor("cmp-2")], [Server("web-1")]) as cloud:
+        yield cloud.config(state_url=state)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIONS.keys() - OF_A_RUN))
+def test_the_defaults_of_a_form_are_not_refused(
+    name: str, post: MailCloud, house: dict[str, Any]
+) -> None:
+    if name.startswith("email.campaign.re"):  # a campaign that was not all sent
+        refusal = {"resume": Fault("mail", reply="550 5.7.1 no")}
+        post.smtp.fault(refusal.get(name.rpartition(".")[2], Fault("rcpt", reply="550 5.1.1 no")))
+        post.ask("test", to="me@example.org", campaign="proof", dry_run=False)
+        post.smtp.fault()
+    config = post.config()
+    if name.startswith(ON_HOSTS) and not name.endswith((".search", ".list")):
+        config = house
+    if "cloud_b" in ACTIONS[name]:
+        (entry,) = config["clouds"]
+        config = {**config, "clouds": [entry, {**entry, "name": "twin"}], "default_cloud": "fake"}
+    went = 0
+    for form in forms(name):
+        kind, result = dispatch(name, form, config)
+        assert "this is a bug" not in result["summary"]
+        if kind != "refused":
+            went += 1
+        else:  # a choice may need another field; its description says so
+            assert form.get("notice") == "maintenance", (form, result["summary"])
+            assert "work needs it" in ACTIONS[name]["window"]["description"]
+    assert went
+
+
+def test_what_asks_for_a_run_leaves_nothing_else_to_defaults() -> None:
+    for name in OF_A_RUN:
+        visible = {n for n, given in ACTIONS[name].items() if "position" in given}
+        mine = visible - {"output", "output_file", "workflow", "requested_by", "deadline"}
+        assert {n for n in mine if not ACTIONS[name][n].get("required")} <= {"step"}
