@@ -46,7 +46,7 @@ class Workflow(msgspec.Struct, frozen=True):
     @property
     def required_accounts(self) -> list[str]:
         """The accounts that no default stands for: all but the first of each type."""
-        first = {kind: name for name, kind in reversed(self.accounts.items())}
+        first = {kind: name for name, kind in reversed(list(self.accounts.items()))}
         return [name for name, kind in self.accounts.items() if first[kind] != name]
 
 
