@@ -109,6 +109,14 @@ class Site:
         listing = self.nova("/os-hypervisors/detail")["hypervisors"]
         return next(row for row in listing if row["hypervisor_hostname"] == host)
 
+    def allocations(self, host: str) -> dict[str, Any]:
+        """Return what Placement has given away of a host, by consumer."""
+        path = f"/resource_providers/{self.hypervisor(host)['id']}/allocations"
+        answer = self.sdk.placement.get(path)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()["allocations"]
+        return found
+
     def newest_migration(self) -> int:
         """Return the id of the newest migration record there is; 0 if there is none."""
         found = self.nova("/os-migrations?limit=1")["migrations"]
@@ -190,7 +198,11 @@ class Site:
         )
         answer.raise_for_status()
         if becomes:
-            until(lambda: self.status_of(guest) == becomes, f"{guest.name} {becomes}")
+            self.settle(guest, becomes)
+
+    def settle(self, guest: Guest, status: str) -> None:
+        """Wait until a server has a status."""
+        until(lambda: self.status_of(guest) == status, f"{guest.name} {status}")
 
     def disable(self, host: str, reason: str = "a test") -> None:
         """Take a host out of scheduling."""
