@@ -70,7 +70,7 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Protected(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What no bulk runbook touches: things with this tag, or this metadata key set to true."""
+    """What no bulk runbook touches: things with this tag, or with this metadata key unless off."""
 
     tag: str = "openstack-ops-protected"
     metadata_key: str = "openstack_ops:protected"
@@ -91,6 +91,8 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     state_url: str = "sqlite:////var/lib/openstack_ops/state.db"
     limits: Limits = msgspec.field(default_factory=Limits)
     protected: Protected = msgspec.field(default_factory=Protected)
+    # What installers call the project of the cloud's own services.
+    service_projects: list[str] = msgspec.field(default_factory=lambda: ["service", "services"])
     live_migration_forbidden: LiveMigrationForbidden = msgspec.field(
         default_factory=LiveMigrationForbidden
     )

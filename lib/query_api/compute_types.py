@@ -100,6 +100,11 @@ class Hypervisor(msgspec.Struct):
         """What a run claims to be the only one to work on it."""
         return f"hypervisor:{self.id}"
 
+    @property
+    def usable(self) -> bool:
+        """Whether servers may be put on it: it is up and enabled."""
+        return self.state == "up" and self.status == "enabled"
+
 
 class Migration(msgspec.Struct):
     """One record of os-migrations; ``id`` grows with each new one of the same cell."""

@@ -23,14 +23,32 @@ def roles(part: Part, wanted: Sequence[str]) -> Iterator[Finding]:
     # Whom and what they are about is read after them: it was there before.
     estate = read_estate(part, [Grant(*row) for row in granted])
     found = [Effect(*row) for row in effective]
+    part.service_users = service_users(estate, found, part.cloud.config.service_projects)
     powerful = _powerful(part, estate, wanted)
-    yield from held(estate, found, powerful)
+    yield from held(estate, found, powerful, part.service_users)
     yield from on_system(part, estate, powerful)
     if estate.all_of("user"):
         yield from disabled(estate, found)
     if all_effective and estate.all_of("user") and estate.all_of("project"):
         yield from ownerless(estate, found)
     yield from stale(estate)
+
+
+def service_users(
+    estate: Estate, effective: Iterable[Effect], projects: Sequence[str]
+) -> frozenset[str]:
+    """Return the users of the cloud's own services: who has a role of its own on their project.
+
+    A role that comes from above, as an administrator's can, does not make one of them.
+    """
+    theirs = {id for id, name in estate.names["project"].items() if name in projects}
+    granted = {
+        grant.id: grant.user
+        for grant in estate.grants.values()
+        if grant.project in theirs and not grant.inherited
+    }
+    through_groups = {one.user for one in effective if one.grant in granted and one.group}
+    return frozenset(through_groups | {user for user in granted.values() if user})
 
 
 def _powerful(part: Part, estate: Estate, wanted: Sequence[str]) -> set[str]:
@@ -47,8 +65,11 @@ def _powerful(part: Part, estate: Estate, wanted: Sequence[str]) -> set[str]:
 # -- who may do much -------------------------------------------------------------------------------
 
 
-def held(estate: Estate, effective: Iterable[Effect], powerful: set[str]) -> Iterator[Finding]:
+def held(
+    estate: Estate, effective: Sequence[Effect], powerful: set[str], services: frozenset[str]
+) -> Iterator[Finding]:
     """Yield each user's powerful roles on projects and domains, those of one grant together."""
+    theirs = {one.group for one in effective if one.group and one.user in services}
     by_grant: dict[tuple[str, str | None, str | None], list[Effect]] = {}
     for one in effective:
         if one.role in powerful:
@@ -67,7 +88,7 @@ def held(estate: Estate, effective: Iterable[Effect], powerful: set[str]) -> Ite
         source = found[0].granted_role
         if source and source not in {one.role for one in found}:
             said += f", implied by {estate.name('role', source)}"
-        yield _may(estate, user, said, grant, projects)
+        yield _may(estate, user, said, grant, projects, shared=group in theirs)
 
 
 def on_system(part: Part, estate: Estate, powerful: set[str]) -> Iterator[Finding]:
@@ -92,13 +113,21 @@ def on_system(part: Part, estate: Estate, powerful: set[str]) -> Iterator[Findin
         if implied[grant.role] != grant.role:
             said += f", implied by {estate.name('role', grant.role)}"
         users = known.get(grant.group, ()) if grant.group else [grant.user or ""]
+        shared = bool(grant.group and part.service_users & {*users})
         for user in users:
-            yield _may(estate, user, said, grant, [])
+            yield _may(estate, user, said, grant, [], shared=shared)
 
 
 def _may(
-    estate: Estate, user: str, said: str, grant: Grant | None, projects: Sequence[str]
+    estate: Estate,
+    user: str,
+    said: str,
+    grant: Grant | None,
+    projects: Sequence[str],
+    *,
+    shared: bool,
 ) -> Finding:
+    """Return the finding; ``shared`` says that an account of the cloud's services has it too."""
     disabled = "; the user is disabled" if user in estate.disabled else ""
     return Finding(
         kind="powerful_role",
@@ -108,6 +137,7 @@ def _may(
         act=grant.taken_back if grant else f"see openstack role assignment list --user {user}",
         project_id=projects[0] if len(projects) == 1 else None,
         user_id=user,
+        service="one of their accounts is in that group" if shared else "",
         more={"project_ids": projects},
     )
 

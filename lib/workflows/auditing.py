@@ -26,7 +26,8 @@ class Finding(msgspec.Struct, kw_only=True):
     """A thing that an audit names: why, and how to act on it, in a sentence each.
 
     ``created_at`` is a UTC text, None if nobody knows. ``project``, ``user`` and ``mail`` are
-    found by the ids; ``more`` are further columns.
+    found by the ids; ``service`` says what the cloud's own services have to do with it, if that is
+    not told by its project or user; ``more`` are further columns.
     """
 
     kind: str
@@ -40,7 +41,15 @@ class Finding(msgspec.Struct, kw_only=True):
     project: str | None = None
     user: str | list[str] | None = None
     mail: str | list[str] | None = None
+    service: str = ""
     more: dict[str, Any] = {}
+
+
+# Instead of a command, where it would be at the expense of nova, neutron and the like.
+_LEAVE = (
+    "leave it to those who run the cloud: it belongs to the cloud's own services ({of}), which may "
+    "fail without it"
+)
 
 
 class Part:
@@ -53,6 +62,8 @@ class Part:
         # What an audit has read anyway: names of projects, names and addresses of users, by id.
         self.projects: Mapping[str, str] | None = None
         self.people: Mapping[str, tuple[str | None, str | None]] | None = None
+        # The users that the cloud's own services log in as, where an audit knows them.
+        self.service_users: frozenset[str] = frozenset()
 
     def lacks(self, what: str, why: str) -> None:
         """Say that something is missing in the audit; said twice it stands there once."""
@@ -117,6 +128,19 @@ class Part:
             one.project = one.project or self.projects.get(one.project_id or "")
             if one.user is None and one.user_id and one.user_id in self.people:
                 one.user, one.mail = self.people[one.user_id]
+        self._spare_services()
+
+    def _spare_services(self) -> None:
+        """Take back advice to do away with what the cloud's own services have."""
+        theirs = self.cloud.config.service_projects
+        for one in self.findings:
+            names = {one.project, one.name if one.kind == "ownerless_project" else None}
+            if project := next((name for name in theirs if name in names), None):
+                one.act = _LEAVE.format(of=f"project {clean(project)}")
+            elif one.user_id in self.service_users:
+                one.act = _LEAVE.format(of="one of their accounts")
+            elif one.service:
+                one.act = _LEAVE.format(of=one.service)
 
 
 def _known(ids: Iterable[str | None]) -> list[str]:

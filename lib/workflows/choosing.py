@@ -22,7 +22,7 @@ from workflow_api import (
     listed,
     workflow,
 )
-from workflows.hosts import Host, hosts, place
+from workflows.hosts import Host, because, hosts, place
 from workflows.movement import Movement, movement
 from workflows.occupants import Occupant, leftovers, occupants, told, unconfirmed
 from workflows.preflight import Around, elsewhere
@@ -142,8 +142,7 @@ class Candidate(msgspec.Struct):
         else:
             said += self._of_servers()
         if host.status != "enabled":
-            because = f": {clean(host.reason)}" if host.reason else ""
-            said.append(f"it is disabled already{because}")
+            said.append(f"it is disabled already{because(host.reason)}")
         said += [f"it is the last usable host of {clean(one)}" for one in self.last_of]
         return said
 

@@ -10,7 +10,7 @@ import msgspec
 from accounts.cloud import Cloud
 from query_api import compute
 from query_api.compute_types import Aggregate, Hypervisor, HypervisorService
-from workflow_api import NotFound, near, picked
+from workflow_api import NotFound, clean, near, picked
 
 if TYPE_CHECKING:
     from query_api.answer import Answer
@@ -37,7 +37,7 @@ class Host(msgspec.Struct):
     @property
     def usable(self) -> bool:
         """Whether servers may be put on it: it is up and enabled."""
-        return self.state == "up" and self.status == "enabled"
+        return self.hypervisor.usable
 
     @property
     def hypervisor(self) -> Hypervisor:
@@ -91,6 +91,11 @@ def hosts(
         _check_zone(cloud, zone, zoned.column("availability_zone"))
         found.chosen = [host for host in found.chosen if host.zone == zone]
     return found
+
+
+def because(reason: str | None) -> str:
+    """Return the reason for which a hypervisor is disabled, as it follows the word."""
+    return f": {clean(reason)}" if reason else ""
 
 
 def place(aggregate: str | None, zone: str | None) -> str:

@@ -27,6 +27,7 @@ from workflow_api import (
     workflow,
 )
 from workflows import choosing  # noqa: F401 - it registers find_empty and find_candidates
+from workflows.hosts import because
 from workflows.movement import Migration, Movement, movement, step_data
 from workflows.moving import move_server, verify_arrived
 from workflows.occupants import Occupants, occupants, told
@@ -71,9 +72,8 @@ def show_hypervisor(ctx: Context, cloud: Cloud, hypervisor: str) -> Table:
         for server in found.servers
     ]
     rows += [{"name": one.name, "id": one.id, "note": one.why} for one in found.others]
-    reason = f", disabled: {load['reason']}" if load["reason"] else ""
     title = (
-        f"{host.name} ({host.id}): {host.state}, {host.status}{reason}; "
+        f"{host.name} ({host.id}): {host.state}, {host.status}{because(load['reason'])}; "
         f"{load['vcpus']} vCPUs and {load['memory_gib']} GiB used"
     )
     columns = ("name", "id", "status", "task", "vcpus", "memory_gib", "locked")
@@ -128,22 +128,24 @@ def restore_scheduling(cloud: Cloud, service: str, was: dict[str, Any]) -> None:
 
 
 @step(
-    "disable scheduling of {host}: {reason}",
+    "disable scheduling of {host}{now}: {reason}",
     key="{host}",
     find=find_disabled,
     undo=restore_scheduling,
 )
 def disable_scheduling(
-    cloud: Cloud, service: str, host: str, reason: str, was: dict[str, Any]
+    cloud: Cloud, service: str, host: str, reason: str, was: dict[str, Any], now: str = ""
 ) -> dict[str, Any]:
-    """Take a hypervisor out of scheduling."""
+    """Take a hypervisor out of scheduling; ``now`` says in the plan how it stands before."""
     change.disable_service(cloud, service, reason)
     return {"said": f"{host} is disabled"}
 
 
-@step("enable scheduling of {host}", key="{host}", find=find_enabled, undo=restore_scheduling)
-def enable_scheduling(cloud: Cloud, service: str, host: str, was: dict[str, Any]) -> dict[str, Any]:
-    """Put a hypervisor back into scheduling."""
+@step("enable scheduling of {host}{now}", key="{host}", find=find_enabled, undo=restore_scheduling)
+def enable_scheduling(
+    cloud: Cloud, service: str, host: str, was: dict[str, Any], now: str = ""
+) -> dict[str, Any]:
+    """Put a hypervisor back into scheduling; ``now`` says in the plan how it stands before."""
     change.enable_service(cloud, service)
     return {"said": f"{host} is enabled"}
 
@@ -177,8 +179,10 @@ def enable(ctx: Context, cloud: Cloud, hypervisor: str) -> Plan:
 
 
 def _scheduling(host: Hypervisor) -> dict[str, Any]:
-    was = {"status": host.status, "reason": host.service.disabled_reason}
-    return {"service": host.service.id, "host": host.name, "was": was}
+    reason = host.service.disabled_reason
+    now = f" (now {host.status}{because(reason)})" if host.status != "enabled" else ""
+    was = {"status": host.status, "reason": reason}
+    return {"service": host.service.id, "host": host.name, "was": was, "now": now}
 
 
 def _reason(reason: str) -> str:
@@ -239,8 +243,8 @@ def drain(
     for name in excluded.values():
         plan.skip(name, "it was excluded")
     if host.status == "disabled":
-        because = f": {host.service.disabled_reason}" if host.service.disabled_reason else ""
-        plan.skip(f"scheduling of {host.name}", f"it is disabled already{because}")
+        why = f"it is disabled already{because(host.service.disabled_reason)}"
+        plan.skip(f"scheduling of {host.name}", why)
     else:
         undo = _UNDO[on_cancel]
         plan.add(disable_scheduling, undo=undo, **_scheduling(host), reason=_reason(reason))

@@ -17,6 +17,7 @@ from workflow_api import Context, Plan, Refused, workflow
 from workflows.mail_options import Options, OwnerOptions
 from workflows.owner_ways import way
 from workflows.owners import label, project_of, readers
+from workflows.protection import protected
 
 if TYPE_CHECKING:
     from accounts.cloud import Cloud
@@ -149,7 +150,9 @@ def server_mail(
     paths = dict.fromkeys(("id", "name", "project_id", *own, *also, *more, *ways.columns))
     answer = asked.select(*paths).sort_by("project.name", "name", "id").run([cloud])
     rows = answer.dicts()
-    spared = [row for row in rows if spare_protected and _is_protected(row, ctx)]
+    marks = ctx.config.protected
+    why = {r["id"]: protected(r["tags"], r["metadata"], marks) for r in rows if spare_protected}
+    spared = [row for row in rows if why.get(row["id"])]
     kept = {id(row) for row in spared}
     found = readers(
         (row for row in rows if id(row) not in kept),
@@ -179,7 +182,7 @@ def server_mail(
         reasons=[*answer.reasons, *ways.reasons],
     )
     for row in spared:
-        plan.skip(f"{label(row)} ({row['id']})", "it is protected")
+        plan.skip(f"{label(row)} ({row['id']})", why[row["id"]])
     if remark:
         plan.note(remark)
     return plan
@@ -237,9 +240,3 @@ def refuse_partial(title: str, reasons: Reasons, allow_partial: bool) -> None:
             advice="Try again when the cloud is whole, or send to those who were found with "
             "allow_partial=true.",
         )
-
-
-def _is_protected(row: Row, ctx: Context) -> bool:
-    protected = ctx.config.protected
-    marked = (row["metadata"] or {}).get(protected.metadata_key, "")
-    return protected.tag in (row["tags"] or ()) or str(marked).lower() == "true"

@@ -10,6 +10,7 @@ import msgspec
 from accounts.config import LiveMigrationForbidden, PackConfig
 from query_api.compute_types import Server
 from workflow_api import clean
+from workflows.protection import protected
 
 Migration = Literal["auto", "live", "cold"]
 How = Literal["live", "cold"]
@@ -34,7 +35,6 @@ _WHY_NOT = {
     "PAUSED": "it is paused: only live migration can move it",
     "SHUTOFF": "it is shut off: only cold migration can move it",
 }
-_TRUE = ("true", "1", "yes", "on")
 
 
 class Movement(msgspec.Struct, frozen=True):
@@ -52,7 +52,8 @@ def movement(
 
     Protection is against runbooks that take what they find (``bulk``), not against being named.
     """
-    if why := (bulk and protected(server, config)) or _busy(server):
+    marked = bulk and protected(server.tags, server.metadata, config.protected)
+    if why := marked or _busy(server):
         return Movement(server, None, why)
     how = _HOW.get(server.status, {}).get(wanted)
     if how is None:
@@ -61,16 +62,6 @@ def movement(
         advice = "migration=cold would move it with a downtime"
         return Movement(server, None, f"{why}; {advice}" if server.status == "ACTIVE" else why)
     return Movement(server, how)
-
-
-def protected(server: Server, config: PackConfig) -> str:
-    """Return why no bulk runbook may touch the server, or nothing."""
-    marks = config.protected
-    if marks.tag in server.tags:
-        return f"it is protected by the tag {marks.tag}"
-    if server.metadata.get(marks.metadata_key, "").lower() in _TRUE:
-        return f"it is protected by its metadata {marks.metadata_key}"
-    return ""
 
 
 def shown_size(server: Server) -> str:

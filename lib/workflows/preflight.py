@@ -122,7 +122,7 @@ def _targets(
     usable = {
         h.id: h.service.host
         for h in known
-        if h.id != source.id and h.state == "up" and h.status == "enabled" and not h.service.others
+        if h.id != source.id and h.usable and not h.service.others
     }
     if target is not None:
         wanted = _target(cloud, source, known, target, found)
@@ -148,7 +148,7 @@ def _target(
             f"the target {wanted.name} is one of several hypervisors of the compute service "
             f"{wanted.service.host}, and Nova can be told no more than the service"
         )
-    elif wanted.state != "up" or wanted.status != "enabled":
+    elif not wanted.usable:
         found.misfits.append(f"the target {wanted.name} is {wanted.state} and {wanted.status}")
     return wanted
 

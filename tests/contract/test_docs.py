@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,13 @@ TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text()
 PACK = yaml.safe_load((TOP / "pack.yaml").read_text())
 ACTIONS = {path.stem for path in (TOP / "actions").glob("*.yaml")}
+SUBJECTS = "|".join(sorted({name.partition(".")[0] for name in ACTIONS}))
+SOURCES = [
+    path
+    for folder in ("lib", "actions", "aliases")
+    for path in sorted((TOP / folder).rglob("*"))
+    if path.suffix in (".py", ".yaml", ".j2")
+]
 DOCS = [TOP / "README.md", TOP / "CHANGES.md", *sorted((TOP / "docs").glob("*.md"))]
 
 
@@ -64,17 +72,38 @@ def test_make_targets_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 def test_actions_that_are_named_exist(page: Path) -> None:
-    subjects = "|".join({name.partition(".")[0] for name in ACTIONS})
-    for name in re.findall(rf"`(?:openstack_ops\.)?((?:{subjects})\.[a-z_]+)`", page.read_text()):
-        # Things with the same form: files, paths to a property of another resource, keys of the
-        # configuration, and the runbook that a drain names as the right tool.
-        known = name in ACTIONS | {"hypervisor.evacuate"} or name.endswith(".py")
-        known = known or name in rows("Configuration")
-        assert known or is_path(*name.split(".")), name
+    for name in re.findall(rf"`(?:openstack_ops\.)?((?:{SUBJECTS})\.[a-z_]+)`", page.read_text()):
+        assert is_known(name), name
 
 
-def is_path(link: str, rest: str) -> bool:
-    return link in names() and resource(link).property(rest) is not None
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(TOP)))
+def test_actions_that_are_named_to_people_exist(path: Path) -> None:
+    """Whatever an operator can be told, by a message, a form, a mail or in chat."""
+    for text in texts(path):
+        for name in re.findall(rf"(?<![\w./<-])((?:{SUBJECTS})(?:\.[a-z_]+)+)", text):
+            assert is_known(name), f"{name} in {text!r:.200}"
+
+
+def texts(path: Path) -> list[str]:
+    """Return every string literal of a module, those inside f-strings too; else all of a file."""
+    if path.suffix != ".py":
+        return [path.read_text()]
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+
+
+def is_known(name: str) -> bool:
+    """Return whether there is an action of that name, or something else of the same form.
+
+    That is a file, a path to a property of another resource, or a key of the configuration.
+    """
+    if name in ACTIONS or name in rows("Configuration") or name.endswith(".py"):
+        return True
+    link, rest = name.split(".", 1)
+    if link not in names():
+        return False
+    linked = resource(link)
+    return linked.property(rest) is not None or rest in {one.name for one in linked.links}
 
 
 def test_versions_agree() -> None:

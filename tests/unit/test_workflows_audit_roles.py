@@ -89,6 +89,43 @@ def test_roles_that_are_had_directly(cloud: AuditCloud) -> None:
     assert second["act"] == f"openstack role remove --user cy --domain {DOMAIN} {ADMIN}"
 
 
+LEAVE = "leave it to those who run the cloud: it belongs to the cloud's own services"
+
+
+def test_accounts_of_the_clouds_own_services_are_left_their_roles(cloud: AuditCloud) -> None:
+    cloud.rows["project"].append({"id": "p-service", "name": "service"})
+    cloud.rows["user"] += [
+        {"id": "nova", "name": "nova", "enabled": True},
+        {"id": "heat", "name": "heat", "enabled": False},
+    ]
+    cloud.rows["group"].append({"id": "group-2", "name": "daemons", "domain_id": DOMAIN})
+    grant(cloud, ADMIN, ("user", "nova"), ("project", "p-service"))
+    grant(cloud, ADMIN, ("user", "nova"), ("project", LIVING))
+    grant(cloud, MEMBER, ("user", "heat"), ("project", "p-service"))
+    members = ("nova", "cy")
+    grant(cloud, ADMIN, ("group", "group-2"), ("domain", DOMAIN), members=members)
+    # One who has a role there from above is no account of a service.
+    above = ("p-service", LIVING)
+    grant(cloud, ADMIN, ("user", USER), ("domain", DOMAIN), below=above)
+    rows = cloud.done("roles")
+    left = {(row["kind"], row["name"]) for row in rows if row["act"].startswith(LEAVE)}
+    assert left == {
+        ("powerful_role", "nova"),
+        ("powerful_role", "cy"),
+        ("disabled_user", "heat"),
+    }
+    (told,) = [row for row in rows if not row["act"].startswith(LEAVE)]
+    assert (
+        told["act"] == f"openstack role remove --user {USER} --domain {DOMAIN} --inherited {ADMIN}"
+    )
+
+
+def test_the_project_of_the_services_is_never_to_be_deleted(cloud: AuditCloud) -> None:
+    cloud.rows["project"].append({"id": "p-service", "name": "service"})
+    (row,) = of(cloud, "ownerless_project")
+    assert row["act"].startswith(LEAVE)
+
+
 def test_through_a_group_and_from_above(cloud: AuditCloud) -> None:
     cloud.rows["project"] += [{"id": f"p-{n}", "name": f"p{n}"} for n in range(2)]
     group = ("group", "group-1")

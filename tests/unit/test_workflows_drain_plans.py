@@ -68,6 +68,15 @@ CASES = [
     Case("another tag is no protection", Server("a", tags=["hands-off"]), LIVE),
     Case("marked", Server("a", metadata={"openstack_ops:protected": "True"}),
          "a: it is protected by its metadata openstack_ops:protected"),
+    *(
+        Case(f"marked {value!r}", Server("a", metadata={"openstack_ops:protected": value}),
+             "a: it is protected by its metadata openstack_ops:protected")
+        for value in ("true", "1", "yes", "on", "until June", "")
+    ),
+    *(
+        Case(f"marked {value!r}", Server("a", metadata={"openstack_ops:protected": value}), LIVE)
+        for value in ("No", " off ", "0", "FALSE")
+    ),
     Case("marked as not protected", Server("a", metadata={"openstack_ops:protected": "false"}),
          LIVE),
     Case("forbidden by its extra spec", Server("a", flavor=PINNED), f"a: {FORBIDDEN}; {COLD}"),
@@ -130,6 +139,7 @@ def test_the_whole_plan() -> None:
         "host": "cmp-1",
         "reason": "new RAM",
         "was": {"status": "enabled", "reason": None},
+        "now": "",
     }
     here = [f"server:{s.id}" for s in servers if s.host == "cmp-1"]
     assert sorted(claims.subjects) == sorted(

@@ -37,16 +37,16 @@ def day(days: float) -> str:
 
 def test_shut_off_for_long_and_not_protected(cloud: MailCloud) -> None:
     cloud.rows["server"] = [
-        server("old"),
+        server("old", metadata={"openstack_ops:protected": "off"}),
         server("new", updated=LATELY),
         server("runs", status="ACTIVE"),
         server("tagged", tags=["openstack-ops-protected"]),
-        server("marked", metadata={"openstack_ops:protected": "True"}),
+        server("marked", metadata={"openstack_ops:protected": "yes"}),
     ]
     plan = cloud.plan("shutoff_servers", **ALL)
     assert {entry["what"]: entry["why"] for entry in plan["skipped"]} == {
-        "marked (id-marked)": "it is protected",
-        "tagged (id-tagged)": "it is protected",
+        "marked (id-marked)": "it is protected by its metadata openstack_ops:protected",
+        "tagged (id-tagged)": "it is protected by the tag openstack-ops-protected",
     }
     assert "1 server of yours has been shut off for more than 30 days" in plan["text"]
     plan = cloud.plan("shutoff_servers", include_protected=True, **ALL)

@@ -40,10 +40,12 @@ def disabled(reason: str | None = None) -> Hypervisor:
     [
         (Hypervisor("cmp-1"), "disable", {"reason": " new\tRAM "},
          ["disable scheduling of cmp-1: new RAM"], []),
-        (disabled("old"), "disable", {"reason": "new"}, ["disable scheduling of cmp-1: new"], []),
+        (disabled("old"), "disable", {"reason": "new"},
+         ["disable scheduling of cmp-1 (now disabled: old): new"], []),
         (disabled("new"), "disable", {"reason": "new"}, [],
          ["it is disabled for this reason already"]),
-        (disabled("old"), "enable", {}, ["enable scheduling of cmp-1"], []),
+        (disabled("old"), "enable", {}, ["enable scheduling of cmp-1 (now disabled: old)"], []),
+        (disabled(), "enable", {}, ["enable scheduling of cmp-1 (now disabled)"], []),
         (Hypervisor("cmp-1"), "enable", {}, [], ["it is enabled already"]),
     ],
 )  # fmt: skip
@@ -184,5 +186,5 @@ def test_a_hypervisor_is_shown_with_its_servers() -> None:
     with FakeCloud([disabled("burnt"), Hypervisor("cmp-2")], servers) as fake:
         table = read(fake.account(), "hypervisor.show", hypervisor="cmp-1")
     assert [(row["name"], row["locked"]) for row in table.rows] == [("a", True), ("b", False)]
-    assert "up, disabled, disabled: burnt; 2/16 vCPUs and 2/16 GiB used" in table.title
+    assert "up, disabled: burnt; 2/16 vCPUs and 2/16 GiB used" in table.title
     assert table.summary.endswith("; 2 servers")
