@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from accounts import catalogue
 from accounts.addresses import check_address
 from accounts.config import CloudEntry, PackConfig
-from workflow_api.errors import CloudError, RunbookError, UserError
+from accounts.entries import of_entry
+from accounts.reach import Reach
+from accounts.services import VERSIONS
+from workflow_api.errors import CloudError, RunbookError
 from workflow_api.text import clean
 from workflow_api.version import VERSION
 
 if TYPE_CHECKING:
+    from keystoneauth1.access import AccessInfo
+    from keystoneauth1.discover import EndpointData
+
     from accounts.session import TracedSession
 
 Shared = TypeVar("Shared")
-# The version of the API that is asked for: a catalogue's address ends in it, or does not.
-_VERSIONS = {"identity": "v3", "image": "v2", "network": "v2.0"}
 # What requests itself keeps open of connections to a host, and how many bytes a MiB has.
 _CONNECTIONS, _MIB = 10, 1024 * 1024
-_VERSIONED = re.compile(r"/v\d+(\.\d+)?/?$")
 
 
 class Cloud:
@@ -40,7 +41,7 @@ class Cloud:
         #: stop, and so ends every wait for this cloud. It is called with 0 to see whether to go on.
         self.wait: Callable[[float], None] = time.sleep
         self._shared: dict[Any, Any] = {}
-        self._bases: dict[str, str | None] = {}
+        self._addresses: dict[str, str] = {}
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
@@ -58,9 +59,30 @@ class Cloud:
         return self.shared(Cloud._opened)
 
     @property
+    def reach(self) -> Reach:
+        """How the cloud is reached; raises UserError if its entry cannot be right."""
+        return self.shared(Cloud._read)
+
+    @property
     def region(self) -> str | None:
-        """The region of the entry; None if the cloud has only one."""
-        return self.entry.region_name or self._stored.get("region_name")
+        """The region in whose services everything happens; None if the catalogue names none.
+
+        Logs in; raises UserError if there are several and none is configured, NotFound if the
+        configured one is not in the catalogue, else as :meth:`get`.
+        """
+        return self.shared(catalogue.region)
+
+    @property
+    def request_timeout(self) -> float:
+        """How long one request may take, in seconds."""
+        return self.reach.timeout or float(self.config.limits.timeouts.request)
+
+    @property
+    def shown(self) -> str:
+        """The cloud and its region, as far as it is known without a login, for a sentence."""
+        with self._lock:
+            region = self._shared.get(catalogue.region) or self.reach.region
+        return f"cloud {self.name}" + (f", region {clean(region)}" if region else "")
 
     def shared(self, make: Callable[[Cloud], Shared]) -> Shared:
         """Return the one object that ``make(cloud)`` makes for this cloud in this process."""
@@ -88,7 +110,7 @@ class Cloud:
                 self._path(service, path),
                 params=sent,
                 endpoint_filter=self.endpoint_filter(service),
-                endpoint_override=self.entry.endpoint_override.get(service),
+                endpoint_override=catalogue.as_override(self._located(service)),
                 microversion=microversion,
                 headers={"Accept": "application/json"},
             )
@@ -96,32 +118,50 @@ class Cloud:
             return body
 
     def _path(self, service: str, path: str) -> str:
-        """Return the path below the service's address, which may name the API's version."""
-        version = _VERSIONS.get(service)
-        if version is None:
-            return path
-        if service not in self._bases:
-            found = self.entry.endpoint_override.get(service)
-            self._bases[service] = found or self.session.get_endpoint(
-                **self.endpoint_filter(service)
-            )
-        bare = path.removeprefix(f"/{version}")
-        named = _VERSIONED.search(self._bases[service] or "")
-        return bare if named else f"/{version}{bare}"
+        """Return the path below the service's address, which names the API's version."""
+        version = VERSIONS.get(service)
+        return path.removeprefix(f"/{version}") if version else path
+
+    def address(self, service: str) -> str:
+        """Return where the service's API is, with its version: as configured, or as found.
+
+        What the configuration or the catalogue says is taken as it is if it names the version;
+        else the service is asked once for its versions. Raises as :meth:`get`.
+        """
+        with self.errors(f"asking {service} for its versions"):
+            return self._located(service)
+
+    def _located(self, service: str) -> str:
+        with self._lock:
+            if service not in self._addresses:
+                self._addresses[service] = catalogue.address(self, service)
+            return self._addresses[service]
 
     def log_in(self) -> None:
         """Log in, if this has not been done: a request does so itself. Raises as :meth:`get`."""
         with self.errors("logging in"):
             self.session.get_token()
 
+    def access(self) -> AccessInfo | None:
+        """Return what the login has given, None for an auth_type that logs in nowhere.
+
+        Raises as :meth:`get`.
+        """
+        with self.errors("logging in"):
+            ask = getattr(self.session.auth, "get_access", None)
+            found: AccessInfo | None = ask(self.session) if ask else None
+            return found
+
     def confined_to(self) -> str | None:
         """Return the domain that the account is logged in to; None if it is to a project, or all.
 
         Keystone shows such an account what is in this domain. Raises as :meth:`get`.
         """
-        with self.errors("logging in"):
-            access = self.session.auth.get_access(self.session)
-        return (access.domain_name or access.domain_id) if access.domain_scoped else None
+        access = self.access()
+        if access is None or not access.domain_scoped:
+            return None
+        found: str | None = access.domain_name or access.domain_id
+        return found
 
     def supports(self, service: str, microversion: str) -> bool:
         """Return whether the service knows a microversion; asks its version document once."""
@@ -129,26 +169,20 @@ class Cloud:
         top = found.max_microversion if found else None
         return top is not None and tuple(top) >= tuple(map(int, microversion.split(".")))
 
-    def endpoint(self, service: str) -> Any:
+    def endpoint(self, service: str) -> EndpointData | None:
         """Return keystoneauth's EndpointData of a service, None if the catalogue has none."""
         from keystoneauth1.exceptions import EndpointNotFound
 
         with self._lock, self.errors(f"asking {service} for its versions"):
             try:
-                return self.session.get_endpoint_data(
-                    **self.endpoint_filter(service),
-                    endpoint_override=self.entry.endpoint_override.get(service),
-                )
+                return catalogue.described(self, service, self._located(service))
             except EndpointNotFound:
                 return None
 
     def endpoint_filter(self, service: str) -> dict[str, Any]:
-        """Return what picks the service's endpoint from the catalogue."""
-        return {
-            "service_type": service,
-            "interface": self.entry.interface,
-            "region_name": self.region,
-        }
+        """Return what picks the service's endpoint from the catalogue; raises as :attr:`region`."""
+        _ = self.region  # an account that can be in two regions is asked nothing
+        return self.reach.endpoint_filter(service)
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
@@ -165,18 +199,21 @@ class Cloud:
                 raise
             raise told from None
 
+    def _read(self) -> Reach:
+        return of_entry(self.entry)
+
     def _opened(self) -> TracedSession:
+        from accounts.credentials import plugin
         from accounts.session import TracedSession
 
-        auth, verify = self._credentials()
+        reach, limits = self.reach, self.config.limits
+        auth = plugin(reach.auth_type, reach.auth, f"Cloud {self.name!r}")
         self._check_addresses(auth)
-        if isinstance(verify, str) and not os.path.exists(verify):
-            raise UserError(f"Cloud {self.name!r}: there is no file {verify}, which cacert names.")
-        limits = self.config.limits
         return TracedSession(
             auth=auth,
-            verify=verify,
-            seconds=float(limits.timeouts.request),
+            verify=reach.cacert or True,
+            cert=reach.certificate,
+            seconds=self.request_timeout,
             most=limits.answer_mib * _MIB,
             wait=lambda seconds: self.wait(seconds),
             connections=max(_CONNECTIONS, limits.parallel_requests),
@@ -188,72 +225,8 @@ class Cloud:
         for key in ("auth_url", "endpoint"):  # an endpoint is all that some plugins know
             if getattr(auth, key, None) is not None:
                 check_address(getattr(auth, key), f"{where} {key}")
-        for service, address in self.entry.endpoint_override.items():
+        for service, address in self.reach.overrides.items():
             check_address(address, f"{where} endpoint_override.{service}")
-
-    @cached_property
-    def _stored(self) -> dict[str, Any]:
-        """What the clouds.yaml entry says, if this one points at one."""
-        if not self.entry.clouds_yaml:
-            return {}
-        return self._region.config  # type: ignore[no-any-return]
-
-    @cached_property
-    def _region(self) -> Any:
-        # The SDK's loader knows secure.yaml, profiles and vendors; it costs its whole import.
-        from openstack.config import OpenStackConfig
-        from openstack.exceptions import ConfigException
-
-        try:
-            return OpenStackConfig(load_envvars=False).get_one(
-                cloud=self.entry.clouds_yaml, region_name=self.entry.region_name
-            )
-        except ConfigException as error:
-            raise UserError(f"Cloud {self.name!r}: clouds.yaml: {error}.") from None
-
-    def _credentials(self) -> tuple[Any, bool | str]:
-        if self.entry.clouds_yaml:
-            verify, _certificate = self._region.get_requests_verify_args()
-            if verify is False:
-                raise UserError(
-                    f"Cloud {self.name!r}: clouds.yaml turns verification off for it.",
-                    advice="Name the certificate authority's file in cacert instead.",
-                )
-            return self._region.get_auth(), verify
-        return self._plugin(), self.entry.cacert or True
-
-    def _plugin(self) -> Any:
-        from keystoneauth1 import exceptions, loading
-
-        try:
-            loader = loading.get_plugin_loader(self.entry.auth_type)
-            known = {option.dest for option in loader.get_options()}
-            auth = {key.replace("-", "_"): value for key, value in self.entry.auth.items()}
-            unknown = sorted(auth.keys() - known)
-            if unknown:
-                raise UserError(
-                    f"Cloud {self.name!r}: auth has keys that {self.entry.auth_type} does not "
-                    f"know: {', '.join(unknown)}.",
-                    advice=f"It knows {', '.join(sorted(known))}.",
-                )
-            empty = sorted(key for key, value in auth.items() if value in (None, ""))
-            if empty:
-                raise UserError(
-                    f"Cloud {self.name!r}: auth has no value for {', '.join(empty)}.",
-                    advice="A key of the datastore that does not exist is read as nothing: see "
-                    "st2 key list --scope system.",
-                )
-            return loader.load_from_options(**auth)
-        except exceptions.NoMatchingPlugin:
-            raise UserError(
-                f"Cloud {self.name!r}: there is no auth_type {self.entry.auth_type!r}.",
-                advice="Use password, token, v3applicationcredential or another of keystoneauth's.",
-            ) from None
-        except exceptions.MissingRequiredOptions as missing:
-            options = ", ".join(option.dest for option in missing.options)
-            raise UserError(f"Cloud {self.name!r}: auth lacks {options}.") from None
-        except exceptions.OptionError as error:  # as a user name without its domain
-            raise UserError(f"Cloud {self.name!r}: auth: {clean(error).rstrip('.')}.") from None
 
 
 def not_there(error: CloudError) -> bool:

@@ -56,7 +56,7 @@ def translated(error: Exception, cloud: Cloud, doing: str) -> RunbookError | Non
     if isinstance(error, AnswerTooSlow):
         return CloudError(
             f"Cloud {name}: {doing}: {error.asked} began to answer and was not done within "
-            f"{cloud.config.limits.timeouts.request}.",
+            f"{cloud.request_timeout:g}s.",
             advice="See what slows the service down; limits.timeouts.request says how long one "
             "request may take.",
         )
@@ -64,17 +64,23 @@ def translated(error: Exception, cloud: Cloud, doing: str) -> RunbookError | Non
         return _no_tls(error, cloud, doing)
     if isinstance(error, exceptions.ConnectTimeout):
         return CloudError(
-            f"Cloud {name}: {doing}: no answer within {cloud.config.limits.timeouts.request}.",
+            f"Cloud {name}: {doing}: no answer within {cloud.request_timeout:g}s.",
             advice="See whether the service is up; limits.timeouts.request says how long to wait.",
         )
     if isinstance(error, (exceptions.ConnectFailure, exceptions.UnknownConnectionError)):
         why, advice = connections.reason(error)
         return CloudError(f"Cloud {name}: {doing}: no connection: {why}.", advice=advice)
+    if isinstance(error, exceptions.EmptyCatalog):
+        return CloudError(
+            f"Cloud {name}: {doing}: its catalogue is empty.",
+            advice="The login is to no project, domain or system: give auth a project_name.",
+        )
     if isinstance(error, exceptions.EndpointNotFound):
+        region = cloud.reach.region
         return CloudError(
             f"Cloud {name}: {doing}: its catalogue has no such service"
-            + (f" in region {cloud.region}" if cloud.region else "")
-            + f" on the {cloud.entry.interface} interface.",
+            + (f" in region {region}" if region else "")
+            + f" on the {cloud.reach.interfaces} interface.",
             advice="Check region_name and interface; cloud.check lists what is there.",
         )
     if isinstance(error, exceptions.DiscoveryFailure):

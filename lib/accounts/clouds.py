@@ -30,6 +30,11 @@ class Clouds(tuple[Cloud, ...]):
         """The names as :meth:`chosen` reads them."""
         return ",".join(cloud.name for cloud in self)
 
+    @property
+    def shown(self) -> str:
+        """The clouds with their regions, for a sentence."""
+        return ", ".join(cloud.shown for cloud in self)
+
     @staticmethod
     def chosen(config: PackConfig, given: str | Sequence[str] | None) -> list[str]:
         """Return the names of the clouds that are meant: ``*`` is every one that is configured,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
+from accounts.texts import Name
 from workflow_api.duration import Duration, decoded
 from workflow_api.errors import NotFound, UserError
 from workflow_api.text import near
@@ -31,12 +32,14 @@ _PINNED = (
 class CloudEntry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One cloud in one region: clouds.yaml's own keys plus ``name``, or ``clouds_yaml``."""
 
-    name: str
-    auth_type: str = "password"
+    name: Name
+    auth_type: str | None = None
     auth: dict[str, Any] = {}
     region_name: str | None = None
-    interface: Literal["public", "internal", "admin"] = "public"
+    interface: Literal["public", "internal", "admin"] | None = None
     cacert: str | None = None
+    cert: str | None = None
+    key: str | None = None
     clouds_yaml: str | None = None
     endpoint_override: dict[str, str] = {}
 
@@ -152,10 +155,9 @@ def load(config: Mapping[str, Any] | None) -> PackConfig:
     try:
         loaded = msgspec.convert(raw, PackConfig, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise UserError(
-            f"The pack's configuration is not valid: {error}.",
-            advice="Compare it with openstack_ops.yaml.example.",
-        ) from None
+        from accounts.config_errors import told  # only a mistake needs it
+
+        raise told(error, raw, PackConfig) from None
     for kind, names in (
         ("clouds", [entry.name for entry in loaded.clouds]),
         ("SMTP accounts", [entry.name for entry in loaded.smtp_accounts]),

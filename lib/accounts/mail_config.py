@@ -6,26 +6,23 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from accounts.texts import Colour, Domain, Filled, Host, Name
 from workflow_api.duration import Duration
 
-# Six hexadecimal digits and nothing else: it goes into style attributes.
-Colour = Annotated[str, msgspec.Meta(pattern="^#[0-9A-Fa-f]{6}$")]
-# Written as in DNS: what is behind the @ of an address.
-Domain = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class SmtpEntry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """One server that takes mail from us, and as whom we send there."""
 
-    name: str
-    host: str
+    name: Name
+    host: Host
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     security: Literal["none", "starttls", "tls"] = "starttls"
     cacert: str | None = None
     user: str | None = None
     password: str | None = None
-    sender: str
+    sender: Filled
     reply_to: str | None = None
     timeout: Duration = Duration(60)
     # RFC 5321 (4.5.3.2.6): who gives up earlier does not know whether it was accepted.

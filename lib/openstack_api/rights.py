@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from accounts.catalogue import as_override
 from accounts.cloud import Cloud
 from workflow_api import tracing
 from workflow_api.errors import CloudError
@@ -24,7 +25,7 @@ def may_change_services(cloud: Cloud) -> None:
                 f"/os-services/{_NOBODY}",
                 json={"status": "enabled"},
                 endpoint_filter=cloud.endpoint_filter("compute"),
-                endpoint_override=cloud.entry.endpoint_override.get("compute"),
+                endpoint_override=as_override(cloud.address("compute")),
                 microversion="2.53",
             )
     except CloudError as error:

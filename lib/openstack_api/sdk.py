@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from accounts.catalogue import as_override
 from accounts.cloud import Cloud
 from workflow_api import tracing
 from workflow_api.errors import CloudError, RunbookError, UnknownOutcome
@@ -23,9 +24,12 @@ def _connected(cloud: Cloud) -> Any:
     from openstack.config import cloud_region
     from openstack.connection import Connection
 
-    overrides = {
-        f"{service.replace('-', '_')}_endpoint_override": url
-        for service, url in cloud.entry.endpoint_override.items()
+    # The SDK takes what discovery found, as reads do; it would find its own otherwise.
+    chosen = {"compute_endpoint_override": as_override(cloud.address("compute"))}
+    others = cloud.reach.overrides.keys() - {"compute"}
+    chosen |= {
+        f"{kind.replace('-', '_')}_endpoint_override": cloud.reach.overrides[kind]
+        for kind in others
     }
     region = cloud_region.from_session(
         session=cloud.session,
@@ -33,8 +37,8 @@ def _connected(cloud: Cloud) -> Any:
         region_name=cloud.region,
         load_envvars=False,
         load_yaml_config=False,
-        interface=cloud.entry.interface,
-        **overrides,
+        interface=cloud.reach.interface,
+        **chosen,
     )
     return Connection(config=region)
 

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from state import advice, foreign
 from workflow_api.errors import StoreLost, UserError
 
 # Read and write for the owner and the group: actions and sensors can be different users.
@@ -40,7 +41,12 @@ def prepare(path: Path) -> None:
             raise UserError(
                 f"The folder of the state store, {folder}, does not exist.",
                 advice="Make it for the group that actions and sensors share: "
-                f"install -d -m 2770 -g st2packs {folder}",
+                f"{advice.make(folder)}",
+            )
+        if why := foreign.why_not(path):
+            raise UserError(
+                f"The state store cannot be {path}: {why}. Nothing was made or changed.",
+                advice="Name a file of its own in state_url, in a folder of its own.",
             )
         for file in (path, lock_of(path)):
             _make(file)
@@ -51,7 +57,7 @@ def prepare(path: Path) -> None:
     except PermissionError:
         raise UserError(
             f"The state store {path} cannot be written by this user.",
-            advice=f"Give its group access: chmod 2770 {folder}; chmod 660 {path}*",
+            advice=advice.share(path),
         ) from None
     except OSError as error:
         raise UserError(f"The state store {path} cannot be made: {error.strerror}.") from None

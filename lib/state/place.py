@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
-from state import engines, files
+from state import advice, engines, files, foreign
 from state.clock import db_now
 from state.retries import reason
 from workflow_api.errors import UserError
@@ -36,7 +36,7 @@ _CLOCKS_AGREE = 5.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; ``ok`` is None where somebody has to judge it."""
+    """One thing that was looked at; ``ok`` is None where somebody has to judge it: a warning."""
 
     name: str
     ok: bool | None
@@ -86,20 +86,22 @@ def judge_filesystem(kind: str, folder: Path) -> Finding:
     if not kind:
         return Finding(name, None, "its type cannot be known")
     if _NETWORK.fullmatch(kind):
-        advice = f"{local} For several machines use MariaDB."
-        return Finding(name, False, f"{kind}: SQLite's locks do not hold on it", advice)
+        cure = f"{local} For several machines use MariaDB."
+        return Finding(name, False, f"{kind}: SQLite's locks do not hold on it", cure)
     temporary = any(folder.resolve().is_relative_to(known) for known in _TEMPORARY_FOLDERS)
     if kind in _TEMPORARY or temporary:
-        return Finding(name, False, f"{folder} ({kind}) is temporary: a reboot empties it", local)
+        lost = "runs that were not finished and mails that were sent are then forgotten"
+        detail = f"{folder} ({kind}) is temporary: a reboot empties it, and {lost}"
+        return Finding(name, None, detail, local)
     if kind in _CONTAINER:
-        advice = "Put a volume there, or no run can be resumed after the container is replaced."
-        return Finding(name, None, f"{kind}: a container's own disk", advice)
+        cure = "Put a volume there, or no run can be resumed after the container is replaced."
+        return Finding(name, None, f"{kind}: a container's own disk", cure)
     return Finding(name, True, kind)
 
 
 def _file(path: Path) -> list[Finding]:
     folder = path.parent
-    make = f"install -d -m 2770 -g st2packs {folder}"
+    make = advice.make(folder)
     try:
         status = folder.stat()
     except FileNotFoundError:
@@ -110,8 +112,11 @@ def _file(path: Path) -> list[Finding]:
         return [Finding("state folder", False, f"{folder}: {error.strerror}")]
     if not stat.S_ISDIR(status.st_mode):
         return [Finding("state folder", False, f"{folder} is not a folder", make)]
+    if why := foreign.why_not(path):
+        name = "Name a file of its own in state_url, in a folder of its own."
+        return [Finding("state file", False, f"{path}: {why}", name)]
     return [
-        _folder(folder, status),
+        _folder(path, status),
         _access(path),
         *_modes(path, status),
         judge_filesystem(filesystem(folder), folder),
@@ -119,14 +124,14 @@ def _file(path: Path) -> list[Finding]:
     ]
 
 
-def _folder(folder: Path, status: os.stat_result) -> Finding:
-    name, mode = "state folder", stat.S_IMODE(status.st_mode)
+def _folder(path: Path, status: os.stat_result) -> Finding:
+    name, folder, mode = "state folder", path.parent, stat.S_IMODE(status.st_mode)
     detail = f"{folder}: mode {mode:04o}, group {_group(status.st_gid)}"
+    cure = advice.share(path)
     if mode & stat.S_IWOTH:
-        return Finding(name, False, f"{detail}: anybody can write it", f"chmod 2770 {folder}")
+        return Finding(name, False, f"{detail}: anybody can write it", cure)
     if mode & stat.S_IWGRP and mode & stat.S_ISGID:
         return Finding(name, True, detail)
-    cure = f"chgrp st2packs {folder}; chmod 2770 {folder}"
     if status.st_uid == os.geteuid() and not mode & stat.S_IRWXG:
         alone = f"{detail}: for this user alone"
         if files.is_private(folder):
@@ -143,8 +148,8 @@ def _access(path: Path) -> Finding:
         if not os.access(one, os.R_OK | os.W_OK, effective_ids=True)
     ]
     if wrong:
-        advice = f"Let this user into the group of {path.parent}."
-        return Finding("state access", False, f"cannot be written: {', '.join(wrong)}", advice)
+        cure = f"Let this user into the group of {path.parent}."
+        return Finding("state access", False, f"cannot be written: {', '.join(wrong)}", cure)
     return Finding("state access", True, f"this user (uid {os.geteuid()}) can write it")
 
 
@@ -164,8 +169,8 @@ def _modes(path: Path, folder: os.stat_result) -> list[Finding]:
     if not wrong:
         return [Finding("state files", True, "open to the group")]
     group = _group(folder.st_gid)
-    advice = f"chgrp {group} {path}*; chmod 660 {path}*"
-    return [Finding("state files", False, f"closed to group {group}: {', '.join(wrong)}", advice)]
+    cure = advice.open_files(path, group)
+    return [Finding("state files", False, f"closed to group {group}: {', '.join(wrong)}", cure)]
 
 
 def _space(folder: Path) -> Finding:
@@ -202,8 +207,8 @@ def _server(url: URL) -> list[Finding]:
                 )
             }
     except DBAPIError as error:
-        advice = "Check state_url, the server and the grants of its user."
-        return [Finding("state server", False, reason(error), advice)]
+        cure = "Check state_url, the server and the grants of its user."
+        return [Finding("state server", False, reason(error), cure)]
     except InvalidRequestError:
         return [Finding("state server", False, "it is not MariaDB", "Use MariaDB or SQLite.")]
     finally:
@@ -227,21 +232,21 @@ def _version(version: str) -> Finding:
 def _clock(difference: float) -> Finding:
     detail = f"the server's clock is {difference:+.1f} s from this machine's"
     if abs(difference) > _CLOCKS_AGREE:
-        advice = "Leases go by the server's clock alone, but set both by NTP: times look wrong."
-        return Finding("state clock", None, detail, advice)
+        cure = "Leases go by the server's clock alone, but set both by NTP: times look wrong."
+        return Finding("state clock", None, detail, cure)
     return Finding("state clock", True, detail)
 
 
 def _durable(flush: str) -> Finding:
     detail = f"innodb_flush_log_at_trx_commit={flush}"
     if flush != "1":
-        advice = "Set it to 1: else a power cut can make the journal forget what was just sent."
-        return Finding("state durability", None, detail, advice)
+        cure = "Set it to 1: else a power cut can make the journal forget what was just sent."
+        return Finding("state durability", None, detail, cure)
     return Finding("state durability", True, detail)
 
 
 def _cluster(wsrep: str) -> list[Finding]:
     if wsrep.upper() not in ("ON", "1"):
         return []
-    advice = "Let every machine use the same node: a row locked on one is not locked on another."
-    return [Finding("state cluster", None, "a node of a Galera cluster", advice)]
+    cure = "Let every machine use the same node: a row locked on one is not locked on another."
+    return [Finding("state cluster", None, "a node of a Galera cluster", cure)]

@@ -39,6 +39,8 @@ def draw(
     if not isinstance(plan, Plan):
         raise TypeError(f"{call.workflow.name} returned {type(plan).__name__}, not a Plan")
     plan.bind(call.accounts)
+    accounts = (call.arguments[name] for name in call.workflow.accounts)
+    plan.where = [account.shown for account in accounts if hasattr(account, "shown")]
     return plan
 
 

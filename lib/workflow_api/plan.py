@@ -82,6 +82,8 @@ class Plan:
         self.left: list[dict[str, str]] = []
         self.skipped: list[dict[str, str]] = []
         self.notes: list[str] = []
+        #: The accounts that it works on, as a cloud with its region; filled in when it is drawn.
+        self.where: list[str] = []
         self._keys: set[str] = set()
 
     def refuse(self, reasons: Iterable[str], advice: str = "") -> None:
@@ -185,6 +187,9 @@ class Plan:
             for key in mine
             if key in theirs and mine[key] != theirs[key]
         ]
+        if self.where != other.where:
+            before, now = (", ".join(plan.where) or "no cloud" for plan in (self, other))
+            found.insert(0, f"planned for {before}, and now for {now}")
         return found
 
     def as_data(self) -> Data:
@@ -203,6 +208,7 @@ class Plan:
             "left": self.left,
             "skipped": self.skipped,
             "notes": self.notes,
+            "where": self.where,
         }
 
     @classmethod
@@ -221,6 +227,7 @@ class Plan:
         ]
         plan._keys = {planned.key for planned in plan.steps()}
         plan.left, plan.skipped, plan.notes = data["left"], data["skipped"], data["notes"]
+        plan.where = data.get("where", [])
         return plan
 
     def _planned(self, function: Callable[..., Any], data: Data, undo: Undo) -> PlannedStep:

@@ -10,7 +10,8 @@ from typing import Any
 
 HIDDEN = "********"
 _SECRET_KEY = re.compile(
-    r"(^|_|-)pass(word|wd|code|phrase)?$|secret|token|private_key|credential_secret", re.I
+    r"(^|_|-)pass(word|wd|code|phrase)?$|secret|token|private_key|credential_secret|^auth_code$",
+    re.I,
 )
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+@")
 # Shorter values would blank ordinary words out of every message.
@@ -25,8 +26,10 @@ def _names_a_secret(key: str) -> bool:
 def secrets_in(value: Any, key: str = "") -> Iterator[str]:
     """Yield the secret texts in a nested mapping: values under keys that name a secret."""
     if isinstance(value, Mapping):
+        # A login's code is a secret, and that of an answer is none.
+        within = "auth_" if key == "auth" else ""
         for name, inner in value.items():
-            yield from secrets_in(inner, str(name))
+            yield from secrets_in(inner, f"{within}{name}")
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from secrets_in(inner, key)

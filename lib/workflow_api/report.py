@@ -43,7 +43,7 @@ def planned(run: str, plan: Plan, children: Children, holders: Iterable[str]) ->
     """Return what a dry run answers: the plan, and how to carry it out."""
     total = sum(1 for _ in plan.steps())
     held = list(holders)
-    lines = [f"Plan: {plan.title}", ""]
+    lines = [f"Plan: {plan.title}", *(f"On {where}" for where in plan.where), ""]
     lines += list(_lines(plan, children)) if total else ["  nothing to do"]
     for entry in plan.left:
         lines.append(f"  left     {entry['what']}: {entry['why']}")

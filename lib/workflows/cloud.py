@@ -11,6 +11,7 @@ from accounts.cloud import Cloud
 from openstack_api import rights
 from query_api import compute, identity, placement
 from workflow_api import CloudError, Context, RunbookError, Table, clean, count, workflow
+from workflows.bytecode import command, compiled_anew
 
 # Services that the pack asks, and the newest microversion that it cannot do without.
 _SERVICES = {
@@ -26,34 +27,49 @@ _NEEDED = frozenset({"identity", "compute", "placement"})
 _SKEW = 5.0
 
 
+OK, WARN, BAD, OPEN = "ok", "WARN", "BAD", "not checkable"
+
+
 @dataclass(frozen=True)
 class Check:
-    """One row: ``ok`` is None where nobody can tell from here."""
+    """One row: BAD is to be put right, WARN may be meant so, OPEN cannot be told from here."""
 
     name: str
-    ok: bool | None
+    result: str
     detail: str
     advice: str = ""
 
     def row(self) -> dict[str, Any]:
         """Return the row of the table."""
-        shown = {True: "ok", False: "BAD", None: "not checkable"}[self.ok]
-        return {"check": self.name, "result": shown, "detail": self.detail, "advice": self.advice}
+        return {
+            "check": self.name,
+            "result": self.result,
+            "detail": self.detail,
+            "advice": self.advice,
+        }
+
+    @property
+    def told(self) -> str:
+        """The check as a sentence, for those who do not see the table."""
+        return f"{self.name}: {self.detail.rstrip('.')}. {self.advice}".strip()
 
 
 @workflow("cloud.check")
 def check(ctx: Context, cloud: Cloud) -> Table:
     """Check the login, services, clock and rights of a cloud, and the state store."""
-    checks = [*_login(cloud), *_store(ctx)]
-    bad = [check for check in checks if check.ok is False]
-    told = f"{count(len(bad), 'thing')} to put right" if bad else "nothing to put right"
-    wrong = [f"{check.name}: {check.detail.rstrip('.')}. {check.advice}".strip() for check in bad]
+    checks = [*_login(cloud), *_store(ctx), _bytecode()]
+    bad = [check for check in checks if check.result == BAD]
+    warnings = [check for check in checks if check.result == WARN]
+    said = f"{count(len(bad), 'thing')} to put right" if bad else "nothing to put right"
+    if warnings:
+        said += f", {count(len(warnings), 'warning')}"
+    lines = [check.told for check in bad] + [f"warning: {check.told}" for check in warnings]
     return Table(
         ("check", "result", "detail"),
         [check.row() for check in checks],
         f"Cloud {cloud.name}",
         summary="\n  ".join(
-            [f"{count(len(checks), 'check')} of cloud {cloud.name}: {told}", *wrong]
+            [f"{count(len(checks), 'check')} of cloud {cloud.name}: {said}", *lines]
         ),
         good=not bad,
         extra=("advice",),
@@ -64,35 +80,60 @@ def _login(cloud: Cloud) -> Iterator[Check]:
     """Log in; if that works, look at everything that needs a token."""
     before = time.time()
     try:
-        with cloud.errors("logging in"):
-            access = cloud.session.auth.get_access(cloud.session)
+        access = cloud.access()
+        after = time.time()
     except RunbookError as error:
-        yield Check("login", False, error.message, error.advice)
+        yield Check("login", BAD, error.message, error.advice)
         return
-    scope = f"project {access.project_name}" if access.project_name else "no project"
-    if getattr(access, "system_scoped", False):
-        scope = "the system"
-    roles = ", ".join(sorted(access.role_names or []))
-    yield Check("login", True, clean(f"{access.username} on {scope}, roles {roles}"))
-    yield _clock(access.issued.timestamp(), before, time.time())
+    if access is None:
+        detail = f"auth_type {cloud.reach.auth_type} logs in nowhere and has no catalogue"
+        yield Check("login", WARN, detail, "Its services need addresses in endpoint_override.")
+    else:
+        yield Check("login", OK, _who(access))
+        yield _clock(access.issued.timestamp(), before, after)
+    yield from _entry(cloud)
+    try:
+        yield Check("region", OK, clean(cloud.region or "the catalogue names none"))
+    except RunbookError as error:
+        yield Check("region", BAD, error.message, error.advice)
+        return
     for service in _SERVICES:
         yield _service(cloud, service)
     for name, ask in _RIGHTS.items():
         yield _right(cloud, name, ask)
     yield Check(
         "right to migrate servers",
-        None,
+        OPEN,
         "Nova asks its policy only for a server that exists",
         "A first server.migrate of an unimportant server shows it.",
     )
 
 
+def _who(access: Any) -> str:
+    scope = f"project {access.project_name}" if access.project_name else "no project"
+    if access.domain_scoped:
+        scope = f"domain {access.domain_name or access.domain_id}"
+    if access.system_scoped:
+        scope = "the system"
+    roles = ", ".join(sorted(access.role_names or [])) or "none"
+    return clean(f"{access.username} on {scope}, roles {roles}")
+
+
+def _entry(cloud: Cloud) -> Iterator[Check]:
+    """Name the keys of clouds.yaml that are neither obeyed nor refused."""
+    if cloud.entry.clouds_yaml:
+        unused = ", ".join(map(clean, cloud.reach.unused))
+        detail = f"without a meaning for this pack: {unused}" if unused else "every key is obeyed"
+        yield Check("clouds.yaml", OK, detail)
+
+
 def _clock(issued: float, before: float, after: float) -> Check:
     """Compare the moment the cloud says it issued the token with the time of asking, here."""
     skew = issued - min(max(issued, before), after)
-    good = abs(skew) <= _SKEW
-    advice = "" if good else "Let both sides follow the same NTP servers."
-    return Check("clock", good, f"the cloud's clock is {skew:+.1f} s from this one", advice)
+    detail = f"the cloud's clock is {skew:+.1f} s from this one"
+    if abs(skew) > _SKEW:
+        return Check("clock", BAD, detail, "Let both sides follow the same NTP servers.")
+    return Check("clock", OK, detail)
 
 
 def _service(cloud: Cloud, service: str) -> Check:
@@ -100,19 +141,23 @@ def _service(cloud: Cloud, service: str) -> Check:
     try:
         data = cloud.endpoint(service)
         if data is None:
-            bad = False if service in _NEEDED else None
-            return Check(name, bad, "not in the catalogue", "Check region_name and interface.")
-        if data.api_version is None:
+            result = BAD if service in _NEEDED else OPEN
+            return Check(name, result, "not in the catalogue", "Check region_name and interface.")
+        if data.status is None:
             # keystoneauth makes nothing of a service that does not tell its versions, or is down.
             with cloud.errors(f"asking {service}"):
                 cloud.session.get(data.url, authenticated=False)
     except CloudError as error:
         if error.status is None or error.status >= 500:
-            return Check(name, False, error.message, error.advice)
+            return Check(name, BAD, error.message, error.advice)
+    except RunbookError as error:
+        return Check(name, BAD, error.message, error.advice)
+    assert data is not None
     top = ".".join(map(str, data.max_microversion or ())) or "none"
+    detail = clean(f"{data.url}, microversions to {top}")
     if needs and not cloud.supports(service, needs):
-        return Check(name, False, f"{data.url}, microversions to {top}", f"{needs} is needed.")
-    return Check(name, True, f"{data.url}, microversions to {top}")
+        return Check(name, BAD, detail, f"{needs} is needed.")
+    return Check(name, OK, detail)
 
 
 def _right(cloud: Cloud, name: str, ask: Callable[[Cloud], object]) -> Check:
@@ -120,11 +165,11 @@ def _right(cloud: Cloud, name: str, ask: Callable[[Cloud], object]) -> Check:
         ask(cloud)
     except CloudError as error:
         if error.status == 403:
-            return Check(name, False, "refused by the cloud's policy (403)", _ROLE)
-        return Check(name, None, error.message, error.advice)
+            return Check(name, BAD, "refused by the cloud's policy (403)", _ROLE)
+        return Check(name, OPEN, error.message, error.advice)
     except RunbookError as error:
-        return Check(name, None, error.message, error.advice)
-    return Check(name, True, "the cloud's own answer")
+        return Check(name, OPEN, error.message, error.advice)
+    return Check(name, OK, "the cloud's own answer")
 
 
 _ROLE = "Give the account a role that the service's policy asks for (admin by default)."
@@ -150,10 +195,19 @@ def _store(ctx: Context) -> Iterator[Check]:
     from state.place import look_at
 
     for finding in look_at(ctx.config.state_url):
-        yield Check(finding.name, finding.ok, finding.detail, finding.advice)
+        result = {True: OK, False: BAD, None: WARN}[finding.ok]
+        yield Check(finding.name, result, finding.detail, finding.advice)
     try:
         ctx.open_journal().recent(limit=1)
     except RunbookError as error:
-        yield Check("state store", False, error.message, error.advice)
+        yield Check("state store", BAD, error.message, error.advice)
     else:
-        yield Check("state store", True, "opened, and its schema is this version's")
+        yield Check("state store", OK, "opened, and its schema is this version's")
+
+
+def _bytecode() -> Check:
+    name, why = "compiled library", compiled_anew()
+    if why is None:
+        return Check(name, OK, "Python keeps what it compiles")
+    detail = f"compiled anew at every start, which takes about 0.1 s: {why}"
+    return Check(name, WARN, detail, f"As a user who may write there: {command()}")

@@ -69,6 +69,8 @@ class FakeCloud(Web):
         self.compute_version = "2.96"
         #: The catalogue: paths, or whole addresses, by service type.
         self.services = dict(_SERVICES)
+        #: The regions of the catalogue, and what stands before the paths of each one's services.
+        self.regions = {"one": ""}
         self.issued = time.time
         self._certificate = certificate
         self.route("POST /identity/v3/auth/tokens", self._log_in)
@@ -133,9 +135,17 @@ class FakeCloud(Web):
 
     def _catalogued(self, service: str) -> Json:
         path = self.services[service]
-        url = path if "://" in path else f"{self.origin}{path}"
-        ends = [{"id": service, "interface": "public", "region_id": "one", "region": "one"}]
-        return {"type": service, "name": service, "endpoints": [{**ends[0], "url": url}]}
+        ends = [
+            {
+                "id": f"{service}-{region}",
+                "interface": "public",
+                "region_id": region,
+                "region": region,
+                "url": path if "://" in path else f"{self.origin}{before}{path}",
+            }
+            for region, before in self.regions.items()
+        ]
+        return {"type": service, "name": service, "endpoints": ends}
 
     def _identity_version(self, request: Request) -> Answer:
         links = [{"rel": "self", "href": f"{self.origin}/identity/v3/"}]

@@ -106,9 +106,9 @@ def test_what_drips_ends_in_time(what: str, secure: bool, authority: Authority) 
 
 def test_a_listing_that_drips_ends_in_time() -> None:
     with FakeCloud([], [Server("a")]) as fake, RawServer(body_that_drips) as server:
+        fake.services["compute"] = f"{server.origin}/v2.1"
         cloud = fake.account(limits={"timeouts": {"request": "1s"}})
         cloud.log_in()
-        cloud.entry.endpoint_override["compute"] = f"{server.origin}/v2.1"
         began = time.monotonic()
         with pytest.raises(CloudError, match="was not done within 1s"):
             cloud.get("compute", "/servers")
@@ -207,7 +207,7 @@ def test_what_fits_is_read_whole() -> None:
     with RawServer(
         lambda call: call.say(answer(gzip.compress(body), Content_Encoding="gzip"))
     ) as server:
-        entry = {"name": "x", "auth_type": "none", "auth": {"endpoint": server.origin}}
+        entry = {"name": "x", "auth_type": "none", "auth": {"endpoint": f"{server.origin}/v2.1"}}
         cloud = Cloud.from_config(load({"clouds": [entry], "limits": {"answer_mib": 4}}), None)
         assert cloud.get("compute", "/x") == body
         assert cloud.get("compute", "/x") == body

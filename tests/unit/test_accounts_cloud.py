@@ -40,7 +40,8 @@ NO_DOMAIN = (
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a key that the plugin does not know": (
         {"auth": {**AUTH, "pasword": PASSWORD}},
-        "Cloud 'prod': auth has keys that password does not know: pasword.",
+        ("Cloud 'prod': auth has keys that password does not know: "
+         "pasword (did you mean password?)."),
     ),
     "a key without a value": (
         {"auth": {**AUTH, "password": ""}},
@@ -111,14 +112,14 @@ def test_certificates_are_verified(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({"clouds": [{"name": "a", "auht": {}}]}, "unknown field `auht`"),
+        ({"clouds": [{"name": "a", "auht": {}}]}, "clouds[0].auht (did you mean auth?)"),
         ({"clouds": [{"auth": AUTH}]}, "missing required field `name`"),
         ({"clouds": [{"name": "a", "auth": PASSWORD}]}, "Expected `object`, got `str`"),
         ({"clouds": [{"name": "a"}, {"name": "a"}]}, "have the same name"),
         ({"limits": {"max_parallel": 0}}, "`int` >= 1"),
-        ({"limits": {"timeouts": {"request": "0s"}}}, "$.limits.timeouts.request"),
-        ({"limits": {"timeouts": {"request": "soon"}}}, "$.limits.timeouts.request"),
-        ({"clouds": [{"name": "a", "interface": "secret"}]}, "$.clouds[0].interface"),
+        ({"limits": {"timeouts": {"request": "0s"}}}, "limits.timeouts.request"),
+        ({"limits": {"timeouts": {"request": "soon"}}}, "limits.timeouts.request"),
+        ({"clouds": [{"name": "a", "interface": "secret"}]}, "clouds[0].interface"),
     ],
 )
 def test_a_configuration_that_is_not_valid(config: dict[str, Any], words: str) -> None:
@@ -188,7 +189,7 @@ def test_an_entry_of_clouds_yaml(
 
 def test_clouds_yaml_without_the_entry(stored: dict[str, Any]) -> None:
     stored["mine"] = {"auth": AUTH}
-    with pytest.raises(UserError, match=r"Cloud 'prod': clouds\.yaml: .*yours"):
+    with pytest.raises(UserError, match=r"no cloud 'yours' in clouds\.yaml. Did you mean mine"):
         compute.servers(cloud_of(clouds_yaml="yours"))
 
 

@@ -23,7 +23,7 @@ from accounts.config import load
 from query_api import compute
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Server
-from workflow_api import CloudError, RunbookError, UserError
+from workflow_api import CloudError, NotFound, RunbookError, UserError
 
 DOING = "Cloud fake: asking compute for /servers/detail:"
 LOG = "The service failed: its log has the request id."
@@ -83,9 +83,9 @@ FAILURES = [
     Failure("the service is not there", lambda fake: fake.services.pop("compute"), CloudError,
             None, f"{DOING} its catalogue has no such service on the public interface.",
             "Check region_name and interface; cloud.check lists what is there."),
-    Failure("another region", lambda fake: None, CloudError, None,
-            f"{DOING} its catalogue has no such service in region two on the public interface.",
-            "Check region_name and interface", {"region_name": "two"}),
+    Failure("another region", lambda fake: None, NotFound, None,
+            "There is no region 'two' in the catalogue of cloud fake.", "Did you mean one?",
+            {"region_name": "two"}),
     Failure("another interface", lambda fake: None, CloudError, None,
             f"{DOING} its catalogue has no such service on the admin interface.",
             "Check region_name and interface", {"interface": "admin"}),
@@ -93,11 +93,11 @@ FAILURES = [
             "Cloud fake: the credentials are not accepted (401).",
             "They are wrong, were changed, or have expired: check auth of this cloud."),
     Failure("no rights to log in", lambda fake: fake.fail("auth/tokens", 403), CloudError, 403,
-            f"{DOING} 403: It hurts.", "The account has no right to do this"),
+            "Cloud fake: logging in: 403: It hurts.", "The account has no right to do this"),
     Failure("Keystone fails", lambda fake: fake.fail("auth/tokens", 500, times=math.inf),
-            CloudError, 500, f"{DOING} 500: It hurts.", LOG),
+            CloudError, 500, "Cloud fake: logging in: 500: It hurts.", LOG),
     Failure("Keystone is cut off", lambda fake: fake.fail("auth/tokens", cut=True, times=math.inf),
-            CloudError, None, f"{DOING} no connection: ", "See whether the address"),
+            CloudError, None, "Cloud fake: logging in: no connection: ", "See whether"),
 ]  # fmt: skip
 
 

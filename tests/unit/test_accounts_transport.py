@@ -231,7 +231,7 @@ def test_a_login_is_redirected_nowhere(status: int) -> None:
             with pytest.raises(CloudError) as told:
                 compute.servers(cloud_at(f"{server.origin}/v3"))
             assert str(told.value) == (
-                f"Cloud x: asking compute for /servers/detail: {server.origin}/v3/auth/tokens "
+                f"Cloud x: logging in: {server.origin}/v3/auth/tokens "
                 f"answered with a redirect ({status}) to {thief.origin}/v3/auth/tokens, which was "
                 "not followed: what is sent to a service goes to no other address. The address in "
                 f"auth_url or the catalogue should begin with {thief.origin} instead of "

@@ -1,0 +1,51 @@
+"""How a cloud is reached: with which login, and how services are picked from its catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from workflow_api.errors import UserError
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What an entry of the configuration says, or the entry of clouds.yaml that it points at.
+
+    ``filters`` are, by service, what picks its endpoint otherwise than that of all others.
+    ``timeout`` is seconds for a request, None for that of the pack's configuration. ``unused``
+    are keys of clouds.yaml that have no meaning for what this pack does.
+    """
+
+    auth_type: str
+    auth: Mapping[str, Any] = field(repr=False)
+    region: str | None = None
+    interface: str | list[str] = "public"
+    cacert: str | None = None
+    certificate: str | tuple[str, str] | None = None
+    timeout: float | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+
+    @property
+    def interfaces(self) -> str:
+        """The interface, or those that are tried one after the other, for a sentence."""
+        return self.interface if isinstance(self.interface, str) else " or ".join(self.interface)
+
+    def endpoint_filter(self, service: str) -> dict[str, Any]:
+        """Return what picks the service's endpoint from the catalogue."""
+        common = {
+            "service_type": service,
+            "interface": self.interface,
+            "region_name": self.region,
+        }
+        return {**common, **self.filters.get(service, {})}
+
+
+def certificate(cert: str | None, key: str | None, where: str) -> str | tuple[str, str] | None:
+    """Return a client certificate as requests takes it; raises UserError for a key alone."""
+    if key and not cert:
+        raise UserError(f"{where}: it has a key for a client certificate and no cert.")
+    return (cert, key) if cert and key else cert or None
