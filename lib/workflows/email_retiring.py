@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
+from query_api.absent import absent
 from workflow_api import CloudError, Context, NotFound, Plan, UserError, clean, listed, near
 from workflows.mail_options import OwnerOptions
 from workflows.mailing import mail_workflow, server_mail
@@ -35,9 +36,9 @@ def retiring_image(
 ) -> Plan:
     """Tell owners of servers that the image they were made from is withdrawn."""
     until = checked_date("end_date", end_date, allow_past)
-    images = _named(cloud, "image", image, match)
+    images = Withdrawn(cloud, "image", image, match)
     instead = _instead(cloud, "image", replacement, images)
-    ids, names = [id for id, _ in images], _names(images, image)
+    ids, names = images.ids, _names(images, image)
     return server_mail(
         ctx,
         cloud,
@@ -68,10 +69,9 @@ def retiring_flavor(
     from query_api.query import query
 
     until = checked_date("end_date", end_date, allow_past)
-    flavors = _named(cloud, "flavor", flavor, match)
+    flavors = Withdrawn(cloud, "flavor", flavor, match)
     instead = _instead(cloud, "flavor", replacement, flavors)
-    names = list(dict.fromkeys(name for _, name in flavors))
-    told = _names(flavors, flavor)
+    names, told = flavors.names, _names(flavors, flavor)
     return server_mail(
         ctx,
         cloud,
@@ -96,45 +96,110 @@ def checked_date(name: str, text: str, allow_past: bool) -> str:
     return day.isoformat()
 
 
-def _named(cloud: Cloud, resource: str, wanted: str, match: Match) -> list[tuple[str, str]]:
-    """Return ids and names of what has this id or name, or contains it in its name.
+class Withdrawn:
+    """What is withdrawn: what the cloud lists of it, and what servers still carry of it.
 
-    Raises NotFound with near names.
+    ``found`` are pairs of id and name; the id is empty where servers carry only the name.
     """
+
+    def __init__(self, cloud: Cloud, resource: str, wanted: str, match: Match) -> None:
+        """Raise NotFound with near names if nothing is, or was, called so."""
+        known = _listed(cloud, resource, wanted)
+        self.found = _matching(known.rows, wanted, match)
+        reasons = known.reasons
+        if not self.found or match == "contains":
+            # A thing that is deleted is in no listing, but in use as long as a server has it.
+            there = {word for row in known.rows for word in row}
+            carried = _CARRIED[resource](cloud)
+            reasons = [*reasons, *carried.reasons]
+            gone = [(id, name) for id, name in carried.rows if (id or name) not in there]
+            self.found = sorted({*self.found, *_matching(gone, wanted, match)}, key=_by_name)
+        if not self.found:
+            names = near(wanted, [name for _, name in (*known.rows, *carried.rows)])
+            error = NotFound(resource, clean(wanted), where=f"cloud {cloud.name}", near=names)
+            raise absent(error, reasons)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids that are known."""
+        return [id for id, _ in self.found if id]
+
+    @property
+    def names(self) -> list[str]:
+        """The names, each once."""
+        return list(dict.fromkeys(name for _, name in self.found))
+
+
+class _Things(NamedTuple):
+    rows: list[tuple[str, str]]
+    reasons: list[tuple[str, str]]
+
+
+def _by_name(row: tuple[str, str]) -> tuple[str, str]:
+    return row[1], row[0]
+
+
+def _listed(cloud: Cloud, resource: str, wanted: str) -> _Things:
     from query_api.query import query
 
     if not wanted.strip():
         raise UserError(f"{resource} is a name or an id.")
     answer = query(resource).select("id", "name").run([cloud])
-    rows = [(id, name or id) for id, name in answer.rows]
-    found = [row for row in rows if row[0] == wanted]
+    return _Things([(id, name or id) for id, name in answer.rows], answer.reasons)
+
+
+def _flavors_carried(cloud: Cloud) -> _Things:
+    """Return the flavors that servers have: Nova keeps their names with each, and not their ids."""
+    from query_api.query import query
+
+    answer = query("server").select("flavor.name").distinct().run([cloud])
+    return _Things([("", name) for (name,) in answer.rows if name], answer.reasons)
+
+
+def _images_carried(cloud: Cloud) -> _Things:
+    """Return the images that servers and volumes are made of: volumes know the name as well."""
+    from query_api.query import query
+
+    servers = query("server").select("image_id").distinct().run([cloud])
+    volumes = query("volume").select("image_id", "image_name").distinct().run([cloud])
+    found = {id: id for (id,) in servers.rows if id}
+    found |= {id: name or id for id, name in volumes.rows if id}
+    return _Things(list(found.items()), [*servers.reasons, *volumes.reasons])
+
+
+_CARRIED = {"flavor": _flavors_carried, "image": _images_carried}
+
+
+def _matching(rows: Iterable[tuple[str, str]], wanted: str, match: Match) -> list[tuple[str, str]]:
+    """Return what has this id or name, or contains it in its name, by name."""
+    known = list(rows)
+    found = [row for row in known if row[0] == wanted]
     if match == "contains":
-        found = found or [row for row in rows if wanted in row[1]]
-    found = found or [row for row in rows if row[1] == wanted]
-    if not found:
-        names = near(wanted, [name for _, name in rows])
-        raise NotFound(resource, clean(wanted), where=f"cloud {cloud.name}", near=names)
-    return sorted(found, key=lambda row: (row[1], row[0]))
+        found = found or [row for row in known if wanted in row[1]]
+    found = found or [row for row in known if row[1] == wanted]
+    return sorted(found, key=_by_name)
 
 
-def _names(found: Sequence[tuple[str, str]], wanted: str) -> str:
-    names = dict.fromkeys(clean(name) for _, name in found)
-    return listed(names) or clean(wanted)
+def _names(found: Withdrawn, wanted: str) -> str:
+    return listed(map(clean, found.names)) or clean(wanted)
 
 
-def _instead(
-    cloud: Cloud, resource: str, replacement: str | None, found: Sequence[tuple[str, str]]
-) -> list[str]:
+def _instead(cloud: Cloud, resource: str, replacement: str | None, found: Withdrawn) -> list[str]:
     """Return the ids of the replacement, if there is to be one.
 
     Raises UserError for one that is not there, or is withdrawn itself.
     """
     if replacement is None:
         return []
-    instead = [id for id, _ in _named(cloud, resource, replacement, "exact")]
-    if set(instead) & {id for id, _ in found}:
+    known = _listed(cloud, resource, replacement)
+    instead = _matching(known.rows, replacement, "exact")
+    if not instead:
+        names = near(replacement, [name for _, name in known.rows])
+        error = NotFound(resource, clean(replacement), where=f"cloud {cloud.name}", near=names)
+        raise absent(error, known.reasons)
+    if {id for id, _ in instead} & set(found.ids):
         raise UserError(f"replacement {clean(replacement)} is withdrawn itself.")
-    return instead
+    return [id for id, _ in instead]
 
 
 def _made_from(cloud: Cloud, images: Sequence[str], boot_volumes: bool) -> Query:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.fake_cloud_estate import Json
 from support.mail_cloud import (
     LATELY,
     MailCloud,
@@ -140,6 +141,56 @@ def test_flavors_and_days_that_are_over(cloud: MailCloud) -> None:
     assert "no flavor 'm1'" in cloud.refusal("retiring_flavor", flavor="m1", end_date=day(1))
     both = cloud.plan("retiring_flavor", flavor="m1", end_date=day(1), match="contains")
     assert "m1.0, m1.1, m1.2" in both["text"]
+
+
+def of_flavor(name: str) -> Json:
+    return {"flavor": {"original_name": name, "vcpus": 1, "ram": 1, "disk": 1}}
+
+
+def test_flavors_that_are_deleted_and_still_in_use(cloud: MailCloud) -> None:
+    cloud.rows["flavor"] = [{"id": "1", "name": "m2.small"}, {"id": "2", "name": "m1.large"}]
+    cloud.rows["server"] = [server("a", **of_flavor("m1.small")), server("b", "bob")]
+    until = {"end_date": day(30), "replacement": "m2.small"}
+    shown = cloud.plan("retiring_flavor", flavor="m1.small", **until)
+    assert "ann@example.org: " in shown["text"]
+    assert "bob@example.org" not in shown["text"]
+    both = cloud.plan("retiring_flavor", flavor="m1.", match="contains", **until)
+    assert "m1.large, m1.small" in both["text"]
+    assert "ann@example.org: " in both["text"]
+    near = cloud.refusal("retiring_flavor", flavor="m1.smal", **until)
+    assert "no flavor 'm1.smal'" in near
+    assert "m1.small" in near.partition("Did you mean")[2]
+    gone = {"end_date": day(30), "replacement": "m1.small"}
+    assert "no flavor 'm1.small'" in cloud.refusal("retiring_flavor", flavor="m2.small", **gone)
+
+
+def test_images_that_are_deleted_and_still_in_use(cloud: MailCloud) -> None:
+    cloud.rows["image"] = [{"id": "image-2", "name": "debian-13"}]
+    made_of = {"image_id": "image-9", "image_name": "debian-9"}
+    boot = {"attachments": [{"server_id": "id-vol"}], "bootable": "true"}
+    cloud.rows["volume"] = [
+        {"id": "v1", "os-vol-host-attr:host": "h", "volume_image_metadata": made_of, **boot}
+    ]
+    cloud.rows["server"] = [
+        server("plain", image={"id": "image-9"}),
+        server("vol", "bob", image=""),
+        server("other", "bob", image={"id": "image-2"}),
+    ]
+    until = {"end_date": day(30), "replacement": "debian-13"}
+    for wanted in ({"image": "image-9"}, {"image": "debian-9"}):
+        sent = cloud.plan("retiring_image", campaign=wanted["image"], **wanted, **until)["text"]
+        assert "ann@example.org: " in sent, "by the id that the server carries"
+        assert "bob@example.org: " in sent, "by the volume that it boots from"
+    assert "no image 'image-8'" in cloud.refusal("retiring_image", image="image-8", **until)
+
+
+def test_what_may_be_in_use_where_nobody_could_look_is_not_called_absent(cloud: MailCloud) -> None:
+    cloud.rows["flavor"] = []
+    cloud.rows["service"] = [{"host": "cmp-9", "status": "UNKNOWN", "binary": "nova-compute"}]
+    kind, result = cloud.ask("retiring_flavor", flavor="m1", end_date=day(3), dry_run=True)
+    assert kind == "failed"
+    assert "Whether there is flavor 'm1' is not known" in result["summary"]
+    assert "cmp-9" in result["summary"]
 
 
 # -- how ---------------------------------------------------------------------------------------
