@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accounts.clouds import of_each
-from query_api import garbage, joining, operate, paths
+from query_api import garbage, joining, namesakes, operate, paths
 from query_api.answer import Answer, Column
 from query_api.conditions import Condition, Test, all_of
 from query_api.frame import Frame, Options
@@ -28,6 +28,16 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 # The column that says which cloud a row is from; it stands in front of every row.
 CLOUD = Property(name=paths.CLOUD, kind="text", about="The cloud, as the configuration calls it.")
+
+
+class Grouping(NamedTuple):
+    """What rows are grouped by over a path, and how groups are sorted; ``is_shown`` says that the
+    key is shown instead of the path's value."""
+
+    path: str
+    key: Key
+    order: operate.Order
+    is_shown: bool
 
 
 class Run:
@@ -67,7 +77,9 @@ class Run:
                 parts.append(answer)
             else:
                 readings[cloud].incomplete(f"cloud {cloud.name}", str(answer))
-        columns, rows = self._worked([row for part in parts for row in part], len(clouds))
+        found = [row for part in parts for row in part]
+        keys = self._keys_of(found, list(readings.values()))
+        columns, rows = self._worked(found, len(clouds), keys)
         return Answer(
             self.query.resource.nouns(),
             columns,
@@ -117,6 +129,14 @@ class Run:
         for path in (*shown, *sorting):
             if path != CLOUD.name:
                 last.need(path)
+        for path in (path for one in self._of_names().values() for path in one.paths):
+            last.need(path)
+
+    def _of_names(self) -> dict[str, namesakes.Named]:
+        """Return what tells apart what rows are grouped by, where that is a name over a link."""
+        plain = [one.path for one in self.query.groups if one.path != CLOUD.name and not one.ranges]
+        found = {path: namesakes.named(self.frames[-1].need(path)) for path in plain}
+        return {path: one for path, one in found.items() if one is not None}
 
     def _check(self) -> None:
         """Refuse what does not fit its kind; closures are made as they will be for the rows."""
@@ -169,20 +189,42 @@ class Run:
 
     # -- working on what was read --------------------------------------------------------------
 
-    def _worked(self, rows: list[Row], clouds: int) -> tuple[list[Column], list[Row]]:
+    def _keys_of(self, rows: list[Row], readings: Sequence[Reading]) -> list[Grouping]:
+        """Return what rows are grouped by: names where they are one thing's, and else longer ones.
+
+        Each is told whether it is shown instead of the values.
+        """
+        names, by_cloud = self._of_names(), CLOUD.name in self._groups
+        found = []
+        for group, (key, order) in zip(self.query.groups, self._keys, strict=True):
+            called = None
+            if one := names.get(group.path):
+                places = [self._end(path)[1] for path in (one.name, *one.paths)]
+                called = namesakes.told_apart(
+                    rows,
+                    places,
+                    lambda: namesakes.domain_names(readings, self.options),
+                    by_cloud=by_cloud,
+                )
+            found.append(Grouping(group.path, called or key, order, bool(called or group.ranges)))
+        return found
+
+    def _worked(
+        self, rows: list[Row], clouds: int, keys: Sequence[Grouping]
+    ) -> tuple[list[Column], list[Row]]:
         if self._aggregates:
-            return self._aggregated(rows)
+            return self._aggregated(rows, keys)
         rows = operate.sorted_by(
             rows, [(*_sort_place(self._end(p)), down) for p, down in self._sorting]
         )
         shown = self._shown
         if clouds > 1 and CLOUD.name not in shown:
             shown = [CLOUD.name, *shown]
-        if self._groups:
-            rows = self._in_groups(rows)
+        if keys:
+            rows = [row for _, part in self._grouped(rows, keys) for row in part]
         ends = [self._end(path) for path in shown]
         # What stands in a named range is shown by its name.
-        named = self._named_ranges()
+        named = {one.path: one.key for one in keys if one.is_shown}
         values = [
             map(named[path] if path in named else itemgetter(at), rows)
             for path, (_, at) in zip(shown, ends, strict=True)
@@ -195,42 +237,36 @@ class Run:
             cut = operate.distinct(cut)
         return columns, cut if self.query.at_most is None else cut[: self.query.at_most]
 
-    def _named_ranges(self) -> dict[str, Key]:
-        """Return what tells the range of a row, by the paths that have ranges."""
-        keyed = zip(self.query.groups, self._keys, strict=True)
-        return {group.path: key for group, (key, _) in keyed if group.ranges}
-
-    def _grouped(self, rows: list[Row]) -> list[tuple[Row, list[Row]]]:
+    def _grouped(self, rows: list[Row], keys: Sequence[Grouping]) -> list[tuple[Row, list[Row]]]:
         """Return the groups; in the order of their values unless the rows were sorted."""
-        found = operate.grouped(rows, [key for key, _ in self._keys])
+        found = operate.grouped(rows, [one.key for one in keys])
         if self._sorting:
             return list(found.items())
-        order = [(at, order, False) for at, (_, order) in enumerate(self._keys)]
+        order = [(at, one.order, False) for at, one in enumerate(keys)]
         return [(key, found[key]) for key in operate.sorted_by(list(found), order)]
 
-    def _in_groups(self, rows: list[Row]) -> list[Row]:
-        return [row for _, part in self._grouped(rows) for row in part]
-
-    def _aggregated(self, rows: list[Row]) -> tuple[list[Column], list[Row]]:
+    def _aggregated(
+        self, rows: list[Row], keys: Sequence[Grouping]
+    ) -> tuple[list[Column], list[Row]]:
         kinds = [
             _column(group.path, self._end(group.path)[0], bool(group.ranges))
             for group in self.query.groups
         ]
-        places: list[tuple[str, int | None, Kind | None]] = []
+        figures: list[tuple[str, int | None, Kind | None]] = []
         for one in self._aggregates:
             of = self._end(one.path) if one.path else None
             kinds.append(_aggregate_column(one, of[0] if of else None))
-            places.append((one.function, of[1] if of else None, of[0].kind if of else None))
-        groups = self._grouped(rows) if self._groups else [((), rows)]
+            figures.append((one.function, of[1] if of else None, of[0].kind if of else None))
+        groups = self._grouped(rows, keys) if keys else [((), rows)]
         found = [
-            (*key, *(operate.aggregated(part, name, at, kind) for name, at, kind in places))
+            (*key, *(operate.aggregated(part, name, at, kind) for name, at, kind in figures))
             for key, part in groups
         ]
         names = [column.name for column in kinds]
-        orders = [order for _, order in self._keys]
+        orders = [one.order for one in keys]
         orders += [operate.ORDERS.get(column.kind) for column in kinds[len(orders) :]]
-        keys = [(names.index(path), down) for path, down in self._sorting]
-        found = operate.sorted_by(found, [(at, orders[at], down) for at, down in keys])
+        places = [(names.index(path), down) for path, down in self._sorting]
+        found = operate.sorted_by(found, [(at, orders[at], down) for at, down in places])
         return kinds, found if self.query.at_most is None else found[: self.query.at_most]
 
 

@@ -48,7 +48,7 @@ class ByUser:
         elif self._project is not None and not _has_project(row, self.columns[4:]):
             yield Owner(name, mail or "", _no_project(self.columns[4:], unread))
         else:
-            yield _person(name, mail, enabled)
+            yield _person(name, mail, enabled, id)
 
 
 class ByContact:
@@ -101,7 +101,7 @@ class ByRole:
             self._nobody = UNREAD_MEMBERS
         missing = UNREAD_USER if "user.name" in answer.unread else NO_USER
         for project, id, name, mail, enabled in answer.rows:
-            owner = _person(name, mail, enabled) if name else Owner(f"user {id}", why=missing)
+            owner = _person(name, mail, enabled, id) if name else Owner(f"user {id}", why=missing)
             self._members.setdefault(project, {})[id] = owner
 
     def of(self, row: Row, unread: Collection[str] = ()) -> Iterator[Owner]:
@@ -176,9 +176,9 @@ def way(
     return ByEmail(column) if is_user else ByColumn(column)
 
 
-def _person(name: str, mail: Any, enabled: bool | None) -> Owner:
+def _person(name: str, mail: Any, enabled: bool | None, id: str = "") -> Owner:
     known = mail if isinstance(mail, str) else ""
-    return Owner(name, known, DISABLED if enabled is False else "", is_person=True)
+    return Owner(name, known, DISABLED if enabled is False else "", is_person=True, id=id)
 
 
 def _lead(resource: Resource, what: str, needed: bool = True) -> Any:

@@ -7,6 +7,7 @@ a row are found is said in ``workflows.owner_ways``.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -28,6 +29,8 @@ class Owner(msgspec.Struct, frozen=True):
     why: str = ""
     # Whether the name is a person's, by which they can be addressed.
     is_person: bool = False
+    # Tells owners of one name apart.
+    id: str = ""
 
 
 class Reader(msgspec.Struct):
@@ -85,7 +88,7 @@ def readers(
     from workflows.letters import LeftOut
 
     told: dict[str, Reader] = {}
-    left: dict[tuple[str, str, str, str], list[str]] = {}
+    left: dict[tuple[str, ...], LeftOut] = {}
     places: dict[str, tuple[str, str]] = {}
     for row in rows:
         seen: set[str] = set()
@@ -96,21 +99,17 @@ def readers(
             key, address = places[text]
             why = owner.why or ("" if key else NOT_VALID if text else NO_ADDRESS)
             if why:
-                its = (owner.name, why, text, project_of(row))
-                left.setdefault(its, []).append(label(row, name))
+                its = (owner.id or owner.name, why, text, row.get("project_id") or project_of(row))
+                new = LeftOut(clean(owner.name), why, clean(text), project_of(row))
+                known = left.setdefault(its, new)
+                left[its] = replace(known, concerns=(*known.concerns, label(row, name)))
             elif key not in seen:
                 seen.add(key)
                 reader = told.setdefault(key, Reader(address))
                 reader.rows.append(row)
                 if owner.is_person and owner.name not in reader.names:
                     reader.names.append(owner.name)
-    return Readers(
-        list(told.values()),
-        [
-            LeftOut(clean(owner), why, clean(address), project, tuple(concerns))
-            for (owner, why, address, project), concerns in left.items()
-        ],
-    )
+    return Readers(list(told.values()), list(left.values()))
 
 
 def project_of(row: Row) -> str:

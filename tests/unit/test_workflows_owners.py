@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workflows.owners import Owner, readers
@@ -36,6 +36,7 @@ class Given:
         return owners
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # where others work on the machine
 @given(st.lists(st.lists(OWNERS, max_size=4), max_size=12))
 def test_every_owner_of_every_row_is_told_or_named(owners: list[list[Owner]]) -> None:
     rows = [
