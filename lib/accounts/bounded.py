@@ -60,6 +60,17 @@ def reader(sock: Any, bounds: Bounds) -> io.BufferedReader:
     return io.BufferedReader(_Bounded(sock, bounds))
 
 
+class Source:
+    """A socket as ``http.client`` wants it for an answer, which is read within the bounds."""
+
+    def __init__(self, sock: Any, bounds: Bounds) -> None:
+        self._sock, self._bounds = sock, bounds
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Return what :func:`reader` does."""
+        return reader(self._sock, self._bounds)
+
+
 class _Bounded(io.RawIOBase):
     def __init__(self, sock: Any, bounds: Bounds) -> None:
         super().__init__()

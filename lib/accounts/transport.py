@@ -180,19 +180,9 @@ def _followed(request: PreparedRequest, response: Response) -> PreparedRequest:
     return following
 
 
-class _Source:
-    """The socket as an answer sees it: what is read of it ends within the exchange's bounds."""
-
-    def __init__(self, sock: Any) -> None:
-        self._sock = sock
-
-    def makefile(self, mode: str) -> Any:
-        return bounded.reader(self._sock, _exchange.get())
-
-
 class _Answer(HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **how: Any) -> None:
-        super().__init__(_Source(sock), *args, **how)  # type: ignore[arg-type]
+        super().__init__(bounded.Source(sock, _exchange.get()), *args, **how)  # type: ignore[arg-type]
 
 
 class _Connection(HTTPConnection):

@@ -9,8 +9,10 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from accounts.smtp import SmtpAccount
+from email_api.sessions import EndlessReply, SecureSession, Session
 from workflow_api.errors import CloudError, RunbookError, UserError
 from workflow_api.text import clean, shorten
 
@@ -41,7 +43,7 @@ class SmtpError(CloudError):
         self.code, self.transient = code, transient
 
 
-def opened(account: SmtpAccount) -> smtplib.SMTP:
+def opened(account: SmtpAccount) -> Session:
     """Return a session in which mail can be handed in.
 
     Raises SmtpError, or UserError if the file of the certificate authority is not right.
@@ -50,13 +52,12 @@ def opened(account: SmtpAccount) -> smtplib.SMTP:
     context = None if entry.security == "none" else _context(account)
     with _explained(account):
         # Without a name smtplib would ask DNS for one, for seconds where nobody answers.
-        smtp: smtplib.SMTP
+        how: dict[str, Any] = {"local_hostname": "localhost", "timeout": timeout}
+        smtp: Session
         if entry.security == "tls":
-            smtp = smtplib.SMTP_SSL(
-                entry.host, account.port, "localhost", timeout=timeout, context=context
-            )
+            smtp = SecureSession(account.wait, entry.host, account.port, context=context, **how)
         else:
-            smtp = smtplib.SMTP(entry.host, account.port, "localhost", timeout=timeout)
+            smtp = Session(account.wait, entry.host, account.port, **how)
         try:
             assert smtp.sock is not None
             # Else the final dot would wait until the server has acknowledged the body.
@@ -203,6 +204,8 @@ def _no_session(account: SmtpAccount, error: Exception) -> SmtpError:
     if isinstance(met, TimeoutError):
         why = f"no answer within {account.entry.timeout}"
         return SmtpError(f"{where(account)}: {why}.", advice=_OTHER_SECURITY, transient=True)
+    if isinstance(met, EndlessReply):
+        return SmtpError(f"{where(account)}: {met}.", advice=_OTHER_SECURITY)
     why = met.strerror.lower() if isinstance(met, OSError) and met.strerror else "it hung up"
     return SmtpError(
         f"{where(account)}: no connection: {why}.",

@@ -20,6 +20,8 @@ import msgspec
 from accounts.smtp import SmtpAccount
 from email_api.connecting import SmtpError, opened, refusal, spoken
 from email_api.messages import Envelope
+from email_api.sessions import EndlessReply, Session
+from workflow_api.errors import Interrupted
 
 __all__ = ["Mailer", "Outcome", "SmtpError"]
 
@@ -65,7 +67,7 @@ class Mailer:
     def __init__(self, account: SmtpAccount) -> None:
         self.account = account
         self.connections = 0
-        self._smtp: smtplib.SMTP | None = None
+        self._smtp: Session | None = None
         self._used = 0
 
     def __enter__(self) -> Mailer:
@@ -89,7 +91,7 @@ class Mailer:
         if smtp is not None:
             try:
                 smtp.quit()
-            except OSError:
+            except (OSError, Interrupted):
                 smtp.close()
 
     def deliver(self, envelope: Envelope, before_end: Callable[[], None]) -> Outcome:
@@ -122,7 +124,7 @@ class Mailer:
             self._drop()
             raise
 
-    def _session(self) -> smtplib.SMTP:
+    def _session(self) -> Session:
         if self._smtp is None:
             self._smtp = opened(self.account)
             self._used = 0
@@ -135,7 +137,7 @@ class Mailer:
         if smtp is not None:
             smtp.close()
 
-    def _begun(self, envelope: Envelope) -> tuple[smtplib.SMTP, Envelope]:
+    def _begun(self, envelope: Envelope) -> tuple[Session, Envelope]:
         """Send MAIL, in a new session if the server has had enough of the old one.
 
         Return the session, and the message as this server can take it.
@@ -165,7 +167,7 @@ class Mailer:
             raise _unsent(code, text, unheard=True)
         return smtp, taken
 
-    def _mail(self, smtp: smtplib.SMTP, envelope: Envelope) -> tuple[int, bytes]:
+    def _mail(self, smtp: Session, envelope: Envelope) -> tuple[int, bytes]:
         options = f" SIZE={len(envelope.data)}" if smtp.has_extn("size") else ""
         smtp.command_encoding = "ascii"
         if envelope.needs_utf8:
@@ -173,7 +175,7 @@ class Mailer:
             options += " SMTPUTF8 BODY=8BITMIME"
         return smtp.docmd("MAIL", f"FROM:<{envelope.sender}>{options}")
 
-    def _addressed(self, smtp: smtplib.SMTP, envelope: Envelope) -> dict[str, str]:
+    def _addressed(self, smtp: Session, envelope: Envelope) -> dict[str, str]:
         """Send RCPT for everybody; return who is refused if the message can go out all the same.
 
         It goes out if anybody whom it is to gets it: copies alone are none of their business.
@@ -190,7 +192,7 @@ class Mailer:
             raise _unsent(*min(refused[one] for one in envelope.to))
         return {one: f"{code} {spoken(text)}" for one, (code, text) in refused.items()}
 
-    def _sent_but_for_its_end(self, smtp: smtplib.SMTP, data: bytes) -> None:
+    def _sent_but_for_its_end(self, smtp: Session, data: bytes) -> None:
         code, text = smtp.docmd("DATA")
         if code != _GO_ON:
             raise _unsent(code, text)
@@ -200,14 +202,14 @@ class Mailer:
             lines += b"\r\n"
         broken = False
         try:
-            smtp.sock.sendall(_DOT.sub(b"..", lines))
+            smtp.hand_over(_DOT.sub(b"..", lines))
         except OSError:
             broken = True
         # A server that speaks before the end wants no more of it: this is the last moment to know.
         if broken or _has_spoken(smtp):
             raise _unsent(*smtp.getreply(), usable=False)
 
-    def _ended(self, smtp: smtplib.SMTP, refused: dict[str, str]) -> Outcome:
+    def _ended(self, smtp: Session, refused: dict[str, str]) -> Outcome:
         """Send the final dot and wait for the answer."""
         entry = self.account.entry
         assert smtp.sock is not None
@@ -221,12 +223,15 @@ class Mailer:
         except OSError as error:
             self._drop()
             return Outcome(kind="unknown", text=self._silence(error, entry.accept_timeout))
+        except Interrupted:
+            self._drop()
+            return Outcome(kind="unknown", text="it was left before the server had answered")
         outcome = _outcome(code, text, refused)
         if code == _CLOSING or outcome.kind == "unknown":
             self._drop()
         return outcome
 
-    def _too_late(self, smtp: smtplib.SMTP) -> Outcome:
+    def _too_late(self, smtp: Session) -> Outcome:
         try:
             return _unsent(*smtp.getreply()).outcome
         except smtplib.SMTPException as error:
@@ -239,6 +244,8 @@ class Mailer:
         met = error.__context__ if isinstance(error, smtplib.SMTPServerDisconnected) else error
         if isinstance(met, TimeoutError):
             return f"no answer within {within or self.account.entry.timeout}"
+        if isinstance(met, EndlessReply):
+            return str(met)
         return "the connection broke"
 
 
@@ -249,7 +256,7 @@ def _outcome(code: int, text: bytes, refused: dict[str, str]) -> Outcome:
     return _told(kind, code, text, refused if kind == "sent" else {})
 
 
-def _fitting(smtp: smtplib.SMTP, envelope: Envelope) -> Envelope:
+def _fitting(smtp: Session, envelope: Envelope) -> Envelope:
     """Return a message as the server can take it, if need be without some of its copies."""
     if not envelope.needs_utf8 or smtp.has_extn("smtputf8"):
         return envelope
@@ -277,7 +284,7 @@ def _told(kind: Kind, code: int, text: bytes, refused: dict[str, str] | None = N
     return Outcome(kind=kind, code=code, text=spoken(text), refused=refused or {})
 
 
-def _has_spoken(smtp: smtplib.SMTP) -> bool:
+def _has_spoken(smtp: Session) -> bool:
     """Whether the server has said something, or hung up, without having been asked."""
     assert smtp.sock is not None
     if isinstance(smtp.sock, ssl.SSLSocket) and smtp.sock.pending():
