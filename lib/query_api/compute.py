@@ -153,6 +153,11 @@ def pick_hypervisor(cloud: Cloud, wanted: str, known: Sequence[Hypervisor]) -> H
     )
 
 
+def hypervisor_behind(cloud: Cloud, service: str) -> Hypervisor | None:
+    """Return the hypervisor of a compute service (by its UUID), or None if there is none now."""
+    return next((host for host in hypervisors(cloud) if host.service.id == service), None)
+
+
 def hypervisor_of(cloud: Cloud, server: Server, known: Sequence[Hypervisor]) -> Hypervisor:
     """Return the hypervisor that a server is on; raises as find_hypervisor does."""
     shared = [h for h in known if (h.service.host, h.name) == (server.host, server.node)]

@@ -106,6 +106,10 @@ class Hypervisor(msgspec.Struct):
         return self.state == "up" and self.status == "enabled"
 
 
+# A cold migration or resize at this status waits to be confirmed or reverted, and holds its source.
+UNCONFIRMED = "finished"
+
+
 class Migration(msgspec.Struct):
     """One record of os-migrations; ``id`` grows with each new one of the same cell."""
 

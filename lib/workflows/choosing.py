@@ -37,7 +37,7 @@ _LOOKED_AT = 2
 _MOST = 50
 # So many servers that stay are named in the reasons; all of them are in JSON and CSV.
 _NAMED = 5
-_UNKNOWN = "whether Placement has allocations there is not known"
+_UNKNOWN = "whether anything else holds it is not known"
 _PLACE = ("name", "state", "status", "reason", "zone", "aggregates")
 
 
@@ -53,7 +53,12 @@ def find_empty(
         rooms = _rooms(cloud, vacant)
     except CloudError as error:
         reasons.append((f"allocations on hypervisors of {cloud.name}", str(error)))
-    held = leftovers(cloud, [host.hypervisor for host in vacant], _used(rooms))
+    held, note = {}, _UNKNOWN if rooms is None else None
+    try:
+        held = leftovers(cloud, [host.hypervisor for host in vacant], _used(rooms))
+    except CloudError as error:
+        note = _UNKNOWN
+        reasons.append((f"what holds hypervisors of {cloud.name}", str(error)))
     empty = [host for host in vacant if host.id not in held]
     unknown = [host.name for host in found.chosen if host.servers is None]
     if unknown:
@@ -66,7 +71,7 @@ def find_empty(
                 **_where(host),
                 "vcpus_capacity": capacity.get("VCPU"),
                 "memory_capacity": capacity.get("MEMORY_MB"),
-                "note": _UNKNOWN if rooms is None else None,
+                "note": note,
             }
         )
     summary = f"{count(len(rows), 'empty hypervisor')} of {len(found.chosen)}"
@@ -117,7 +122,7 @@ class Candidate(msgspec.Struct):
         """What it would disrupt, the worst first: candidates are ranked by it."""
         host = self.host
         return (
-            host.servers is None or (host.servers > 0 and host.state != "up"),
+            host.servers is None or (host.servers > 0 and not self.can_be_drained),
             bool(self.last_of),
             bool(self.misfits),
             len(self.stay),
@@ -128,6 +133,11 @@ class Candidate(msgspec.Struct):
         )
 
     @property
+    def can_be_drained(self) -> bool:
+        """Whether hypervisor.drain would take it at all."""
+        return self.host.state == "up" and not self.host.others
+
+    @property
     def why(self) -> list[str]:
         """The reasons for its rank, in words."""
         host, said = self.host, []
@@ -135,6 +145,11 @@ class Candidate(msgspec.Struct):
             said.append("Nova does not say how many servers are on it")
         elif not host.servers and not self.stay:
             said.append("no servers are on it")
+        elif host.servers and host.others:
+            said.append(
+                f"its compute service {clean(host.service_host)} has other hypervisors too, so it "
+                f"cannot be drained of its {count(host.servers, 'server')}"
+            )
         elif host.servers and host.state != "up":
             said.append(
                 f"it is {host.state}, so its {count(host.servers, 'server')} cannot be migrated"
@@ -212,7 +227,7 @@ def _judge(
     held = leftovers(cloud, [host.hypervisor for host in vacant], _used(_rooms(cloud, vacant)))
     for one in candidates:
         one.stay = [_staying(thing) for thing in held.get(one.host.id, [])]
-    laden = [one for one in candidates if one.host.servers and one.host.state == "up"]
+    laden = [one for one in candidates if one.host.servers and one.can_be_drained]
     version, waiting = compute.to_judge(cloud), unconfirmed(cloud) if laden else []
     looks = Reading(cloud).each(
         lambda one: occupants(cloud, one.host.hypervisor, microversion=version, waiting=waiting),

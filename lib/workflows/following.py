@@ -8,7 +8,7 @@ from typing import Any
 from accounts.cloud import Cloud, not_there
 from openstack_api import compute as change
 from query_api import compute
-from query_api.compute_types import Migration, Server
+from query_api.compute_types import UNCONFIRMED, Migration, Server
 from query_api.migration_watch import MigrationWatch, Watches
 from workflow_api import (
     Attempt,
@@ -24,7 +24,6 @@ from workflows.doubts import DOUBTED_AFTER, SERVER_LOOK, Doubts
 # What os-migrations says when it is over (Nova's own words).
 _DONE = frozenset({"completed", "done", "confirmed"})
 _FAILED = frozenset({"error", "failed", "cancelled", "reverted"})
-_AWAITS_CONFIRM = frozenset({"finished"})
 # Nova writes the record within moments of accepting the request.
 _RECORD_WITHIN = 60.0
 # How long a server must have been idle before it is believed that a lost request never arrived.
@@ -89,7 +88,7 @@ class Follower:
             elif record.status in _DONE:
                 if found := self._arrived(record):
                     return found
-            elif record.status in _AWAITS_CONFIRM and not confirming:
+            elif record.status == UNCONFIRMED and not confirming:
                 confirming = self.awaits_confirm(self._patiently())
                 if confirming and not confirms:
                     return None

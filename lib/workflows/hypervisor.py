@@ -56,8 +56,8 @@ def show_hypervisor(ctx: Context, cloud: Cloud, hypervisor: str) -> Table:
     try:
         found = occupants(cloud, host)
     except CloudError as error:
-        reasons.append((f"allocations on {host.name}", str(error)))
-        found = occupants(cloud, host, with_placement=False)
+        reasons.append((f"what else holds {host.name}", str(error)))
+        found = Occupants(compute.servers_on(cloud, host), [], {})
     load = _row(host)
     rows = [
         {
@@ -105,18 +105,17 @@ def _row(host: Hypervisor) -> dict[str, Any]:
 # -- scheduling --------------------------------------------------------------------------------
 
 
-def find_disabled(cloud: Cloud, host: str, reason: str) -> dict[str, Any] | None:
+def find_disabled(cloud: Cloud, service: str, host: str, reason: str) -> dict[str, Any] | None:
     """Say whether scheduling of the host is disabled with this very reason."""
-    service = compute.find_hypervisor(cloud, host)
-    if service.status == "disabled" and service.service.disabled_reason == reason:
-        return {"said": f"{host} is disabled"}
-    return None
+    now = compute.hypervisor_behind(cloud, service)
+    disabled = now and (now.status, now.service.disabled_reason) == ("disabled", reason)
+    return {"said": f"{host} is disabled"} if disabled else None
 
 
-def find_enabled(cloud: Cloud, host: str) -> dict[str, Any] | None:
+def find_enabled(cloud: Cloud, service: str, host: str) -> dict[str, Any] | None:
     """Say whether scheduling of the host is enabled."""
-    enabled = compute.find_hypervisor(cloud, host).status == "enabled"
-    return {"said": f"{host} is enabled"} if enabled else None
+    now = compute.hypervisor_behind(cloud, service)
+    return {"said": f"{host} is enabled"} if now and now.status == "enabled" else None
 
 
 def restore_scheduling(cloud: Cloud, service: str, was: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from accounts.cloud import Cloud
 from query_api import compute, placement
-from query_api.compute_types import Hypervisor, Migration, Server
+from query_api.compute_types import UNCONFIRMED, Hypervisor, Migration, Server
 from query_api.placement import Resources
 from query_api.reading import Reading
 from workflow_api import clean, count, listed
@@ -24,7 +24,6 @@ from workflows.movement import SOFT_DELETED
 # Records of migrations that are looked at: those that wait for a confirmation are few, and of the
 # newest of a host are those that an allocation can still be for.
 _WAITING, _NEWEST = 1000, 1000
-_UNCONFIRMED = "finished"
 
 
 class Occupant(msgspec.Struct, frozen=True):
@@ -117,11 +116,11 @@ def leftovers(
 
 def unconfirmed(cloud: Cloud, service: str | None = None) -> list[Migration]:
     """Return the migrations (off one compute host, or all) that wait to be confirmed."""
-    found = compute.migrations(cloud, host=service, limit=_WAITING, status=_UNCONFIRMED)
+    found = compute.migrations(cloud, host=service, limit=_WAITING, status=UNCONFIRMED)
     return [
         migration
         for migration in found
-        if migration.status == _UNCONFIRMED
+        if migration.status == UNCONFIRMED
         and migration.source_compute != migration.dest_compute
         and service in (None, migration.source_compute)
     ]

@@ -159,7 +159,7 @@ ENDINGS = [
     Ending("the request is answered by a failing service",
            lambda w: w.fake.fail("POST .*/action", 500), "live", UnknownOutcome, "500", (0, 1)),
     Ending("the answer is lost", lambda w: w.fake.fail("POST .*/action", cut=True, late=True),
-           "live", UnknownOutcome, "the answer was lost", (0, 1)),
+           "live", UnknownOutcome, "whether it was done is not known", (0, 1)),
 ]  # fmt: skip
 
 

@@ -187,6 +187,17 @@ def test_what_placement_does_not_answer_is_not_nothing(fake: FakeCloud) -> None:
     assert not table.good
 
 
+def test_where_migrations_may_not_be_read_nothing_is_surely_empty(fake: FakeCloud) -> None:
+    fake.fail("/os-migrations", 403, times=99)
+    kind, result = dispatch("hypervisor.find_empty", {}, fake.config())
+    assert (kind, result["complete"]) == ("failed", False)
+    assert {row["note"] for row in result["rows"]} == {
+        "whether anything else holds it is not known"
+    }
+    table = read(fake.account(), "hypervisor.show", hypervisor="cmp-1")
+    assert not table.good
+
+
 def test_a_hypervisor_without_a_provider_has_no_allocations(fake: FakeCloud) -> None:
     fake.fail("/resource_providers/.*/allocations", 404, times=9)
     fake.fail("/resource_providers", body={"resource_providers": []}, times=9)
@@ -260,6 +271,9 @@ def test_a_node_without_a_server_is_empty(ironic: FakeCloud) -> None:
     _, result = dispatch("hypervisor.find_candidates", {}, ironic.config())
     rows = {row["name"]: row["servers"] for row in result["rows"]}
     assert rows == {"cmp-1": 0, "node-1": 1, "node-2": 1, "node-3": 0}
+    why = {row["name"]: row["why"] for row in result["rows"]}
+    assert "so it cannot be drained of its 1 server" in why["node-1"]
+    assert "no servers are on it" in why["node-3"]
     counted = query("hypervisor").select("name", "server_count").run([ironic.account()])
     assert dict(counted.rows) == {"cmp-1": 0, "node-1": 1, "node-2": 1, "node-3": 0}
 
