@@ -13,6 +13,7 @@ from keystoneauth1 import exceptions
 from accounts import connections
 from accounts.failures import AnswerTooLarge, AnswerTooSlow, NoLogin, Redirected
 from workflow_api.errors import CloudError, RunbookError, UserError
+from workflow_api.redaction import excerpt
 from workflow_api.text import clean
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _no_tls(error: Exception, cloud: Cloud, doing: str) -> CloudError:
 
 def _redirected(error: Redirected, cloud: Cloud, doing: str) -> CloudError:
     """Return what to say of an answer that leads elsewhere, and which address would be right."""
-    where = clean(error.target)[:_LONGEST]
+    where = excerpt(error.target, _LONGEST)
     said = f"Cloud {cloud.name}: {doing}: {error.asked} answered with a redirect ({error.status})"
     if not error.target:
         return CloudError(f"{said} that names no address.", advice=_NO_REDIRECT)
@@ -190,7 +191,7 @@ def spoken(response: Any) -> str:
         body = json.loads(response.content)
     except ValueError:
         return ""
-    return clean(_message(body))[:_LONGEST].rstrip(".") + "." if _message(body) else ""
+    return excerpt(_message(body), _LONGEST).rstrip(".") + "." if _message(body) else ""
 
 
 def _message(body: Any) -> str:
@@ -206,4 +207,4 @@ def _message(body: Any) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    return clean(str(error))[:_LONGEST].rstrip(". ")
+    return excerpt(str(error), _LONGEST).rstrip(". ")

@@ -20,6 +20,7 @@ from accounts import logins
 from accounts.failures import AnswerTooSlow
 from accounts.transport import Transport, logging_in, refuse_change
 from workflow_api import tracing
+from workflow_api.redaction import learn
 
 # Without a handler its warnings would go to stderr raw; what they mean is said in our errors.
 logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
@@ -67,7 +68,9 @@ class TracedSession(Session):  # type: ignore[misc]
     def get_auth_headers(self, auth: Any = None, **how: Any) -> Any:
         """Return the headers that a request is sent with, and remember the token in them."""
         headers = super().get_auth_headers(auth, **how)
-        self._mine.token = (headers or {}).get("X-Auth-Token")
+        if token := (headers or {}).get("X-Auth-Token"):
+            learn(token)
+        self._mine.token = token
         return headers
 
     def invalidate(self, auth: Any = None) -> bool:

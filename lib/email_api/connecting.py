@@ -14,6 +14,7 @@ from typing import Any
 from accounts.smtp import SmtpAccount
 from email_api.sessions import EndlessReply, SecureSession, Session
 from workflow_api.errors import CloudError, RunbookError, UserError
+from workflow_api.redaction import Redactor, excerpt
 from workflow_api.text import clean, shorten
 
 _LONGEST = 300
@@ -76,14 +77,14 @@ def opened(account: SmtpAccount) -> Session:
 
 def spoken(text: bytes) -> str:
     """Return what a server said as one short line that is safe to show."""
-    return shorten(clean(text.decode(errors="replace")), _LONGEST)
+    return shorten(excerpt(text.decode(errors="replace"), 10 * _LONGEST), _LONGEST)
 
 
 def refusal(
     account: SmtpAccount, doing: str, code: int, text: bytes, advice: str = ""
 ) -> SmtpError:
     """Return the error for an answer that concerns the account and not one message."""
-    said = _without_secrets(spoken(text), account).rstrip(". ") or "no reason was given"
+    said = spoken(_without_secrets(text, account)).rstrip(". ") or "no reason was given"
     message = f"{where(account)}: {doing}: {code} {said}."
     return SmtpError(message, advice=advice, code=code, transient=400 <= code < 500)
 
@@ -163,15 +164,11 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def _without_secrets(said: str, account: SmtpAccount) -> str:
-    """Take out what a careless server repeats of a login."""
-    password = account.entry.password
-    if not password:
-        return said
-    plain = _base64(f"\0{account.entry.user}\0{password}")
-    for secret in (plain, _base64(password), password):
-        said = said.replace(secret, "********")
-    return said
+def _without_secrets(said: bytes, account: SmtpAccount) -> bytes:
+    """Take out what a careless server repeats of a login, before it is cut."""
+    redactor = Redactor({"password": account.entry.password or ""})
+    redactor.learn(_base64(f"\0{account.entry.user}\0{account.entry.password}"))
+    return redactor.text(said.decode(errors="replace")).encode()
 
 
 @contextmanager

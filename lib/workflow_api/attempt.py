@@ -59,7 +59,7 @@ class Running:
 
     def told(self, error: BaseException) -> str:
         """Return an error as the line that is journalled and shown."""
-        return self.redact(clean(error))
+        return clean(self.redact(str(error)))
 
     def heed(self, asked: StopRequested) -> Interrupted:
         """Stop the run as somebody asked; return what ends the step that was about to begin."""

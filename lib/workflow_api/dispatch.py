@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,16 @@ import msgspec
 
 from accounts.config import PackConfig, load
 from workflow_api.context import Context, NoClaims, Requester
-from workflow_api.duration import Duration
+from workflow_api.door import Common, admit
 from workflow_api.errors import CutOff, RunbookError, UserError
 from workflow_api.lease import Watcher
-from workflow_api.parameters import Call, bind, common, whole_number
-from workflow_api.redaction import Redactor
+from workflow_api.parameters import Call, bind
+from workflow_api.redaction import Redactor, at_work
 from workflow_api.reporter import LineReporter, Reporter, Voice
 from workflow_api.result import Result, cap
 from workflow_api.session import Session
 from workflow_api.stop import Stop, interruptible
-from workflow_api.table import FORMS, RAW, Table
+from workflow_api.table import RAW, Table
 from workflow_api.text import count
 from workflow_api.workflow import RunRequest, Workflow, workflow_named
 
@@ -50,42 +49,44 @@ def dispatch(
     started = time.monotonic()
     redactor = Redactor(config or {})
     session = _bare_session(redactor, parameters, reporter)
-    try:
-        session.config = load(config)
-        session.deadline, grace = _deadline(parameters, session.config, started)
-        session.stop = Stop(grace)
-        session.cancelled = cancelled
-        session.requester = _requester(requester, parameters)
-        with interruptible(session.stop):
-            kind, result = _run(session, workflow_named(name), parameters)
-    except RunbookError as error:
-        kind, result = _told(error)
-    except KeyboardInterrupt:  # while a plan is carried out, signals are heeded elsewhere
-        kind, result = "interrupted", _unanswered("Interrupted by Ctrl-C; nothing was changed.")
-    except (Exception, SystemExit) as error:
-        kind, result = "failed", _unanswered(session.bug(error))
-    finally:
-        session.close()
-    result.trim()
-    return kind, cap(redactor.data(result.as_dict()))
+    with at_work(redactor):
+        try:
+            common = admit(parameters, redactor.knows)
+            session.config = load(config)
+            session.deadline, grace = _deadline(common.deadline, session.config, started)
+            session.stop = Stop(grace)
+            session.cancelled = cancelled
+            session.requester = _requester(requester, common)
+            with interruptible(session.stop):
+                kind, result = _run(session, workflow_named(name), parameters, common)
+        except RunbookError as error:
+            kind, result = _told(error)
+        except KeyboardInterrupt:  # while a plan is carried out, signals are heeded elsewhere
+            kind, result = "interrupted", _unanswered("Interrupted by Ctrl-C; nothing was changed.")
+        except (Exception, SystemExit) as error:
+            kind, result = "failed", _unanswered(session.bug(error))
+        finally:
+            session.close()
+        result.trim()
+        return kind, cap(redactor.data(result.as_dict()))
 
 
-def _run(session: Session, workflow: Workflow, parameters: Mapping[str, Any]) -> tuple[str, Result]:
+def _run(
+    session: Session, workflow: Workflow, parameters: Mapping[str, Any], common: Common
+) -> tuple[str, Result]:
     call = bind(workflow, parameters, session.account)
     if not workflow.changes:
-        return _read(session, call, parameters)
+        return _read(session, call, common)
     from workflow_api.runs import Runs
 
-    limit = whole_number(parameters, "max_changes")
-    ticket = common(parameters, "ticket")
-    action = Runs.dry_run if common(parameters, "dry_run", False) else Runs.start
-    answer = action(Runs(session), call, limit, ticket)
+    action = Runs.dry_run if common.dry_run else Runs.start
+    answer = action(Runs(session), call, common.max_changes, common.ticket)
     _prune(session)
     return _ended(answer)
 
 
-def _read(session: Session, call: Call, parameters: Mapping[str, Any]) -> tuple[str, Result]:
-    form, file = _wanted(parameters)
+def _read(session: Session, call: Call, common: Common) -> tuple[str, Result]:
+    file = _file(common.output_file)  # looked at before time is spent on an answer
     context = Context(
         config=session.config,
         requester=session.requester,
@@ -98,7 +99,7 @@ def _read(session: Session, call: Call, parameters: Mapping[str, Any]) -> tuple[
         from workflow_api.runs import REQUESTS, Runs
 
         return _ended(REQUESTS[answer.what](Runs(session), answer.run, **answer.options))
-    return _shown(session, answer, form, file)
+    return _shown(session, answer, common.output, file)
 
 
 def _ended(answer: Answer) -> tuple[str, Result]:
@@ -107,17 +108,12 @@ def _ended(answer: Answer) -> tuple[str, Result]:
     return answer.kind, answer.result
 
 
-def _wanted(parameters: Mapping[str, Any]) -> tuple[str, OutputFile | None]:
-    """Return the form and the file of an answer, before time is spent on it."""
-    form = common(parameters, "output", "text")
-    if form not in FORMS:
-        raise UserError(f"output is one of {', '.join(FORMS)}, not {form!r}.")
-    path = common(parameters, "output_file")
-    if path in (None, ""):
-        return form, None
+def _file(path: str | None) -> OutputFile | None:
+    if path is None:
+        return None
     from workflow_api.output_file import OutputFile  # few ask for one
 
-    return form, OutputFile(path)
+    return OutputFile(path)
 
 
 def _shown(
@@ -166,39 +162,21 @@ def _unanswered(why: str) -> Result:
 
 
 def _deadline(
-    parameters: Mapping[str, Any], config: PackConfig, started: float
+    timeout: float | None, config: PackConfig, started: float
 ) -> tuple[float | None, float]:
     """Return when to stop (time.monotonic()) and the grace that running steps have then."""
     grace = float(config.limits.grace)
-    text = common(parameters, "deadline")
-    if text in (None, "", "0"):
-        return None, grace
-    try:
-        timeout = _seconds(text)
-    except ValueError:
-        raise UserError(f"deadline is a number of seconds or a duration, not {text!r}.") from None
-    if timeout <= 0:
+    if timeout is None:
         return None, grace
     grace = min(grace, timeout / 4)
     return started + max(0.0, timeout - grace - min(_MARGIN, timeout / 10)), grace
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        return float(Duration.parse(text))
-    if not math.isfinite(seconds):
-        raise ValueError(text)
-    return seconds
-
-
-def _requester(given: Requester | None, parameters: Mapping[str, Any]) -> Requester:
+def _requester(given: Requester | None, common: Common) -> Requester:
     requester = given or Requester()
     changes = {
-        # An action's form sends "" for what was left empty.
-        "user": common(parameters, "requested_by") or requester.user,
-        "trigger_id": common(parameters, "trigger_id") or requester.trigger_id,
+        "user": common.requested_by or requester.user,
+        "trigger_id": common.trigger_id or requester.trigger_id,
     }
     return Requester(**{**msgspec.structs.asdict(requester), **changes})
 

@@ -27,11 +27,13 @@ class Duration(float):
         if isinstance(text, Duration):
             return text
         if not isinstance(text, str) or not _WHOLE.fullmatch(text):
-            raise ValueError(f"{text!r} is not a duration: write it like 90s, 90m, 1h30m or 1.5d")
+            raise ValueError(
+                f"{text!r:.80} is not a duration: write it like 90s, 90m, 1h30m or 1.5d"
+            )
         parts = _PART.findall(text)
         seconds = sum(float(number) * _SECONDS[unit.lower()] for number, unit in parts)
         if seconds > _LONGEST:
-            raise ValueError(f"{text!r} is longer than ten thousand weeks")
+            raise ValueError(f"{text!r:.80} is longer than ten thousand weeks")
         return cls(seconds)
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
+from workflow_api.door import not_given
 from workflow_api.duration import decoded
 from workflow_api.errors import UserError
 from workflow_api.ref import as_parameter
@@ -39,12 +40,6 @@ class Call:
         return hashlib.sha256(data.encode()).hexdigest()
 
 
-def common(parameters: Mapping[str, Any], name: str, default: Any = None) -> Any:
-    """Return one of the dispatcher's own parameters; StackStorm passes None for one not given."""
-    value = parameters.get(name)
-    return default if value is None else value
-
-
 def bind(
     workflow: Workflow,
     parameters: Mapping[str, Any],
@@ -60,7 +55,7 @@ def bind(
     given = {
         name: value
         for name, value in parameters.items()
-        if value is not None and (name in workflow.types or name not in own | ALWAYS)
+        if not not_given(name, value) and (name in workflow.types or name not in own | ALWAYS)
     }
     known = [*workflow.accounts, *workflow.parameters]
     for name in given:
@@ -89,14 +84,6 @@ def bind(
     return Call(workflow, {**accounts, **arguments}, names, plain)
 
 
-def whole_number(parameters: Mapping[str, Any], name: str) -> int | None:
-    """Return one of the dispatcher's own parameters that is a count, or None if not given."""
-    value = parameters.get(name)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
-        return value
-    raise UserError(f"{name} is a whole number, not {clean(value)!r}.")
-
-
 def _name(workflow: Workflow, name: str, kind: Any, value: Any) -> str | list[str] | None:
     if value is None or isinstance(value, str):
         return value or None
@@ -110,7 +97,7 @@ def _name(workflow: Workflow, name: str, kind: Any, value: Any) -> str | list[st
 def _typed(workflow: Workflow, name: str, value: Any) -> Any:
     kind = workflow.types[name]
     allowed = _choices(kind)
-    if allowed and value not in allowed:
+    if allowed and not any(value == one and type(value) is type(one) for one in allowed):
         words = [str(one) for one in allowed]
         raise UserError(
             f"{workflow.name}: {name} is one of {', '.join(words)}, not {clean(value)!r:.80}.",

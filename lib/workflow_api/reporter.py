@@ -116,7 +116,7 @@ class Voice:
             self._reporter.ended(key, self._line(sentence), state, self._line(detail))
 
     def _line(self, text: str) -> str:
-        return self._redact(clean(text))
+        return clean(self._redact(text))  # cleaned before, a broken secret is not found
 
 
 class LineReporter:

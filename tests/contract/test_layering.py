@@ -26,6 +26,7 @@ TYPES = {
     "ref",
     "result",
     "rows",
+    "secret_forms",
     "step",
     "table",
     "text",

@@ -29,7 +29,7 @@ import workflows.campaign_sending  # noqa: F401
 from email_api.notices import notice
 from state.journal import Journal
 from state.ledger import Ledger
-from support.runs import Silent
+from support.runs import Silent, for_real
 from support.toy_mail import NOTICE
 from workflow_api import Requester
 from workflow_api.dispatch import dispatch
@@ -113,6 +113,7 @@ def _be_a_victim(
         moments.around(Ledger, name)
     moments.on_the_wire()
     asker = Requester(user="victim", origin="test")
+    parameters = for_real(workflow, parameters)
     kind, result = dispatch(workflow, parameters, config, requester=asker, reporter=Silent())
     pipe.send(("ended", {"kind": kind, "result": result, "passed": dict(moments.passed)}))
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,6 +23,7 @@ from state.store import Store
 from support.toys import WORLD, Fault, World
 from workflow_api import Requester
 from workflow_api.dispatch import dispatch
+from workflow_api.workflow import workflow_named
 
 PERSON = Requester(user="ann", origin="test")
 _one_at_a_time = threading.Lock()
@@ -72,6 +73,12 @@ class Silent:
         self.lines.append(f"{state} {sentence}: {detail}")
 
 
+def for_real(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters that carry a changing workflow out, unless they say that it is not to."""
+    changes = workflow_named(name).changes
+    return {"dry_run": False, **parameters} if changes else dict(parameters)
+
+
 @contextmanager
 def toy_house(**faults: list[Fault]) -> Iterator[tuple[House, World]]:
     """Give an empty state store and a world in which that goes wrong."""
@@ -98,8 +105,9 @@ class House:
     def ask(
         self, name: str, requester: Requester = PERSON, **parameters: Any
     ) -> tuple[str, dict[str, Any]]:
-        """Dispatch a workflow."""
+        """Dispatch a workflow, for real unless it is to be a dry run."""
         reporter = self.reporter
+        parameters = for_real(name, parameters)
         return dispatch(name, parameters, self.config, requester=requester, reporter=reporter)
 
     def work(self, *stages: dict[str, Any], **more: Any) -> tuple[str, dict[str, Any]]:

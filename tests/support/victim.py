@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tests")]
 
 from state.journal import Journal  # noqa: E402
 from support import toy_parts  # noqa: E402,F401 - it registers more steps
-from support.runs import Silent  # noqa: E402
+from support.runs import Silent, for_real  # noqa: E402
 from support.toys import World  # noqa: E402
 from workflow_api import Requester  # noqa: E402
 from workflow_api.dispatch import dispatch  # noqa: E402
@@ -78,7 +78,7 @@ def main(stop_at: str, config: str, workflow: str, parameters: str) -> None:
     World.pause = staticmethod(moment)  # type: ignore[assignment]
     kind, result = dispatch(
         workflow,
-        json.loads(parameters),
+        for_real(workflow, json.loads(parameters)),
         json.loads(config),
         requester=Requester(user="victim", origin="test"),
         reporter=Silent(),

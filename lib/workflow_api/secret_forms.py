@@ -1,0 +1,198 @@
+"""The forms in which a secret can stand in a text, and finding all of them fast.
+
+A text is looked through as it is and in each way in which it can be decoded. First only for
+whether there is a secret at all, which takes some milliseconds a megabyte and is all that nearly
+every text needs. Where there is one, the text is decoded again with the place of each character,
+so that just what stands for the secret is replaced.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import unquote
+
+# A secret of this length is also found with spaces within it, as a line end becomes one where a
+# message is made one line. A shorter one could be two words, or the numbers of two columns.
+_LONG = 10
+_SHORTEST = 6
+# What was encoded twice, or in one way within another, is decoded so often.
+_ROUNDS = 3
+
+_INVISIBLE = (
+    "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\ufeff"
+)
+_ENDS = "\n\r\x0b\x0c\x85\u2028\u2029"
+_LINE_END = re.compile(rf"[{_INVISIBLE}]+|[ \t]*[{_ENDS}][ \t]*")
+_BLANK = re.compile(rf"[{_INVISIBLE}\s]+")
+# ASCII's part of it, which is far quicker.
+_ASCII_BLANK = bytes(range(0x21)) + b"\x7f"
+
+_HALVES = r"u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})"
+_ESCAPE = re.compile(
+    rf"\\+(?:{_HALVES}|u([0-9a-fA-F]{{4}})|x([0-9a-fA-F]{{2}})|U(00[01][0-9a-fA-F]{{5}})|([nrt])"
+    r"|([^\w\s]))"
+)
+_UTF8 = (
+    "{0}[0-7][0-9A-Fa-f]"
+    "|{0}[cdCD][0-9A-Fa-f]{0}[89abAB][0-9A-Fa-f]"
+    "|{0}[eE][0-9A-Fa-f](?:{0}[89abAB][0-9A-Fa-f]){{2}}"
+    "|{0}[fF][0-7](?:{0}[89abAB][0-9A-Fa-f]){{3}}"
+)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    high, low, *codes, control, other = found.groups()
+    if high:
+        return bytes.fromhex(high + low).decode("utf-16-be")
+    if code := next(filter(None, codes), None):
+        number = int(code, 16)
+        return chr(number) if number <= 0x10FFFF else found[0]
+    return str(other or {"n": "\n", "r": "\r", "t": "\t"}[control])
+
+
+# What an encoded character begins with, what it is, and what it stands for.
+_ENCODINGS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
+    ("<", re.compile(r"<w?br ?/?>"), lambda m: ""),
+    ("=", re.compile(r"=\r?\n"), lambda m: ""),  # of quoted-printable
+    ("\\", _ESCAPE, _unescaped),
+    ("&", re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z]+);"), lambda m: html.unescape(m[0])),
+    ("%", re.compile(_UTF8.format("%")), lambda m: unquote(m[0])),
+    ("=", re.compile(_UTF8.format("=")), lambda m: unquote(m[0].replace("=", "%"))),
+)
+
+# Last, without any backslash: of several nobody knows which are a secret's own.
+_DECODED = (*(_ENCODINGS * _ROUNDS), ("\\", re.compile(r"\\+"), lambda m: ""))
+
+
+class Forms:
+    """Finds a number of secrets, whichever way they are written."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._secrets = [_Secret(secret) for secret in secrets]
+
+    def may_be_in(self, text: str) -> bool:
+        """Return whether any secret may stand in a text: False is certain."""
+        return bool(self._suspects(text))
+
+    def hidden(self, text: str, mark: str) -> str:
+        """Return a text with every secret in it replaced by the mark."""
+        if not (suspects := self._suspects(text)):
+            return text
+        spans = {
+            span for view in _views(text) for secret in suspects for span in secret.places(view)
+        }
+        parts, done = [], 0
+        for start, end in sorted(spans):
+            if start >= done:
+                parts += [text[done:start], mark]
+            done = max(done, end)
+        return "".join([*parts, text[done:]])
+
+    def _suspects(self, text: str) -> list[_Secret]:
+        if len(text) < _SHORTEST:
+            return []
+        whole = b"\0".join(_bare(one) for one in _decodings(text))
+        return [secret for secret in self._secrets if any(one in whole for one in secret.bare)]
+
+
+class _Secret:
+    """One secret in the forms that it has where nothing is left to be decoded."""
+
+    def __init__(self, secret: str) -> None:
+        self._blank = _BLANK if len(secret) >= _LONG else _LINE_END
+        forms = [secret, *_decodings(secret)]
+        # UTF-8 that was taken for Latin-1, as is often done.
+        forms += [form.encode("utf-8", "surrogatepass").decode("latin-1") for form in forms]
+        self._forms = [form for form in dict.fromkeys([*forms, *_digits(secret)]) if form.strip()]
+
+    @cached_property
+    def bare(self) -> list[bytes]:
+        """The forms without blanks: where none of them is, the secret is not either."""
+        return [bare for bare in dict.fromkeys(map(_bare, self._forms)) if bare]
+
+    @cached_property
+    def _needles(self) -> list[str]:
+        """The forms without what may break them."""
+        return [needle for form in self._forms if (needle := self._blank.sub("", form))]
+
+    def places(self, view: _View) -> Iterator[tuple[int, int]]:
+        """Yield where in the original text the secret stands."""
+        unbroken = view.replaced(self._blank, lambda found: "")
+        for needle in self._needles:
+            at = unbroken.text.find(needle)
+            while at >= 0:
+                yield unbroken.starts[at], unbroken.ends[at + len(needle) - 1]
+                at = unbroken.text.find(needle, at + 1)
+
+
+@dataclass(frozen=True)
+class _View:
+    """A text that was made from another one, with where each character stood in that."""
+
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+    def replaced(self, what: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> _View:
+        """Return the view with each match replaced."""
+        parts: list[str] = []
+        starts: list[int] = []
+        ends: list[int] = []
+        done = 0
+        for found in what.finditer(self.text):
+            new = by(found)
+            parts += [self.text[done : found.start()], new]
+            starts += [*self.starts[done : found.start()], *[self.starts[found.start()]] * len(new)]
+            ends += [*self.ends[done : found.start()], *[self.ends[found.end() - 1]] * len(new)]
+            done = found.end()
+        if not done:
+            return self
+        parts.append(self.text[done:])
+        return _View("".join(parts), [*starts, *self.starts[done:]], [*ends, *self.ends[done:]])
+
+
+def _views(text: str) -> Iterator[_View]:
+    """Yield a text as it is and in each way in which it can be decoded, as ``_decodings`` does."""
+    view = _View(text, range(len(text)), range(1, len(text) + 1))
+    yield view
+    for sign, encoded, meaning in _DECODED:
+        if sign in view.text:
+            before, view = view, view.replaced(encoded, meaning)
+            if view is not before:
+                yield view
+
+
+def _decodings(text: str) -> Iterator[str]:
+    yield text
+    for sign, encoded, meaning in _DECODED:
+        if sign in text:
+            before, text = text, encoded.sub(meaning, text)
+            if text != before:
+                yield text
+
+
+def _bare(text: str) -> bytes:
+    """Return a text without anything that may break a secret."""
+    if not text.isascii():
+        text = _BLANK.sub("", text)
+    return text.encode("utf-8", "surrogatepass").translate(None, _ASCII_BLANK)
+
+
+def _digits(secret: str) -> list[str]:
+    """Return a secret in hexadecimal, in base64 and as a number."""
+    data = secret.encode("utf-8", "surrogatepass")
+    forms = [data.hex(), data.hex().upper()]
+    for before in range(3):  # bytes that stand before it in what was encoded
+        whole = base64.b64encode(bytes(before) + data).decode()
+        # Digits that hold bits of what stands around it are not known.
+        known = whole[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+        forms += [known, known.translate(str.maketrans("+/", "-_"))]
+    if secret.isdecimal():
+        forms.append(secret.lstrip("0"))
+    return [form for form in dict.fromkeys(forms) if len(form) >= _SHORTEST]

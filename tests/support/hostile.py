@@ -1,0 +1,117 @@
+"""Every action, every parameter, and what nobody should give for one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workflow_api.parameters import ALWAYS, CHANGING, READING
+from workflow_api.workflow import Workflow, workflow_named
+
+ACTIONS = Path(__file__).parents[2] / "actions"
+NAMES = sorted(path.stem for path in ACTIONS.glob("*.yaml"))
+
+#: Thirty values, each of which has broken some program. None of them is clearly false.
+VALUES: dict[str, Any] = {
+    "nothing": "",
+    "blank": " \t ",
+    "zero": 0,
+    "negative": -1,
+    "huge": 10**30,
+    "64 bits": 2**63,
+    "fraction": 0.5,
+    "infinite": math.inf,
+    "not a number": math.nan,
+    "true": True,
+    "list": [],
+    "list of lists": [[[]]],
+    "list of nothing": [None, ""],
+    "mapping": {},
+    "mapping of odd names": {"": {"$result": ["x"]}, "__class__": None},
+    "deep": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]],
+    "many": ["x"] * 20_000,
+    "bytes": b"\xff\xfe",
+    "NUL": "a\0b",
+    "surrogate": "\ud83d",
+    "emoji": "\N{ROCKET}",
+    "terminal": "\x1b]0;owned\x07\x1b[2J\r\n",
+    "turned": "\u202egpj.exe\u200b",
+    "long": "x" * 70_000,
+    "path": "../../../../etc/passwd",
+    "sql": "'; DROP TABLE runs; --",
+    "template": "{{ config_context.clouds }}{% for x in y %}",
+    "markup": "<script>alert(1)</script>&lt;",
+    "pattern": "(a+)+$|" + "a" * 28 + "!",
+    "address": "javascript:alert(1)//a@b@c, <x>;\r\nBcc: d@e.org",
+}  # fmt: skip
+
+
+@cache
+def _yaml(name: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((ACTIONS / f"{name}.yaml").read_text()))
+
+
+def parameters_of(name: str) -> list[str]:
+    """Return every parameter that reaches the dispatcher in a call of the action."""
+    workflow = workflow_named(name)
+    common = CHANGING if workflow.changes else READING
+    given = {*workflow.accounts, *workflow.parameters, *common, *ALWAYS}
+    return sorted(given)
+
+
+def plain_call(name: str) -> dict[str, Any]:
+    """Return parameters with which the action can be called, as its form would send them."""
+    form = {
+        parameter: schema.get("default")
+        for parameter, schema in _yaml(name)["parameters"].items()
+        if parameter in parameters_of(name) and not schema.get("immutable")
+    }
+    form |= {parameter: _some(parameter) for parameter in _needed(workflow_named(name))}
+    form |= {parameter: value for parameter, value in _BESIDES.items() if parameter in form}
+    return {name: value for name, value in form.items() if value is not None}
+
+
+def _needed(workflow: Workflow) -> Iterator[str]:
+    return (p.name for p in workflow.parameters.values() if p.default is p.empty)
+
+
+def _some(parameter: str) -> Any:
+    return {
+        "keep_snapshot": "1d",
+        "older_than": "1d",
+        "end_date": "2999-12-31",
+        "effect": "down",
+        "to": "ann@example.org",
+        "server": "web-1",
+        "hypervisor": "cmp-1",
+        "ports": "22",
+        "flavor": "m1.small",
+        "image": "ubuntu",
+        "resource": "server",
+        "notice": "maintenance",
+    }.get(parameter, "some")
+
+
+# What some action wants besides, of several that each would do.
+_BESIDES: dict[str, Any] = {
+    "all_projects": True,
+    "window": "2999-12-01 22:00 for 4h",
+    "to": "ann@example.org",
+    "cloud_b": "other",
+}
+
+
+def calls(name: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the parameter, the kind of value, and the call that has it there."""
+    plain = plain_call(name)
+    for parameter in parameters_of(name):
+        for kind, value in VALUES.items():
+            call = {**plain, parameter: value}
+            if parameter != "dry_run" and workflow_named(name).changes:
+                call["dry_run"] = True
+            yield parameter, kind, call

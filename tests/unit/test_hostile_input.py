@@ -1,0 +1,101 @@
+"""Whatever is given for whichever parameter of whichever action, there is an answer to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import types
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from support.fake_cloud import FakeCloud
+from support.fake_cloud_estate import Hypervisor, Project, Server
+from support.fake_cloud_http import Answer, Request
+from support.hostile import NAMES, VALUES, calls
+from support.runs import Silent, folder, new_state
+from workflow_api.dispatch import dispatch
+
+# Seconds for one call, which takes a few milliseconds on a machine with nothing else to do.
+PATIENCE = 20
+NIL = str(uuid.UUID(int=0))
+
+
+def test_there_is_much_to_try() -> None:
+    assert (len(VALUES), len(NAMES) >= 59) == (30, True)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[FakeCloud]:
+    """A cloud with little in it, that is logged in to once."""
+    hosts = [Hypervisor("cmp-1"), Hypervisor("cmp-2")]
+    with FakeCloud(hosts, [Server("web-1", "cmp-1")], projects=[Project("shop")]) as fake:
+        fake.services |= {"network": "/network", "block-storage": "/volume/v3"}
+        # Services with nothing in them, whatever of them is listed.
+        for place in ("compute/v2.1", "network/v2.0", "volume/v3", "identity/v3", "image/v2"):
+            fake.route(f"GET /{place}/([^/]+)(?:/detail)?", nothing)
+        fake.images.append({"id": "image-1", "name": "ubuntu", "status": "active"})
+        yield fake
+
+
+def nothing(request: Request) -> Answer:
+    return Answer({request.parts[0].replace("-", "_").removeprefix("os_"): []})
+
+
+@pytest.fixture(scope="module")
+def config(cloud: FakeCloud) -> dict[str, Any]:
+    """A configuration with that cloud and an account that sends nothing anywhere."""
+    place = folder()
+    account = {"name": "mail", "host": "127.0.0.1", "port": 9, "security": "none"}
+    return {
+        "clouds": [cloud.entry(), {**cloud.entry(), "name": "other"}],
+        "default_cloud": "fake",
+        "state_url": new_state(place / "state.db"),
+        "smtp_accounts": [{**account, "sender": "cloud@example.org"}],
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_value_is_answered(
+    name: str, cloud: FakeCloud, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(os.path.dirname(config["state_url"].removeprefix("sqlite:///")))
+    cloud.requests.clear()
+    wrong = []
+    for parameter, kind, call in calls(name):
+        with within(PATIENCE, f"{parameter}: {kind}"):
+            ended, result = dispatch(name, call, config, reporter=Silent())
+        told = json.dumps(result, allow_nan=False)
+        if "Internal error" in told or ended == "interrupted":
+            wrong.append(f"{parameter}: {kind}: {result['summary']:.300}")
+    assert (wrong, changes_sent(cloud)) == ([], [])
+
+
+def changes_sent(cloud: FakeCloud) -> list[str]:
+    return [
+        request.line
+        for request in cloud.requests
+        if request.method not in ("GET", "HEAD") and not request.line.endswith("/auth/tokens")
+        # How cloud.check asks whether it may: this changes nothing on any cloud.
+        and NIL not in request.line
+    ]
+
+
+@contextmanager
+def within(seconds: int, what: str) -> Iterator[None]:
+    """Fail, and say where it stands, if the block takes longer."""
+
+    def late(number: int, frame: types.FrameType | None) -> None:
+        raise AssertionError(f"{what}: no answer after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
