@@ -251,4 +251,4 @@ def test_the_result_says_whether_it_is_whole() -> None:
     assert result["summary"] == said
     kind, result = dispatch("toy.missing", {"whole": False, "good": False}, {})
     assert (kind, result["complete"]) == ("failed", False)
-    assert dispatch("toy.nothing", {}, {})[1]["complete"] is True
+    assert dispatch("toy.nothing", {}, {})[1]["complete"] is False, "there is no such one"
