@@ -11,7 +11,7 @@ import msgspec
 from accounts.config import PackConfig, load
 from workflow_api.context import Context, NoClaims, Requester
 from workflow_api.door import Common, admit
-from workflow_api.errors import CutOff, RunbookError, UserError
+from workflow_api.errors import CutOff, RunbookError
 from workflow_api.lease import Watcher
 from workflow_api.parameters import Call, bind
 from workflow_api.redaction import Redactor, at_work
