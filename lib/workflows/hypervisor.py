@@ -279,10 +279,11 @@ def _excluded(
     cloud: Cloud, host: Hypervisor, found: Occupants, exclude: list[str]
 ) -> dict[str, str]:
     """Return what the operator excluded of all that holds the hypervisor, as names by id."""
+    exclude = [clean(wanted) for wanted in exclude]  # as names are shown
     unknown = [e for e in exclude if not any(e in (one.id, one.name) for one in found.all)]
     if unknown:
         raise UserError(
-            f"exclude names what is not on the hypervisor: {listed(map(clean, unknown))}.",
+            f"exclude names what is not on the hypervisor: {listed(unknown)}.",
             advice="Give names or ids as hypervisor.show and the plan list them.",
         )
     where = f"{host.name} of cloud {cloud.name}"

@@ -211,6 +211,14 @@ def test_a_name_in_exclude_that_two_servers_have_is_refused(fake: FakeCloud) -> 
     assert [skipped["what"] for skipped in drain(fake, exclude=["id-2"]).skipped] == ["twin"]
 
 
+def test_an_odd_name_in_exclude_is_that_of_the_server_or_what_is_shown_of_it(
+    fake: FakeCloud,
+) -> None:
+    fake.servers.append(Server("odd\x1b[31m"))
+    for wanted in ("odd\x1b[31m", drain(fake, exclude=[fake.servers[0].id]).skipped[0]["what"]):
+        assert drain(fake, exclude=[wanted]).skipped[0]["why"] == "it was excluded"
+
+
 # -- what was looked up is what is sent --------------------------------------------------------
 
 FQDN = Hypervisor("cmp-2.example.org", host="cmp-2")
