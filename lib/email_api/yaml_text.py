@@ -6,20 +6,14 @@ import datetime
 import math
 from typing import Any
 
+from workflow_api.strict_yaml import Unreadable, load
 from workflow_api.table import brief
-from workflow_api.text import clean
+
+__all__ = ["Unreadable", "plain_yaml"]
 
 # More is no list of variables: aliases can make a few lines into millions of values.
 _DEEPEST, _MOST = 20, 200_000
 _PLAIN = "write texts, numbers, true or false, dates, lists and mappings"
-
-
-class Unreadable(Exception):
-    """What is wrong with a YAML text, as a part of a sentence, and in which line if it is known."""
-
-    def __init__(self, why: str, line: int = 0) -> None:
-        super().__init__(why)
-        self.why, self.line = why, line
 
 
 def plain_yaml(text: str) -> Any:
@@ -27,19 +21,7 @@ def plain_yaml(text: str) -> Any:
 
     Raises Unreadable for what is not YAML, or has something that JSON does not have.
     """
-    import yaml
-
-    try:
-        read = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        why = clean(getattr(error, "problem", None) or "not YAML")
-        raise Unreadable(why, mark.line + 1 if mark else 0) from None
-    except RecursionError:
-        raise Unreadable("it is nested too deeply") from None
-    except Exception as error:  # the 30th of February, and whatever else a value cannot be made of
-        raise Unreadable(f"a value is not right: {clean(error)}") from None
-    return _Reading().plain(read, 0)
+    return _Reading().plain(load(text), 0)
 
 
 class _Reading:

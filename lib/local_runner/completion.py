@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from local_runner.actions import Action, Catalogue, Parameter
 from workflow_api.text import shorten
@@ -81,12 +80,11 @@ def _values(action: Action, key: str, clouds: Callable[[], Iterable[str]]) -> li
 
 def cloud_names(config: Path | None) -> list[str]:
     """Return the names of the configured clouds; none if that cannot be told."""
-    import yaml
-
     from local_runner.configuration import find
+    from workflow_api.strict_yaml import load
 
     try:
-        values: Any = yaml.safe_load(find(config).read_text(encoding="utf-8"))
+        values = load(find(config).read_text(encoding="utf-8"))
         return [str(entry["name"]) for entry in values["clouds"]]
     except Exception:
         return []

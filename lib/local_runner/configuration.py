@@ -7,10 +7,12 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from workflow_api.errors import UserError
 from workflow_api.redaction import secrets_in
+from workflow_api.strict_yaml import LONGEST, Unreadable, load
 from workflow_api.text import clean, listed
 
 VARIABLE = "OPENSTACK_OPS_CONFIG"
@@ -62,7 +64,7 @@ def read(path: Path) -> Settings:
     """
     try:
         with path.open(encoding="utf-8") as file:
-            values = _mapping(path, file.read())
+            values = _mapping(path, file.read(LONGEST + 1))
             mode = os.fstat(file.fileno()).st_mode
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
@@ -76,7 +78,9 @@ def read(path: Path) -> Settings:
         )
     warnings = []
     if mode & stat.S_IROTH and any(secrets_in(values)):
-        warnings.append(f"{path} holds secrets and everybody can read it: chmod 600 {path}")
+        warnings.append(
+            f"{path} holds secrets and everybody can read it: chmod 600 {quote(str(path))}"
+        )
     if not values.get("state_url"):
         folder = state_folder()
         private(folder)
@@ -94,16 +98,13 @@ def private(folder: Path) -> None:
 
 
 def _mapping(path: Path, text: str) -> dict[str, Any]:
-    import yaml
-
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        # The error's own text would show the line, and the line can hold a password.
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        problem = clean(getattr(error, "problem", None) or "it is not YAML")
-        raise UserError(f"The configuration {path}{where} is not valid YAML: {problem}.") from None
+        values = load(text)
+    except Unreadable as error:
+        where = f", line {error.line}" if error.line else ""
+        raise UserError(
+            f"The configuration {path}{where} is not valid YAML: {error.why}."
+        ) from None
     if not isinstance(values, dict):
         raise UserError(
             f"The configuration {path} is not a mapping of keys.",

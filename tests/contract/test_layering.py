@@ -28,6 +28,7 @@ TYPES = {
     "rows",
     "secret_forms",
     "step",
+    "strict_yaml",
     "table",
     "text",
     "tracing",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from state import place
+from state import advice, place
 from state.place import Finding, filesystem, judge_filesystem, look_at
 from state.store import Store
 from support.state import sqlite_url
@@ -172,3 +173,31 @@ def test_a_server_is_judged(finding: Finding, ok: bool | None) -> None:
 
 def test_no_cluster() -> None:
     assert place._cluster("OFF") == []
+
+
+@pytest.mark.parametrize("folder", ["/", "/tmp", "/srv", "/etc", "/usr/lib"])
+def test_the_mode_of_a_folder_that_is_not_the_stores_own_is_left(folder: str) -> None:
+    said = advice.share(Path(folder) / "state.db")
+    assert said.startswith(f"{folder} is not the state store's own, so leave it as it is")
+    assert "chmod" not in said
+    for finding in look_at(f"sqlite:///{folder.rstrip('/')}/openstack_ops_test.db"):
+        assert not re.search(rf"ch(mod|grp)[^;]* {folder}(;|$)", finding.advice)
+
+
+def test_a_home_and_a_folder_with_other_things_are_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    assert "chmod 2770" in advice.share(path)
+    (tmp_path / "thesis.tex").touch()
+    assert "chmod" not in advice.share(path)
+    (tmp_path / "thesis.tex").unlink()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "chmod" not in advice.share(path)
+
+
+def test_advice_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    path = tmp_path / "my $(reboot) disk" / "state.db"
+    path.parent.mkdir()
+    for command in (advice.make(path.parent), advice.share(path), advice.open_files(path)):
+        assert f"'{path.parent}" in command

@@ -6,6 +6,7 @@ import math
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -101,6 +102,10 @@ CASES = [
          "not checkable", "not in the catalogue", "Check region_name"),
     Case("no Placement", lambda fake: fake.services.pop("placement"), "service placement", "BAD",
          "not in the catalogue", "Check region_name", False),
+    Case("two regions", lambda fake: fake.regions.update(two="/two"), "region", "BAD",
+         "Cloud 'fake': its catalogue has several regions (one, two) and region_name names none",
+         "Set region_name of this cloud", False),
+    Case("its only region", lambda fake: None, "region", "ok", "one"),
     Case("an old Nova", lambda fake: setattr(fake, "compute_version", "2.60"), "service compute",
          "BAD", "http://127.0.0.1:", "2.64 is needed.", False),
     Case("Glance is down", lambda fake: fake.services.update(image=nobody_listens()),
@@ -148,3 +153,18 @@ def test_the_state_store_is_looked_at(fake: FakeCloud, monkeypatch: pytest.Monke
     table, rows = check(fake)
     assert (table.good, rows["state folder"]["result"]) == (False, "BAD")
     assert rows["state store"]["result"] == "ok"
+
+
+def test_a_warning_is_no_failure(fake: FakeCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = place.judge_filesystem("tmpfs", Path("/tmp/state"))
+    monkeypatch.setattr(place, "look_at", lambda url: [finding])
+    monkeypatch.setattr(check_of_cloud, "compiled_anew", lambda: "it is read-only")
+    table, rows = check(fake)
+    assert table.good
+    assert [rows[name]["result"] for name in ("state filesystem", "compiled library")] == [
+        "WARN"
+    ] * 2
+    first, *warnings = table.summary.splitlines()
+    assert first.endswith("nothing to put right, 2 warnings")
+    assert "a reboot empties it" in warnings[0]
+    assert "-m compileall -q" in warnings[1]
