@@ -18,7 +18,7 @@ def test_a_plan_names_its_region_and_is_applied_there_only(tmp_path: Path) -> No
             clouds = [fake.entry(region_name=region)]
             config = {"clouds": clouds, "state_url": sqlite_url(tmp_path)}
             kind, result = dispatch(action, parameters, config)
-            return kind, result["summary"], result["text"] if "text" in result else ""
+            return kind, result["summary"], result.get("text", "")
 
         what = {"hypervisor": "cmp-1", "reason": "tested", "dry_run": True}
         kind, said, text = ask("hypervisor.disable", "one", **what)
@@ -29,5 +29,6 @@ def test_a_plan_names_its_region_and_is_applied_there_only(tmp_path: Path) -> No
         assert kind == "refused"
         assert "planned for cloud fake, region one, and now for cloud fake, region two" in said
         assert fake.hypervisors[0].status == "enabled"
+        run = ask("hypervisor.disable", "one", **what)[1].rpartition("run=")[2]
         assert ask("run.apply", "one", run=run)[0] == "done"
         assert fake.hypervisors[0].status == "disabled"
