@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accounts import catalogue
-from accounts.addresses import check_address
 from accounts.config import CloudEntry, PackConfig
 from accounts.entries import of_entry
 from accounts.reach import Reach
@@ -221,6 +220,8 @@ class Cloud:
         )
 
     def _check_addresses(self, auth: Any) -> None:
+        from accounts.addresses import check_address
+
         where = f"Cloud {self.name!r}:"
         for key in ("auth_url", "endpoint"):  # an endpoint is all that some plugins know
             if getattr(auth, key, None) is not None:
