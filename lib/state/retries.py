@@ -8,7 +8,6 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from workflow_api.errors import StoreError, UserError
 
@@ -36,17 +35,11 @@ def retried(function: Callable[P, T]) -> Callable[P, T]:
     Only what surely was not committed is repeated. When it goes on for half a minute, a CloudError
     says so.
     """
-    repeated = retry(
-        retry=retry_if_exception(_can_repeat),
-        wait=wait_random_exponential(multiplier=0.05, max=2),
-        stop=stop_after_delay(_PATIENCE),
-        reraise=True,
-    )(function)
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return repeated(*args, **kwargs)
+            return _repeated(lambda: function(*args, **kwargs))
         except (OperationalError, InterfaceError, InternalError) as error:
             raise not_answered(error) from error
         except TryAgain:
@@ -58,6 +51,23 @@ def retried(function: Callable[P, T]) -> Callable[P, T]:
             raise UserError(f"The state store refuses a value: {reason(error)}.") from error
 
     return call
+
+
+def _repeated(once: Callable[[], T]) -> T:
+    try:
+        return once()
+    except Exception as error:
+        if not _can_repeat(error):
+            raise
+    # Seldom needed, and dear to import.
+    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+    return Retrying(
+        retry=retry_if_exception(_can_repeat),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        stop=stop_after_delay(_PATIENCE),
+        reraise=True,
+    )(once)
 
 
 def is_conflict(error: BaseException) -> bool:

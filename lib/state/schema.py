@@ -21,7 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.mysql import LONGTEXT
+from sqlalchemy.ext.compiler import compiles
 
 # The revision of the newest migration; the store compares it without importing alembic.
 HEAD = "0003"
@@ -43,9 +43,19 @@ _OPTIONS: dict[str, Any] = {
     "mariadb_collate": "utf8mb4_nopad_bin",
 }
 
+
+class _LongText(Text):
+    """Text without a bound. MariaDB's LONGTEXT, whose dialect SQLite need not import for it."""
+
+
+@compiles(_LongText, "mariadb")
+def _longtext(element: Any, compiler: Any, **kw: Any) -> str:
+    return "LONGTEXT"
+
+
 _UUID = String(36)
 _STATE = String(16)
-_LONG = Text().with_variant(LONGTEXT(), "mariadb")
+_LONG = _LongText()
 _JSON = JSON(none_as_null=True)
 _SERIAL = BigInteger().with_variant(Integer(), "sqlite")
 
