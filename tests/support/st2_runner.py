@@ -1,8 +1,8 @@
 """Executions of actions as StackStorm's python runner makes them, without StackStorm.
 
 Its flags, its order of paths, unbuffered output and the environment of an action are the real
-ones, and what it has imported of other libraries; StackStorm's own modules are a small stand-in, unless the real
-``st2common`` can be imported.
+ones, and so is what it has imported of other libraries by then. StackStorm's own modules are a
+small stand-in, unless the real ``st2common`` can be imported.
 """
 
 from __future__ import annotations
