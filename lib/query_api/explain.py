@@ -140,7 +140,8 @@ def _led(link: Link, there: Resource, most: int | None) -> str:
         if name != link.there:
             # What cannot be asked for by the link's own property is read whole.
             assert instead is not None
-            return _each(there, instead)
+            cost = _each(there, instead)
+            return f"one request a page if that finds all, else {cost}" if there.at_once else cost
         cost = _each(there, name)
         paged = any(listing.paging != "none" for listing in there.listings)
         if most is None or paged:

@@ -13,7 +13,7 @@ from query_api import joining
 from query_api.conditions import All, Condition, Test, conjuncts, tests
 from query_api.doubt import passed_by_nothing
 from query_api.listing import Listed, map_value
-from query_api.narrowing import Narrowed, narrowed
+from query_api.narrowing import Ask, Narrowed, narrowed
 from query_api.paths import Path, resolve
 from query_api.predicates import Passes, compiled
 from query_api.reading import Reading
@@ -57,6 +57,7 @@ class Frame:
         self._paths: dict[str, Path] = {}
         self._decisive: set[str] = set()
         self._wholly: set[str] = set()
+        self._courtesy: set[str] = set()
         self.need(of.key or of.properties[0].name)
 
     def need(self, text: str) -> Path:
@@ -73,6 +74,12 @@ class Frame:
         else:
             self._own[text] = path
         return path
+
+    def show(self, text: str) -> None:
+        """Have a path among the columns that nobody asked for: it may be empty without a word."""
+        if text not in self._paths:
+            self._courtesy.add(text)
+        self.need(text)
 
     def _need_joined(self, path: Path) -> None:
         link = path.links[0]
@@ -182,10 +189,12 @@ class Frame:
         """
         own, rest = self.split(condition)
         mark = reading.mark()
-        asked = self.narrowed(reading, condition, options)
         keep = self.passes(All(tuple(own)), options.now) if own else None
         listed = Listed(reading, self.resource, list(self._own.values()), keep)
-        rows = listed.rows(asked, None if rest else options.enough)
+        rows = self._at_once(reading, listed, wanted) if wanted and options.narrow else None
+        if rows is None:
+            asked = self.narrowed(reading, condition, options)
+            rows = listed.rows(asked, None if rest else options.enough)
         if wanted and reading.cut > mark[1] and self._has_all(rows, wanted):
             reading.take_back(mark)
         doubted = set(passed_by_nothing(All(tuple(rest))))
@@ -197,6 +206,22 @@ class Frame:
             passes = self.passes(All(tuple(rest)), options.now)
             rows = [row for row in rows if passes(row)]
         return rows
+
+    def _at_once(
+        self, reading: Reading, listed: Listed, wanted: Mapping[str, Collection[Any]]
+    ) -> list[Row] | None:
+        """Return the rows of a listing asked for nothing, if all that is wanted is in it."""
+        if not self.resource.at_once or set(wanted) & set(self.resource.needs):
+            return None
+        mark = reading.mark()
+        try:
+            rows = listed.rows(Narrowed([Ask()]))
+        except CloudError:
+            return None
+        if self._has_all(rows, wanted):
+            return rows
+        reading.take_back(mark)
+        return None
 
     def _has_all(self, rows: Sequence[Row], wanted: Mapping[str, Collection[Any]]) -> bool:
         places = {path: list(self._own).index(path) for path in wanted if path in self._own}
@@ -253,7 +278,7 @@ class Frame:
         ``doubted`` because of what was left out, or if what is made of them goes by all of it.
         """
         what, texts = f"{name} of {self.resource.plural}", {path.text for path in paths}
-        before = reading.cut
+        before, mark = reading.cut, reading.mark()
         try:
             yield
         except CloudError as error:
@@ -266,6 +291,8 @@ class Frame:
         if reading.cut > before and texts & {*doubted, *self._wholly}:
             why = "; ".join(f"{of}: {why}" for of, why in reading.reasons)
             raise _undecided(what, "could not be read whole", why)
+        if texts <= self._courtesy - self._decisive:
+            reading.take_back(mark)
 
 
 def _beyond(link: Link, path: Path) -> str:

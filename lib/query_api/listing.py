@@ -54,7 +54,7 @@ class Listed:
             whole = self._whole_at_once()
             if whole is not None:
                 self._say_unseen()
-                return self._distinct(whole)[:enough]
+                return self._first(self._distinct(whole))
         listings, alone = self._resource.listings, len(asks) == 1
         jobs = [partial(self._read, one, ask, alone) for one in listings for ask in asks]
         # Nova is asked what it leaves out at the same time: it has to be asked in any case.
@@ -66,7 +66,13 @@ class Listed:
             self._say_unseen()
         # A page may have more; what is read beside each row would be read for those in vain.
         found = (part for part in tried if not isinstance(part, CloudError))
-        return self._distinct([row for part in found for row in part])[:enough]
+        return self._first(self._distinct([row for part in found for row in part]))
+
+    def _first(self, rows: list[Row]) -> list[Row]:
+        """Return no more rows than are enough."""
+        if self._enough is not None and len(rows) > self._enough:
+            self._reading.left_off = True
+        return rows[: self._enough]
 
     def _called(self, listing: Listing, ask: Ask) -> str:
         """Return what one chain of requests reads, for whom it is missing."""
@@ -96,6 +102,8 @@ class Listed:
                 self._counts.append((page.count, page.unproven))
                 found += self._kept(page, ask)
                 if self._is_enough(found):
+                    goes_on = page.marker is not None or listing.paging == "offset"
+                    self._reading.left_off |= goes_on
                     break
         except CloudError as error:
             # One of many that were to be asked is gone by now, and so are its rows.

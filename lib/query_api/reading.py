@@ -48,6 +48,8 @@ class Reading:
         self.reasons: list[tuple[str, str]] = []
         # How often rows were said to be missing, also if it stood among the reasons already.
         self.cut = 0
+        # Whether reading stopped at a limit where there may be more rows.
+        self.left_off = False
         # Paths whose values may be missing only because they could not be read.
         self.unread: set[str] = set()
         # Values of "resource.property" that others are asked by, such as all domains: read once.

@@ -14,6 +14,7 @@ from query_api.conditions import Condition, Test, all_of
 from query_api.frame import Frame, Options
 from query_api.groups import Aggregate
 from query_api.kinds import NUMBERS, SINGLE, a_kind
+from query_api.paths import resolve
 from query_api.predicates import Unfit
 from query_api.query import Query
 from query_api.ranges import Key, key_of
@@ -79,7 +80,7 @@ class Run:
                 readings[cloud].incomplete(f"cloud {cloud.name}", str(answer))
         found = [row for part in parts for row in part]
         keys = self._keys_of(found, list(readings.values()))
-        columns, rows = self._worked(found, len(clouds), keys)
+        columns, (rows, number) = self._worked(found, len(clouds), keys)
         return Answer(
             self.query.resource.nouns(),
             columns,
@@ -88,6 +89,9 @@ class Run:
             aggregated=bool(self._aggregates),
             reasons=[reason for reading in readings.values() for reason in reading.reasons],
             requests={cloud.name: reading.requests for cloud, reading in readings.items()},
+            found=None if any(reading.left_off for reading in readings.values()) else number,
+            extra=[one for one in self._instead().values() if one not in self._groups],
+            instead=self._instead(),
             unread=frozenset(path for reading in readings.values() for path in reading.unread),
         )
 
@@ -102,8 +106,15 @@ class Run:
                     advice="Leave select and join out, or the aggregates.",
                 )
             return []
-        selected = query.selected or query.resource.default
+        selected = query.selected or (*query.resource.default, *self._instead().values())
         return list(dict.fromkeys((*self._groups, *selected, *query.appended)))
+
+    def _instead(self) -> dict[str, str]:
+        """Return the ids that stand behind names which are shown though nobody asked for them."""
+        if self.query.selected or self.query.aggregates:
+            return {}
+        paths = (resolve(self.query.resource, path) for path in self.query.resource.default)
+        return {path.text: path.links[0].here for path in paths if path.links}
 
     def _sort_key(self, text: str) -> tuple[str, bool]:
         path = text[1:] if text.startswith("-") else text
@@ -126,9 +137,12 @@ class Run:
         for path in decisive:
             if path != CLOUD.name:
                 last.go_by(path, wholly=True)
-        for path in (*shown, *sorting):
+        for path in sorting:
             if path != CLOUD.name:
                 last.need(path)
+        asked = {*query.selected, *query.appended, *self._groups}
+        for path in shown:
+            last.need(path) if path in asked else last.show(path)
         for path in (path for one in self._of_names().values() for path in one.paths):
             last.need(path)
 
@@ -211,7 +225,7 @@ class Run:
 
     def _worked(
         self, rows: list[Row], clouds: int, keys: Sequence[Grouping]
-    ) -> tuple[list[Column], list[Row]]:
+    ) -> tuple[list[Column], tuple[list[Row], int]]:
         if self._aggregates:
             return self._aggregated(rows, keys)
         rows = operate.sorted_by(
@@ -235,7 +249,7 @@ class Run:
         ]
         if self.query.is_distinct:
             cut = operate.distinct(cut)
-        return columns, cut if self.query.at_most is None else cut[: self.query.at_most]
+        return columns, self._first(cut)
 
     def _grouped(self, rows: list[Row], keys: Sequence[Grouping]) -> list[tuple[Row, list[Row]]]:
         """Return the groups; in the order of their values unless the rows were sorted."""
@@ -247,7 +261,7 @@ class Run:
 
     def _aggregated(
         self, rows: list[Row], keys: Sequence[Grouping]
-    ) -> tuple[list[Column], list[Row]]:
+    ) -> tuple[list[Column], tuple[list[Row], int]]:
         kinds = [
             _column(group.path, self._end(group.path)[0], bool(group.ranges))
             for group in self.query.groups
@@ -267,7 +281,11 @@ class Run:
         orders += [operate.ORDERS.get(column.kind) for column in kinds[len(orders) :]]
         places = [(names.index(path), down) for path, down in self._sorting]
         found = operate.sorted_by(found, [(at, orders[at], down) for at, down in places])
-        return kinds, found if self.query.at_most is None else found[: self.query.at_most]
+        return kinds, self._first(found)
+
+    def _first(self, rows: list[Row]) -> tuple[list[Row], int]:
+        """Return as many rows as are wanted, and how many there are."""
+        return rows if self.query.at_most is None else rows[: self.query.at_most], len(rows)
 
 
 def _sort_place(end: tuple[Property, int]) -> tuple[int, operate.Order]:

@@ -125,7 +125,9 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
     ``default`` are the columns that are shown if none are asked for. ``needs`` are properties
     that must be known before anything can be read, with the ``resource.property`` whose values
-    are taken if no condition gives any (None: the query is refused then).
+    are taken if no condition gives any (None: the query is refused then). ``at_once`` says that it
+    can be read without them too, though perhaps not whole: enough where all that is looked for is
+    found.
     """
 
     name: str
@@ -138,6 +140,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     default: tuple[str, ...] = ()
     needs: Mapping[str, str | None] = {}
     sources: Mapping[str, Source] = {}
+    at_once: bool = False
 
     def property(self, name: str) -> Property | None:
         """Return the property called ``name``, or None."""

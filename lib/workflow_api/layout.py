@@ -14,20 +14,31 @@ _GAP = "  "
 # A column of sentences is not wrapped narrower than this; instead another column is left out.
 _NARROWEST = 18
 
+# Where no terminal bounds a table, a word is shown to this width and a sentence is folded to that,
+# if most others of its column are shorter.
+_WORD, _SENTENCE = 60, 120
+
 Cells = Sequence[str]
 
 
 def laid_out(view: View, bound: int) -> list[str]:
     """Return a table's headings and rows as lines of at most ``bound`` terminal columns.
 
-    Columns of sentences are wrapped. If that is not enough, columns are left out from the right,
-    which is said below: half an id or an address is of no use. ``bound`` 0 means no bound. The
-    columns are as wide in one group as in the others, each of which has its own headings.
+    Columns of sentences are wrapped, and what is much longer than the others of its column is cut
+    with an ellipsis. If that is not enough, columns are left out from the right, which is said
+    below: half an id or an address is of no use. ``bound`` 0 means no bound, though one long name
+    does not widen a table then either. The columns are as wide in one group as in the others, each
+    of which has its own headings.
     """
     natural = [
         max(width(above), _widest(cells))
         for above, cells in zip(view.headings, view.columns, strict=True)
     ]
+    if not bound or sum(natural) + len(_GAP) * (len(natural) - 1) > bound:
+        columns = zip(natural, view.headings, view.columns, strict=True)
+        natural = [
+            min(size, max(width(above), _usual(cells, bound))) for size, above, cells in columns
+        ]
     wraps = [any(" " in text for text in cells) for cells in view.columns] if bound else []
     keep = len(natural)
     sizes = _fitting(natural, wraps, bound)
@@ -61,6 +72,15 @@ def _grouped(view: View, sizes: Sequence[int], bound: int) -> list[str]:
 def _widest(cells: Cells) -> int:
     longest = max(map(len, cells), default=0)
     return longest if "".join(cells).isascii() else max(map(width, cells))
+
+
+def _usual(cells: Cells, bound: int) -> int:
+    """Return the width that nine of ten cells have at most, or what a long one is given anyway."""
+    sizes = sorted(map(width, cells))
+    usual = sizes[(len(sizes) - 1) * 9 // 10] if sizes else 0
+    if bound:
+        return max(usual, bound // 3)
+    return max(usual, _SENTENCE if any(" " in text for text in cells) else _WORD)
 
 
 def _fitting(natural: Sequence[int], wraps: Sequence[bool], bound: int) -> list[int] | None:

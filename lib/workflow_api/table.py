@@ -32,7 +32,8 @@ class Table:
     plain JSON values. A missing value is None and is shown as nothing. ``summary`` is the answer
     in one sentence; ``good=False`` says that the table tells of something that is not as it
     should be, so that the action fails. ``extra`` names keys that only JSON and CSV show: ids and
-    lists for machines that would crowd a person's table.
+    lists for machines that would crowd a person's table. ``instead`` names for a column the one
+    that a person is shown where it is empty: an id where there is no name.
 
     ``units`` says of columns what their numbers are in (``MiB``, ``GiB``, ``bytes``, ``seconds``)
     or that they hold an ISO ``time``: a person is shown ``8 GiB``, ``2d4h``, and UTC with its age
@@ -51,6 +52,7 @@ class Table:
         summary: str = "",
         good: bool = True,
         extra: Sequence[str] = (),
+        instead: Mapping[str, str] | None = None,
         units: Mapping[str, str] | None = None,
         group_by: Sequence[str] = (),
         complete: bool = True,
@@ -61,6 +63,7 @@ class Table:
         self.columns = [*(c for c in self.group_by if c not in columns), *columns]
         self.extra = [column for column in extra if column not in self.columns]
         kept = [*self.columns, *self.extra]
+        self.instead = {c: other for c, other in (instead or {}).items() if other in kept}
         self.rows = _kept(rows, kept)
         self.title, self.summary, self.good = title, summary, good
         self.units = {column: unit for column, unit in (units or {}).items() if unit}
@@ -93,7 +96,11 @@ class View:
     """
 
     def __init__(self, table: Table) -> None:
-        values = table.rows.columns
+        values = {**table.rows.columns}
+        for column, other in table.instead.items():
+            if column in values:
+                pairs = zip(values[column], values[other], strict=True)
+                values[column] = [b if a is None else a for a, b in pairs]
         cells = {column: _shown(table, column, values[column]) for column in table.columns}
         below = [column for column in table.columns if column not in table.group_by]
         self.headings = [heading(column) for column in below]

@@ -9,6 +9,7 @@ from typing import Any
 from accounts.cloud import Cloud
 from openstack_api import compute as change
 from query_api import compute, image
+from query_api.compute_types import Server
 from workflow_api import (
     Attempt,
     Context,
@@ -50,8 +51,7 @@ def show_server(ctx: Context, cloud: Cloud, server: str) -> Table:
         "addresses": ", ".join(found.ips),
         "image": found.image["id"] if isinstance(found.image, dict) else "boots from a volume",
         "volumes": ", ".join(volume["id"] for volume in found.volumes),
-        "project": found.project_id,
-        "user": found.user_id,
+        **_whose(cloud, found),
         "locked": found.locked,
         "tags": ", ".join(map(clean, found.tags)),
         "metadata": clean(json.dumps(found.metadata)) if found.metadata else None,
@@ -60,6 +60,22 @@ def show_server(ctx: Context, cloud: Cloud, server: str) -> Table:
     }
     rows = [{"property": name, "value": value} for name, value in facts.items()]
     return Table(("property", "value"), rows, summary=f"{facts['name']} is {found.status}")
+
+
+def _whose(cloud: Cloud, server: Server) -> dict[str, Any]:
+    """Return names and ids of the project and the user of a server; ids where there is no name."""
+    from query_api import people
+    from query_api.reading import Reading
+
+    reading = Reading(cloud)
+    asked = [("project", people.project, server.project_id), ("user", people.user, server.user_id)]
+    tried = reading.tried(lambda one: one[1](reading, one[2]) if one[2] else None, asked)
+    told: dict[str, Any] = {}
+    for (word, _, id), known in zip(asked, tried, strict=True):
+        # Where a name cannot be read the id says it too.
+        name = clean(known.name) if isinstance(known, people.Account) else id
+        told |= {word: name, f"{word}_id": id}
+    return told
 
 
 # -- migrate -----------------------------------------------------------------------------------

@@ -51,7 +51,12 @@ def _names(resource: Resource) -> Iterator[str]:
         yield "no columns are shown by default"
     yield from (f"the default {name} is twice there" for name in _twice(resource.default))
     for name in resource.default:
-        if name not in properties:
+        link = resource.link(name.removesuffix(".name"))
+        if name not in properties and link is not None and name.endswith(".name"):
+            # Names cost a listing in all, and the ids stay beside them.
+            if link.many or link.there != "id":
+                yield f"the default {name} is no name of one thing"
+        elif name not in properties:
             yield f"the default {name} is not a property"
         elif resource.property(name).source:  # type: ignore[union-attr]
             # What nobody asked for costs nothing.

@@ -54,7 +54,7 @@ def test_any_number_of_conditions_can_be_added() -> None:
     asked = query("server")
     for number in range(1200):
         asked = asked.where("name", "not_equal_to", f"web-{number}")
-    assert "web-1199" in asked.explain().parts[-1].what
+    assert "web-1199" in asked.select("name").explain().parts[-1].what
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def test_a_join_sends_no_request_a_row() -> None:
     answer = query("server").select("id", "user.name").run([cloud])
     assert answer.dicts()[1234] == {"id": "s1234", "user.name": "user 234"}
     assert answer.complete
-    assert answer.requests["memory"] == {"compute": 3 + 1 + 1, "identity": 2}
+    assert answer.requests["memory"] == {"compute": 3 + 1 + 1, "identity": 1}
 
 
 @pytest.mark.parametrize(

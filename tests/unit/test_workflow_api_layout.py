@@ -112,3 +112,39 @@ def test_words_stay_whole_where_they_fit() -> None:
     assert wrapped("25606d28-971b in cell", 8) == ["25606d28", "-971b in", "cell"]
     assert wrapped("25606d28-971b in cell", 8, cut=True) == ["25606d2…", "in cell"]
     assert (wrapped("", 5), wrapped("      ", 5)) == ([""], [""])
+
+
+def test_one_long_name_does_not_widen_a_table() -> None:
+    rows = [{"name": f"web-{n}", "id": f"{n:036}", "status": "ACTIVE"} for n in range(20)]
+    rows[7]["name"] = "n" * 255
+    table = Table(("name", "id", "status"), rows)
+    for bound, size in ((0, 60), (100, 33), (80, 26), (200, 66)):
+        lines = table.render("text", bound).splitlines()
+        assert max(map(len, lines)) <= size + 2 + 36 + 2 + 6
+        assert lines[8].startswith("n" * (size - 1) + "…  ")
+        assert all(row["id"] in line for row, line in zip(rows, lines[1:], strict=True))
+        assert all("ACTIVE" in line for line in lines[1:])
+    assert "n" * 255 in table.render("csv")
+    assert "n" * 255 in table.render("json")
+
+
+def test_what_is_usual_in_a_column_is_not_cut() -> None:
+    rows = [{"digest": f"{n:064}", "tag": "x"} for n in range(20)]
+    for bound in (0, 80):
+        text = Table(("digest", "tag"), rows).render("text", bound)
+        assert all(row["digest"] in text for row in rows)
+
+
+def test_a_long_sentence_is_folded_and_nothing_of_it_is_lost() -> None:
+    rows = [{"name": f"s{n}", "why": ""} for n in range(20)]
+    rows[3]["why"] = " ".join(f"word{n}" for n in range(60))
+    text = Table(("name", "why"), rows).render("text")
+    assert all(f"word{n}" in text for n in range(60))
+    assert max(map(len, text.splitlines())) <= 126
+
+
+def test_an_id_stands_where_there_is_no_name() -> None:
+    rows = [{"project": "shop", "project_id": "p1"}, {"project": None, "project_id": "p2"}]
+    table = Table(("project",), rows, extra=("project_id",), instead={"project": "project_id"})
+    assert table.render("text").split() == ["PROJECT", "shop", "p2"]
+    assert table.rows[1]["project"] is None

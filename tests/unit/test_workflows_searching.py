@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Flavor, Hypervisor, Server
+from support.fake_cloud_estate import OWNER, Flavor, Hypervisor, Project, Server
+from support.fake_cloud_tables import Tables
 from workflow_api.dispatch import dispatch
 from workflow_api.errors import NotFound, UserError
 from workflows.searching import question
@@ -109,7 +111,7 @@ def test_a_list_is_a_search_without_conditions(fake: FakeCloud) -> None:
     names = [row["name"] for row in ask(fake, "server.list", sort_by=["name"])["rows"]]
     assert names == [row["name"] for row in ask(fake, sort_by=["name"])["rows"]]
     assert len(names) == 4
-    assert ask(fake, "query.run", resource="server", limit=2)["summary"] == "2 servers"
+    assert ask(fake, "query.run", resource="server", limit=9)["summary"] == "4 servers"
     assert "\x1b" not in ask(fake, "server.list")["text"]
     said = refused_after(fake, "server.list", where="status = ERROR")
     assert "server.list has no parameter 'where'" in said
@@ -299,3 +301,58 @@ def test_a_follow_is_of_the_resource_and_the_rest_of_what_it_leads_to() -> None:
     assert [stage.resource.name for stage in asked.stages] == ["server", "flavor"]
     with pytest.raises(UserError, match="flavors have no property 'hots'"):
         question("server", follow="flavor", group_by="hots")
+
+
+# -- names and numbers that people are told -------------------------------------------------------
+
+
+def people(fake: FakeCloud) -> None:
+    """Have a project and a user of the servers' ids, and names."""
+    fake.projects[:] = [Project("shop", id=OWNER)]
+    tables = Tables(fake)
+    tables.users.append({"id": "user-1", "name": "ann", "domain_id": "default", "enabled": True})
+
+
+def test_servers_are_shown_with_names_and_keep_their_ids(fake: FakeCloud) -> None:
+    people(fake)
+    fake.requests.clear()
+    result = ask(fake, "server.list")
+    listings = [r.line for r in fake.requests if r.path.startswith("/identity/v3/")]
+    assert listings.count("GET /identity/v3/projects") == 1
+    assert listings.count("GET /identity/v3/users") == 1
+    assert {row["project_id"] for row in result["rows"]} == {OWNER}
+    assert {row["project.name"] for row in result["rows"]} == {"shop"}
+    assert "PROJECT.NAME" in result["text"]
+    assert "PROJECT ID" not in result["text"]
+    assert OWNER not in result["text"]
+    assert OWNER in ask(fake, "server.list", output="csv")["text"]
+
+
+@pytest.mark.parametrize("what", ["projects", "users", "domains"])
+def test_names_that_cannot_be_read_are_ids_and_nothing_is_missing(
+    fake: FakeCloud, what: str
+) -> None:
+    people(fake)
+    fake.fail(f"GET /identity/v3/{what}", 403, times=math.inf)
+    result = ask(fake, "server.list")
+    assert (result["complete"], result["left"]) == (True, [])
+    assert (OWNER in result["text"]) is (what == "projects")
+    kind, result = dispatch("server.list", {"select": ["name", "project.name"]}, fake.config())
+    assert (kind, result["complete"]) == (
+        ("failed", False) if what == "projects" else ("done", True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "summary"),
+    [
+        ({"limit": 9}, "4 servers"),
+        ({"limit": 4}, "4 servers"),
+        ({"limit": 2}, "2 servers; there may be more"),
+        ({"limit": 2, "sort_by": ["name"]}, "2 of 4 servers"),
+        ({"limit": 1, "group_by": "name", "aggregate": "count"}, "1 of 4 groups of servers"),
+    ],
+    ids=str,
+)
+def test_a_limit_says_of_how_many(fake: FakeCloud, more: dict[str, Any], summary: str) -> None:
+    assert ask(fake, **more)["summary"] == summary

@@ -147,8 +147,9 @@ USER = Resource(
     about="A user, of any domain: a person or a service.",
     listings=(_listing("users"),),
     # Where domains have their own backends (LDAP), Keystone lists one domain at a time: without
-    # a domain, the one that the account itself belongs to.
+    # a domain, the one that the account itself belongs to. In most clouds that is everybody.
     needs={"domain_id": "domain.id"},
+    at_once=True,
     default=("id", "name", "email", "domain_id", "enabled"),
     properties=(
         *_USER,

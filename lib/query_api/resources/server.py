@@ -151,7 +151,16 @@ SERVER = Resource(
             proof="OS-EXT-SRV-ATTR:host",
         ),
     ),
-    default=("id", "name", "status", "project_id", "user_id", "host", "flavor.name", "created_at"),
+    default=(
+        "id",
+        "name",
+        "status",
+        "project.name",
+        "user.name",
+        "host",
+        "flavor.name",
+        "created_at",
+    ),
     # Nova's filter `hostname` is by the name made fit for DNS, never by the name. The one by zone
     # is by the zone that was wished for: that is not what is shown, so it is not asked for.
     properties=(
