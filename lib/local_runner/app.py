@@ -189,8 +189,8 @@ def _main(given: list[str], actions: Path) -> int:
     except (AnswerLost, BrokenPipeError) as error:
         tell_lost(error)
         return FAILED
-    except Exception:
-        return _bug()
+    except Exception as error:
+        return _bug(error)
     return DONE
 
 
@@ -203,8 +203,13 @@ def _no_command(word: str, catalogue: Catalogue) -> UserError:
     return UserError(f"There is no command {name!r}.", advice=f"To run it: ./{NAME} run {name}")
 
 
-def _bug() -> int:
+def _bug(error: Exception) -> int:
     """Log an unexpected exception of this command's own and say where."""
+    from workflow_api.unreadable import own_file
+
+    if closed := own_file(error):
+        typer.echo(f"{NAME}: {closed}", err=True)
+        return FAILED
     from local_runner.logs import log_to_file
 
     log, number = log_to_file(), uuid.uuid4().hex[:12]

@@ -76,12 +76,16 @@ class Session:
     def bug(self, error: BaseException) -> str:
         """Log an unexpected exception and return a sentence with the id it has in the log.
 
+        What came of a file of the pack that this user may not read is told as that.
+
         The log gets the traceback without secrets and without the values of parameters.
         """
         number = os.urandom(6).hex()
         parts = map(self._without_values, traceback.format_exception(error))
         log.error("bug %s\n%s", number, self.redactor.text("".join(parts)))
-        return (
+        from workflow_api.unreadable import own_file
+
+        return own_file(error) or (
             f"Internal error {number} ({type(error).__name__}): this is a bug in the pack. "
             "The log has the traceback under this number."
         )

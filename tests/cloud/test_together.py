@@ -11,6 +11,7 @@ from typing import Any
 from devcloud import faults
 from support.cloud_operator import REPOSITORY, Operator
 from support.cloud_site import Site
+from support.readable import why_one_user
 
 PROCESSES = 8
 #: Two users of one group, that need not be known to the system.
@@ -21,7 +22,7 @@ AS_USER = str(REPOSITORY / "tests/support/cloud_as_user.py")
 def _colleagues(config: dict[str, Any], folder: Path) -> list[Operator]:
     """Return eight operators with one state folder: two users of one group, if that can be."""
     state = folder / "state"
-    if os.geteuid() != 0:
+    if why_one_user():
         return [Operator(folder / f"colleague-{n}", config) for n in range(PROCESSES)]
     os.chown(state, -1, GROUP)
     state.chmod(0o2770)

@@ -32,6 +32,7 @@ TYPES = {
     "table",
     "text",
     "tracing",
+    "unreadable",
     "version",
     "workflow",
 }
