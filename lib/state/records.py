@@ -90,6 +90,11 @@ class RequestRecord:
     settled_as: RunState | None
 
     @property
+    def is_open_stop(self) -> bool:
+        """Whether it asks the run to stop and the run has not ended by it."""
+        return self.verb == "cancel" and self.settled_as is None
+
+    @property
     def said(self) -> str:
         """Why a run is to stop, for its last line."""
         by = f" (StackStorm execution {self.execution_id})" if self.execution_id else ""

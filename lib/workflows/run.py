@@ -64,12 +64,13 @@ def show_run(ctx: Context, run: str) -> Table:
         for step in steps
     ]
     title = f"{found.id}: {found.workflow} {_parameters(found)}: {found.shown_state}"
-    facts = _history(found, journal.requests_of([found.id]).get(found.id, []))
+    asked = journal.requests_of([found.id]).get(found.id, [])
+    facts = _history(found, asked)
     facts += [f"ticket {found.ticket}"] if found.ticket else []
     facts += [f"a step of run {found.parent}"] if found.parent else []
     claims = journal.named_claims_of(found.id).values()
     facts += [f"holds {', '.join(claims)}"] if claims else []
-    facts += [_next(found)] if _next(found) else []
+    facts += [_next(found, asked)] if _next(found, asked) else []
     facts += _failures(found, steps, tries)
     return Table(
         ("state", "seconds", "tries", "step", "said"),
@@ -179,7 +180,7 @@ def _history(run: RunRecord, asked: list[RequestRecord]) -> list[str]:
             continue
         who = _who(request.requested_by, request.origin, request.execution_id)
         line = f"{_DONE[request.verb]} by {who} at {_time(run, request.requested_at)}"
-        if request.verb == "cancel" and request.settled_as is None:
+        if request.is_open_stop:
             line += "; it has not ended yet, and ends by this whoever goes on with it"
         elif request.verb == "cancel" and request.settled_as != "cancelled":
             line += f"; it was {request.settled_as} by then"
@@ -201,12 +202,17 @@ def _time(run: RunRecord, moment_of_store: float) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _next(run: RunRecord) -> str:
+def _next(run: RunRecord, asked: list[RequestRecord]) -> str:
     """Return what an operator can do with a run in this state."""
     if run.shown_state == "planned":
         return f"carry it out with run.apply run={run.id}"
     if run.shown_state == "interrupted" and run.plan is None:
         return f"it had changed nothing: start it again; run.cancel run={run.id} closes it"
+    if run.shown_state == "interrupted" and any(one.is_open_stop for one in asked):
+        return (
+            f"it was asked to stop: end it with run.cancel run={run.id}; what the cloud never "
+            f"settles is decided with run.settle run={run.id}"
+        )
     if run.shown_state == "interrupted":
         return (
             f"go on with run.resume run={run.id}, or give it up with run.cancel run={run.id}; what "

@@ -154,3 +154,23 @@ def test_cancel_of_an_interrupted_run_leaves_scheduling(site: Site, operator: Op
     service = site.service(site.source)
     assert (service["status"], service["disabled_reason"]) == ("disabled", "proof")
     operator.done("hypervisor.enable", hypervisor=site.source)
+
+
+def test_a_resume_at_the_instant_of_a_cancel_ends_by_it(site: Site, operator: Operator) -> None:
+    operator.config["limits"]["lease"] = "3s"
+    guests = site.boot(3)
+    since = site.newest_migration()
+    started = _slow_drain(site, operator)
+    started.process.kill()
+    killed = started.run
+
+    both = [operator.start(what, run=killed) for what in ("run.resume", "run.cancel")]
+    resumed, cancelled = (one.end() for one in both)
+
+    assert cancelled.kind == "done", cancelled
+    assert resumed.kind in ("interrupted", "refused"), resumed
+    moves = [[m["status"] for m in site.migrations(since, guest)] for guest in guests]
+    assert moves == [["completed"], [], []]
+    told = operator.done("run.show", run=killed).text
+    assert "cancelled by " in told
+    assert "holds" not in told

@@ -59,6 +59,9 @@ def test_a_resume_ends_by_a_cancel_that_came_first(place: Place) -> None:
     run = killed_at(place, "before paint b", A, B)
     with house.journal() as journal:
         assert journal.request_stop(run, OTTO)
+        expire(journal, run)
+    _, told = house.ask("run.show", run=run)
+    assert f"it was asked to stop: end it with run.cancel run={run}" in told["text"]
     kind, result = house.ask("run.resume", BOB, run=run)
     assert kind == "interrupted"
     assert "otto cancelled it (StackStorm execution e-3)" in result["summary"]
