@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, literal, or_, select, update
 
 from state import requests
 from state.clock import db_now
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 EXPIRED = or_(runs.c.lease_until.is_(None), runs.c.lease_until <= db_now())
 # Made once: it stands before every write of a run, and making it costs more than running it.
 _HELD = (
-    select(runs.c.id)
+    select(runs.c.id, literal(False).label("is_to_stop"))
     .where(
         runs.c.id == bindparam("root"),
         runs.c.generation == bindparam("current"),
@@ -36,6 +36,7 @@ _HELD = (
     )
     .with_for_update()
 )
+_HELD_TO_BEGIN = _HELD.with_only_columns(runs.c.id, requests.STOP_IS_OPEN.label("is_to_stop"))
 
 
 class Leases:
@@ -54,10 +55,12 @@ class Leases:
         with self.store.transaction() as tx:
             # The row stays locked until the commit, so that nobody takes the run over in between,
             # whatever the clock says by then. (SQLite has one writer anyway.)
-            if tx.execute(_HELD, {"root": root, "current": generation}).first() is None:
+            asked = _HELD_TO_BEGIN if begins else _HELD
+            held = tx.execute(asked, {"root": root, "current": generation}).first()
+            if held is None:
                 raise self.store.lost() if self.store.is_another(tx) else LeaseLost(root)
-            if begins and (asked := requests.open_stop(tx, root)):
-                raise StopRequested(asked.said)
+            if held.is_to_stop and (stop := requests.open_stop(tx, root)):
+                raise StopRequested(stop.said)
             yield tx
 
     @retried

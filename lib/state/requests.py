@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, insert, select, update
 
 from state.clock import db_now
 from state.records import FINISHED, NewRun, RequestRecord, RunState, Verb
@@ -28,6 +28,8 @@ _OPEN_STOP = (
     .order_by(run_requests.c.serial)
     .limit(1)
 )
+#: Whether there is one for the run of the row that is read.
+STOP_IS_OPEN = exists().where(run_requests.c.run == runs.c.id, _OPEN)
 
 
 def open_stop(tx: Connection, root: str) -> RequestRecord | None:
