@@ -133,7 +133,7 @@ def test_an_execution_that_is_cancelled_is_remembered(place: Place) -> None:
     stages = [{**A, "data": {"seconds": 30}}, B]
     _, result = dispatch(
         "toy.work",
-        {"stages": stages},
+        {"stages": stages, "dry_run": False},
         house.config,
         requester=BOB,
         reporter=house.reporter,
