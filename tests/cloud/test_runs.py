@@ -170,7 +170,9 @@ def test_a_resume_at_the_instant_of_a_cancel_ends_by_it(site: Site, operator: Op
     assert cancelled.kind == "done", cancelled
     assert resumed.kind in ("interrupted", "refused"), resumed
     moves = [[m["status"] for m in site.migrations(since, guest)] for guest in guests]
-    assert moves == [["completed"], [], []]
+    # The first was being sent when the process was killed; nothing was begun after that.
+    assert moves[0] in ([], ["completed"])
+    assert moves[1:] == [[], []]
     told = operator.done("run.show", run=killed).text
     assert "cancelled by " in told
     assert "holds" not in told
