@@ -258,6 +258,13 @@ class _Changing(Part):
         return super().read(asked)
 
 
+def test_the_accounts_of_the_cloud_itself_are_not_to_be_harmed(operator: Operator) -> None:
+    rows = operator.done("audit.roles").result["rows"]
+    acts = {row["act"] for row in rows if row["name"] in ("nova", "neutron", "cinder", "glance")}
+    assert acts
+    assert all(act.startswith("leave it to those who run the cloud") for act in acts)
+
+
 def test_a_flavor_that_differs(faults: Faults, cloud_config: dict[str, Any]) -> None:
     (entry,) = cloud_config["clouds"]
     config = load({**cloud_config, "clouds": [entry, {**entry, "name": "twin"}]})
