@@ -109,8 +109,9 @@ class ExecutionOutput(LineReporter):
         self._said_something = True
         # The runner reads UTF-8, whatever the locale of the action is.
         encoded = f"{line}\n".replace(DELIMITER, _HARMLESS).encode("utf-8", "backslashreplace")
-        sys.stdout.buffer.write(encoded)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None where it was closed
+            sys.stdout.buffer.write(encoded)
+            sys.stdout.flush()
 
 
 def harmless(result: dict[str, Any]) -> dict[str, Any]:

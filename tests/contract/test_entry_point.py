@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from support.st2_action import DELIMITER
-from support.st2_runner import ENTRY, TOP, Execution, execute
+from support.st2_runner import ENTRY, TOP, Execution, command, environment, execute
 
 PASSWORD = "throwaway-s3cret"
 KEYS = (
@@ -139,6 +140,17 @@ def test_a_long_text_is_cut_on_stdout_and_says_where_the_rest_is(tmp_path: Path)
     assert done.result["complete"] is False
     assert done.result["truncated"]["rows"] == 9000 - len(done.result["rows"]) > 0
     assert str(done.result["truncated"]["rows"]) in done.result["summary"]
+
+
+@pytest.mark.parametrize("streams", [">/dev/full", ">&-", "| true; exit ${PIPESTATUS[0]}"])
+def test_a_lost_answer_is_a_failed_execution_and_no_bug(streams: str) -> None:
+    words = shlex.join(command({"workflow": "server.list", "clouds": ["nope"]}, config()))
+    done = subprocess.run(
+        ["bash", "-c", f"{words} {streams}"], env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 1, "the runner itself could not hand the result on"
+    assert "this is a bug" not in done.stderr
+    assert "workflow_actions.py" not in done.stderr, "the action itself ended well"
 
 
 @pytest.mark.parametrize("more", ["", "%%%%%", "%%%%"], ids=["alone", "before", "after"])
