@@ -138,6 +138,13 @@ def look_up(step: PlannedStep, cloud: Cloud, attempt: FakeAttempt) -> Any:
     return _called(step, find, cloud, attempt, False)
 
 
+def finish(step: PlannedStep, cloud: Cloud, attempt: FakeAttempt) -> Any:
+    """Bring what is begun of a step to its end."""
+    ending = step.definition.finish
+    assert ending is not None
+    return _called(step, ending, cloud, attempt, True)
+
+
 def take_back(step: PlannedStep, cloud: Cloud, attempt: FakeAttempt) -> Any:
     """Undo a planned step."""
     undo = step.definition.undo

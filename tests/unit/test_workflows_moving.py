@@ -8,56 +8,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from accounts.cloud import Cloud
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Course, Hypervisor, Server
+from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_runs import Clock, FakeAttempt, drawn, look_up, perform
+from support.moves import World, busy, down, idle, lost, remove
 from workflow_api import Begun, CloudError, RunbookError, StepFailed, UnknownOutcome
-from workflow_api.plan import PlannedStep
-
-LIMITS = {"timeouts": {"live_migration": "2m", "cold_migration": "10m"}}
-
-
-class World:
-    """One server on cmp-1, a clock, and the step that moves it."""
-
-    def __init__(self, fake: FakeCloud, clock: Clock) -> None:
-        self.fake, self.clock = fake, clock
-        self.cloud: Cloud = fake.account(limits=LIMITS)
-        self.server = fake.server("a")
-        self.attempt = FakeAttempt(clock.wait)
-
-    def planned(self, how: str = "live") -> PlannedStep:
-        """Plan the move now."""
-        asked: Any = {"server": "a", "migration": how}
-        step, _ = drawn(self.cloud, "server.migrate", **asked).steps()
-        return step
-
-    def course(self, **course: Any) -> None:
-        """Set how the next migration goes."""
-        self.fake.courses[self.server.id] = Course(**course)
-
-    def later(self, seconds: float, happen: Callable[[], None]) -> None:
-        """Let something happen while somebody waits."""
-        self.clock.after(seconds, happen)
-
-    def move(self, how: str = "live") -> Any:
-        """Plan the move and perform it."""
-        return perform(self.planned(how), self.cloud, self.attempt)
-
-    def moved_before(self, **course: Any) -> None:
-        """Let the server have come to cmp-1 by a migration that is over."""
-        self.course(to="cmp-1", ends_after=0, **course)
-        self.server.host = "cmp-2"
-        self.fake.nova.migrate(self.server, "live-migration", {})
-        self.fake.nova.advance()
-        self.server.host = "cmp-1"
-        self.fake.courses.clear()
-
-    @property
-    def posts(self) -> list[str]:
-        """What was asked of the server, in order."""
-        return [next(iter(request.body)) for request in self.fake.changes]
 
 
 @pytest.fixture
@@ -67,23 +22,6 @@ def world(monkeypatch: pytest.MonkeyPatch, no_back_off: None) -> Iterator[World]
     hosts = [Hypervisor("cmp-1"), Hypervisor("cmp-2"), Hypervisor("cmp-3", state="down")]
     with FakeCloud(hosts, [Server("a"), Server("b", "cmp-2")], now=clock.monotonic) as fake:
         yield World(fake, clock)
-
-
-def remove(world: World) -> None:
-    world.fake.servers.remove(world.server)
-
-
-def down(world: World, name: str) -> None:
-    next(host for host in world.fake.hypervisors if host.name == name).state = "down"
-
-
-def idle(world: World) -> None:
-    world.server.task, world.server.status = None, "ACTIVE"
-
-
-def busy(world: World) -> None:
-    for pattern in ("GET .*/os-migrations", "GET .*/servers/"):
-        world.fake.fail(pattern, 503, times=9)
 
 
 class Ending(NamedTuple):
@@ -204,15 +142,6 @@ def test_the_newest_migration_is_noted_before_anything_is_sent(world: World) -> 
 
 
 # -- the look-up -------------------------------------------------------------------------------
-
-
-def lost(world: World, how: str = "live", *, arrives: bool = True) -> PlannedStep:
-    """Perform the move so far that its request is sent and no answer comes."""
-    step = world.planned(how)
-    world.fake.fail("POST .*/action", cut=True, late=arrives)
-    with pytest.raises(UnknownOutcome):
-        perform(step, world.cloud, world.attempt)
-    return step
 
 
 def test_find_of_what_was_never_sent(world: World) -> None:
