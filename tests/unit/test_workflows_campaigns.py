@@ -262,6 +262,12 @@ def test_a_cancel_leaves_the_rest_for_later(house: MailHouse, server: SmtpServer
     sent = len(server.accepted)
     assert 0 < sent < 8
     assert house.states() == {"sent": sent, "pending": 8 - sent}
+    ((_, answer),) = answers
+    parts = f"{sent} of 8 mails sent, {8 - sent} not sent"
+    assert parts in answer["summary"]
+    assert f"it was done in part: {parts}" in [entry["why"] for entry in answer["left"]]
+    assert "it was not started" not in answer["text"]
+    assert parts in house.ask("run.show", run=run.id)[1]["text"]
     _, shown = house.ask("email.campaign.show", campaign="c-1", state="pending")
     assert len(shown["rows"]) == 8 - sent
     assert "email.campaign.resume campaign=c-1" in shown["text"]
