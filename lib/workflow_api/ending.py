@@ -139,6 +139,8 @@ class Ending:
 
     def _finish(self, step: PlannedStep, policies: Collection[str]) -> None:
         if self._is_to_be_finished(step, policies):
+            if self.running.stop.requested:  # it is begun now, so it gets its own time
+                self.running.stop.extend()
             self.runner.finish(step)
 
     def _is_to_be_finished(self, step: PlannedStep, policies: Collection[str]) -> bool:

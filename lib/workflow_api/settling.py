@@ -58,7 +58,8 @@ def settled(
         finally:
             summary = root.summary or "it was interrupted"
             journal.finish(*running.fence, root.id, "interrupted", summary=summary)
-    return _told(root, step, said, journal.steps(run.id))
+    asked = journal.stop_requested(root.id)
+    return _told(root, step, said, journal.steps(run.id), asked=asked is not None)
 
 
 def _refuse_child(session: Session, run: RunRecord, step: StepRecord) -> None:
@@ -102,14 +103,17 @@ def _chosen(run: RunRecord, wanted: str | None, steps: Sequence[StepRecord]) -> 
     return found[0]
 
 
-def _told(root: RunRecord, step: StepRecord, said: str, steps: Sequence[StepRecord]) -> Result:
+def _told(
+    root: RunRecord, step: StepRecord, said: str, steps: Sequence[StepRecord], *, asked: bool
+) -> Result:
+    """Return what there is to say and to do now; ``asked`` is whether it was asked to stop."""
     from state.records import UNSETTLED
 
     left = [s for s in steps if s.state in UNSETTLED]
     more = f" Open is still: {listed(s.sentence for s in left)}." if left else ""
-    summary = (
-        f"{step.sentence}: {said}. Nothing was sent.{more} Go on with run.resume run={root.id}, or "
-        f"give it up with run.cancel run={root.id}."
-    )
+    then = f"Go on with run.resume run={root.id}, or give it up with run.cancel run={root.id}."
+    if asked:
+        then = f"It was asked to stop before: run.cancel run={root.id} ends it."
+    summary = f"{step.sentence}: {said}. Nothing was sent.{more} {then}"
     row = {"what": step.sentence, "step": step.key, "state": step.state, "said": said}
     return Result(root.id, summary, changed=[row], rows=[row], text=f"{summary}\n")

@@ -31,6 +31,7 @@ class Stop:
         # Why nothing more may be written or sent.
         self.lost: CutOff | None = None
         self._leave_at: float | None = None
+        self._insisted = False
         self._changed = threading.Condition()
 
     @property
@@ -46,7 +47,7 @@ class Stop:
         with self._changed:
             now = time.monotonic()
             if kind == "lost" or (insist and self.requested):
-                self._leave_at = now
+                self._leave_at, self._insisted = now, True
             elif self.kind is None:
                 self._leave_at = now + self.grace
             if self.kind is None or kind == "lost":
@@ -60,9 +61,9 @@ class Stop:
         self.request("lost", self.lost.reason)
 
     def extend(self) -> None:
-        """Give what has to be settled after a stop a grace of its own."""
+        """Give what has to be settled after a stop a grace of its own, unless somebody insists."""
         with self._changed:
-            if self.kind != "lost":
+            if not self._insisted:
                 self._leave_at = time.monotonic() + self.grace
 
     def wait(self, seconds: float, *, at_once: bool = False) -> None:

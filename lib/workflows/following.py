@@ -132,10 +132,10 @@ class Follower:
         idle_since = time.monotonic()
         while True:
             now = self.server_now()
-            self._tell(None, now)
             found = compute.migrations(self.cloud, limit=1, instance_uuid=self.server)
             if found and found[0].id > self.newer_than:
                 return found[0], now
+            self._tell(None, now)
             if now.task_state or now.status in ("MIGRATING", "RESIZE"):
                 idle_since = time.monotonic()
             if time.monotonic() - self.started > self.seconds:

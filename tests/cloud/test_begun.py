@@ -130,7 +130,7 @@ def cold(site: Site) -> Guest:
     """A server that is migrated cold, which takes a while."""
     (guest,) = site.boot()
     site.act(guest, "os-stop", "SHUTOFF")
-    faults.set_knobs(site.source, migrate_seconds=9)
+    faults.set_knobs(site.source, migrate_seconds=20)
     return guest
 
 
@@ -138,7 +138,7 @@ def cold(site: Site) -> Guest:
 def test_cancelled_twice_because_it_outlasts_the_grace(
     site: Site, operator: Operator, cold: Guest
 ) -> None:
-    operator.config["limits"] |= {"grace": "2s"}
+    operator.config["limits"] |= {"grace": "5s"}
     since = site.newest_migration()
     victim = operator.start("server.migrate", server=cold.id)
     run = victim.run
