@@ -5,9 +5,9 @@ from __future__ import annotations
 from query_api.compute_types import Migration
 
 # After how long without any news in its record the server itself is looked at, and how often.
-DOUBTED_AFTER, SERVER_LOOK = 15.0, 2.0
+DOUBTED_AFTER, SERVER_LOOK = 15.0, 1.0
 # How long a server must be seen settled beside a record that does not end to believe the server.
-_BELIEVED_AFTER = 5.0
+_BELIEVED_AFTER = 3.0
 _NEVER = float("-inf")
 
 

@@ -166,6 +166,7 @@ def test_cancelled_twice_because_it_outlasts_the_grace(
 @pytest.mark.usefixtures("hasty")
 def test_a_record_that_nova_never_ends_is_no_dead_end(site: Site, operator: Operator) -> None:
     """As a nova-compute leaves it that dies just when the server changes its host."""
+    operator.config["limits"] |= {"grace": "10s"}
     for ask, state in (("run.resume", "succeeded"), ("run.cancel", "cancelled")):
         site.enable(site.source)
         (guest,) = site.boot()
