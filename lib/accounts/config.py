@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -13,7 +14,13 @@ from workflow_api.duration import Duration, decoded
 from workflow_api.errors import NotFound, UserError
 from workflow_api.text import near
 
+if TYPE_CHECKING:
+    from workflow_api.files import Places
+
 Entry = TypeVar("Entry", "CloudEntry", SmtpEntry)
+
+
+_STATE = "/var/lib/openstack_ops/state.db"
 
 
 def _duration(text: str) -> Duration:
@@ -86,12 +93,18 @@ class LiveMigrationForbidden(msgspec.Struct, forbid_unknown_fields=True, kw_only
     extra_specs: list[str] = msgspec.field(default_factory=lambda: list(_PINNED))
 
 
+class Files(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Where files are written to that a parameter names."""
+
+    allowed: list[str] = []
+
+
 class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration of the pack."""
 
     clouds: list[CloudEntry] = []
     default_cloud: str | None = None
-    state_url: str = "sqlite:////var/lib/openstack_ops/state.db"
+    state_url: str = f"sqlite:///{_STATE}"
     limits: Limits = msgspec.field(default_factory=Limits)
     protected: Protected = msgspec.field(default_factory=Protected)
     # What installers call the project of the cloud's own services.
@@ -101,11 +114,24 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     )
     smtp_accounts: list[SmtpEntry] = []
     default_smtp_account: str | None = None
+    files: Files = msgspec.field(default_factory=Files)
     organisation: Organisation = msgspec.field(default_factory=Organisation)
     email: EmailSettings = msgspec.field(default_factory=EmailSettings)
 
     def __repr__(self) -> str:
         return f"<PackConfig of {len(self.clouds)} clouds>"  # state_url can hold a password
+
+    @property
+    def places(self) -> Places:
+        """Where answers and previews may be written: ``out/`` beside the state store by default."""
+        from workflow_api.files import Places  # few actions write any
+
+        if self.files.allowed:
+            return Places(tuple(self.files.allowed))
+        scheme, _, path = self.state_url.partition(":///")
+        path = path.partition("?")[0] if scheme.startswith("sqlite") else _STATE
+        own = os.path.join(os.path.dirname(path), "out")
+        return Places((own,), own)
 
     def cloud(self, name: str | None) -> CloudEntry:
         """Return the entry called ``name``, or the default one.

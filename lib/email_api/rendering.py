@@ -21,6 +21,7 @@ from email_api.styles import inlined, look
 from email_api.tables import KEEP, LINE, Rows, folded, rows_of
 from email_api.variables import RESERVED, Schema
 from workflow_api.errors import UserError
+from workflow_api.files import read_regular
 from workflow_api.text import clean, count, listed, shorten
 
 OURS = Path(__file__).with_name("notices")
@@ -71,7 +72,7 @@ def find(name: str, directories: Sequence[Path]) -> Path | None:
 def read(path: Path) -> str:
     """Return the text of a template or schema; UserError names what cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {clean(error)}.") from None
 

@@ -10,6 +10,7 @@ from local_runner.actions import RUNNER_PARAMETERS, Action, Parameter
 from local_runner.casts import cast
 from local_runner.validation import invalid, with_defaults
 from workflow_api.errors import Refused, UserError
+from workflow_api.files import read_regular
 from workflow_api.text import clean, near
 
 # The only two StackStorm expressions that the pack's YAMLs hold (and they are fixed values).
@@ -105,7 +106,7 @@ def _unknown(name: str, known: Mapping[str, Parameter]) -> str:
 def _content(path: str) -> str:
     """Return the text of a file, given as ``@parameter=path``."""
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
+        return read_regular(Path(path).expanduser()).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ValueError(f"cannot be read from {clean(path)}: {reason}") from None

@@ -85,6 +85,7 @@ def read(path: Path) -> Settings:
         folder = state_folder()
         private(folder)
         values["state_url"] = f"sqlite:///{folder / 'state.db'}"
+    values.setdefault("files", {"allowed": ["/"]})  # whatever this user may write
     return Settings(path, values, warnings)
 
 

@@ -86,7 +86,7 @@ def _run(
 
 
 def _read(session: Session, call: Call, common: Common) -> tuple[str, Result]:
-    file = _file(common.output_file)  # looked at before time is spent on an answer
+    file = _file(session.config, common.output_file)  # looked at before time is spent on an answer
     context = Context(
         config=session.config,
         requester=session.requester,
@@ -108,12 +108,12 @@ def _ended(answer: Answer) -> tuple[str, Result]:
     return answer.kind, answer.result
 
 
-def _file(path: str | None) -> OutputFile | None:
+def _file(config: PackConfig, path: str | None) -> OutputFile | None:
     if path is None:
         return None
     from workflow_api.output_file import OutputFile  # few ask for one
 
-    return OutputFile(path)
+    return OutputFile(path, config.places)
 
 
 def _shown(

@@ -7,7 +7,6 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +14,7 @@ import msgspec
 from accounts.smtp import SmtpAccount
 from workflow_api import Context, Plan, UserError, clean, count, listed
 from workflow_api.text import shorten
-from workflows.campaign_mail import Message, Writer
+from workflows.campaign_mail import Message, Writer, logo_of
 from workflows.campaign_preview import show_messages
 from workflows.campaign_steps import record_campaign
 
@@ -204,7 +203,7 @@ def looks_of(smtp: SmtpAccount, notice: str, options: Mapping[str, Any]) -> str:
     from email_api.sources import sources
 
     mail, entry, organisation = smtp.config.email, smtp.entry, smtp.config.organisation
-    logo = Path(organisation.logo).read_bytes() if organisation.logo else b""
+    logo = logo_of(organisation.logo)
     told = [
         sources(notice, [mail.templates] if mail.templates else []),
         msgspec.to_builtins(organisation),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from accounts.smtp import SmtpAccount
 from workflow_api import UserError, clean
+from workflow_api.files import read_regular
 
 if TYPE_CHECKING:
     from email_api.messages import Envelope, Part
@@ -127,6 +127,14 @@ class Writer:
         return Message(rendered.subject, envelope)
 
 
+def logo_of(path: str) -> bytes:
+    """Return the organisation's logo, nothing if it has none; UserError if it cannot be read."""
+    try:
+        return read_regular(path) if path else b""
+    except OSError as error:
+        raise UserError(f"organisation.logo {path}: {clean(error.strerror or error)}.") from None
+
+
 def _logo(path: str) -> list[Part]:
     """Return the organisation's logo as a part of a message; UserError if it is none."""
     if not path:
@@ -134,10 +142,7 @@ def _logo(path: str) -> list[Part]:
     from email_api.messages import Part
     from email_api.rendering import LOGO
 
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"organisation.logo {path}: {clean(error.strerror or error)}.") from None
+    content = logo_of(path)
     kind = next((kind for start, kind in _IMAGES if content.startswith(start)), None)
     if kind is None:
         raise UserError(f"organisation.logo {path} is not a PNG, JPEG or GIF.")

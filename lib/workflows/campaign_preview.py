@@ -6,10 +6,10 @@ import base64
 import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workflow_api import Plan, UserError, clean, count, listed
+from workflow_api import Plan, clean, count, listed
+from workflow_api.files import Folder, Places
 
 if TYPE_CHECKING:
     from workflows.campaign_mail import Message
@@ -31,48 +31,43 @@ def show_messages(
 
 
 def add_preview(
-    plan: Plan, place: str | None, key: str, messages: Sequence[tuple[str, Message]]
+    plan: Plan, places: Places, place: str | None, key: str, messages: Sequence[tuple[str, Message]]
 ) -> None:
     """Write a campaign's messages to where they are wanted to be seen, and say so in the plan."""
     if place:
-        folder = write_preview(place, key, messages)
+        folder = write_preview(places, place, key, messages)
         plan.note(f"{count(len(messages), 'mail')} to look at: {folder}")
 
 
-def write_preview(place: str, key: str, messages: Sequence[tuple[str, Message]]) -> Path:
+def write_preview(
+    places: Places, place: str, key: str, messages: Sequence[tuple[str, Message]]
+) -> str:
     """Write an ``.eml`` and an ``.html`` a message into a folder of the campaign; return it.
 
     Only who runs this can read them. What an earlier preview of the campaign left there goes.
     Raises UserError.
     """
-    folder = Path(place)
-    if not folder.is_absolute():
-        raise UserError(f"preview_dir must be an absolute path, not {clean(place)!r}.")
-    folder = folder / _ODD.sub("_", key)
-    try:
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        folder.chmod(0o700)  # one of an earlier day, or of somebody else: that is an error
-        for old in folder.iterdir():
-            if _OURS.fullmatch(old.name):
-                old.unlink()
+    path = f"{place}/{_ODD.sub('_', key)}"
+    with places.folder("preview_dir", path, make=True) as folder:
+        _refuse_another_s(folder)
+        for old in os.listdir(folder.file):
+            os.unlink(old, dir_fd=folder.file)
         for number, (recipient, message) in enumerate(messages, 1):
             name = f"{number:04}-{_ODD.sub('_', recipient)[:100]}"
-            _private(folder / f"{name}.eml", message.envelope.data)
-            _private(
-                folder / f"{name}.html", _html(message.envelope.data).encode("utf-8", "replace")
-            )
-    except OSError as error:
-        why = clean(error.strerror or type(error).__name__)
-        raise UserError(f"preview_dir {clean(folder)} cannot be written: {why}.") from None
-    return folder
+            folder.write(f"{name}.eml", message.envelope.data, 0o600)
+            page = _html(message.envelope.data).encode("utf-8", "replace")
+            folder.write(f"{name}.html", page, 0o600)
+        return folder.path
 
 
-def _private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner reads: it tells of people."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    with open(os.open(path, flags, 0o600), "wb") as file:
-        file.write(content)
+def _refuse_another_s(folder: Folder) -> None:
+    """Raise UserError for a folder that is not ours alone, to be emptied and closed to others."""
+    if os.fstat(folder.file).st_uid != os.geteuid():
+        folder.refuse("", "it is another user's", "Name another folder.")
+    if more := [name for name in os.listdir(folder.file) if not _OURS.fullmatch(name)]:
+        said = f"it holds what is no preview: {listed(sorted(map(clean, more)))}"
+        folder.refuse("", said, "Name another folder.")
+    os.fchmod(folder.file, 0o700)  # of an earlier day; no link has led here
 
 
 def _html(data: bytes) -> str:

@@ -119,7 +119,7 @@ def plan_campaign(
         on_failure="continue",
     )
     for draft in drafts:
-        add_preview(plan, delivery.preview_dir, draft.key, draft.messages)
+        add_preview(plan, smtp.config.places, delivery.preview_dir, draft.key, draft.messages)
     if delivery.override_recipient:
         plan.note(f"It is a rehearsal, the campaign {main.key}: it can be repeated.")
     else:

@@ -184,7 +184,7 @@ class _Resuming:
             recipients=[mail.recipient for mail in self._mails],
             looks=looks_of(account, known.notice, known.options),
         )
-        add_preview(plan, preview_dir, known.key, messages)
+        add_preview(plan, account.config.places, preview_dir, known.key, messages)
         show_messages(plan, known.options, messages)
         return plan
 

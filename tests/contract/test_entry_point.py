@@ -25,7 +25,8 @@ KEYS = (
 def config(**more: Any) -> dict[str, Any]:
     auth = {"auth_url": "http://127.0.0.1:9/v3", "username": "u", "password": PASSWORD}
     auth |= {"project_name": "p", "user_domain_id": "default", "project_domain_id": "default"}
-    return {"clouds": [{"name": "dead", "auth": auth}], **more}
+    files = {"allowed": ["/"]}
+    return {"clouds": [{"name": "dead", "auth": auth}], "files": files, **more}
 
 
 @pytest.mark.parametrize("common_libs", [False, True], ids=["no common libs", "common libs"])

@@ -18,6 +18,7 @@ TYPES = {
     "duration",
     "errors",
     "exports",
+    "files",
     "humane",
     "layout",
     "picking",

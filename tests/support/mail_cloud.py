@@ -69,7 +69,7 @@ class MailCloud(AuditCloud):
         return super().config(
             smtp_accounts=[self.smtp.account()],
             state_url=self._state_url,
-            **{"email": self.email, **more},
+            **{"email": self.email, "files": {"allowed": ["/"]}, **more},
         )
 
     def _with_servers(self, request: Request) -> Answer:

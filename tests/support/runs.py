@@ -97,10 +97,15 @@ class House:
     state_url: str
     limits: dict[str, Any] = field(default_factory=lambda: dict(LIMITS))
     reporter: Silent = field(default_factory=Silent)
+    allowed: list[str] = field(default_factory=lambda: ["/"])
 
     @property
     def config(self) -> dict[str, Any]:
-        return {"state_url": self.state_url, "limits": self.limits}
+        return {
+            "state_url": self.state_url,
+            "limits": self.limits,
+            "files": {"allowed": self.allowed},
+        }
 
     def ask(
         self, name: str, requester: Requester = PERSON, **parameters: Any

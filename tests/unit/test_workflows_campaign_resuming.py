@@ -70,6 +70,24 @@ def test_previews_are_files_that_nobody_else_reads(
     assert stat.S_IMODE((tmp_path / "c-1").stat().st_mode) == 0o700
 
 
+def test_a_preview_goes_through_no_link_and_into_no_folder_of_others(
+    house: MailHouse, tmp_path: Path
+) -> None:
+    theirs, place = tmp_path / "theirs", tmp_path / "place"
+    for folder in (theirs, place, place / "c-1"):
+        folder.mkdir(mode=0o755)
+    (place / "c-1" / "thesis.txt").write_text("mine")
+    kind, result = house.ask(RESUME, campaign="c-1", dry_run=True, preview_dir=str(place))
+    assert (kind, "no preview: thesis.txt" in result["summary"]) == ("refused", True)
+    (place / "c-1" / "thesis.txt").unlink()
+    (place / "c-1").rmdir()
+    (place / "c-1").symlink_to(theirs)
+    house.allowed = [str(place)]
+    kind, result = house.ask(RESUME, campaign="c-1", dry_run=True, preview_dir=str(place))
+    assert (kind, "lies outside the folders" in result["summary"]) == ("refused", True)
+    assert (list(theirs.iterdir()), stat.S_IMODE(theirs.stat().st_mode)) == ([], 0o755)
+
+
 @pytest.mark.parametrize(("name", "mails"), [(RESUME, 2), (RETRY, 3)])
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_too_many_are_refused_here_too(
