@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from html import unescape
 
-_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_COMMENT = re.compile(r"\{#.*?(?:#\}|\Z)", re.DOTALL)
 # Where HTML and CSS name something that is loaded without anybody's doing.
 _LOADED = re.compile(
     r"""

@@ -12,10 +12,11 @@ from typing import Any
 
 import jinja2
 from jinja2 import meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from accounts.mail_config import Organisation
+from email_api.active import active_content
+from email_api.bounds import LONGEST, BoundedEnvironment, bounded
 from email_api.remote import remote_content
 from email_api.styles import inlined, look
 from email_api.tables import KEEP, LINE, Rows, folded, rows_of
@@ -29,8 +30,8 @@ OURS = Path(__file__).with_name("notices")
 PARTS = ("subject.j2", "text.j2", "html.j2")
 # How an HTML part calls the logo that travels in the same message: its Content-ID.
 LOGO = "logo"
-# Terminal columns of a subject, and characters of a part.
-_SUBJECT, _LONGEST = 150, 4_000_000
+# Terminal columns of a subject, and bytes of a file.
+_SUBJECT, _LARGEST_FILE = 150, 2**20
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
     "October", "November", "December",
@@ -72,7 +73,7 @@ def find(name: str, directories: Sequence[Path]) -> Path | None:
 def read(path: Path) -> str:
     """Return the text of a template or schema; UserError names what cannot be read."""
     try:
-        return read_regular(path).decode()
+        return read_regular(path, most=_LARGEST_FILE).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {clean(error)}.") from None
 
@@ -131,7 +132,7 @@ def _web(address: str) -> str:
     return f"mailto:{address}" if re.match(r"[^\s@?&%]+@[^\s@?&%]+\Z", address) else ""
 
 
-class _Environment(ImmutableSandboxedEnvironment):
+class _Environment(BoundedEnvironment):
     """The sandbox, with our filters; what is missing is an error and None is nothing."""
 
     def __init__(self, directories: Sequence[Path]) -> None:
@@ -152,6 +153,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             table=_table, paragraphs=_paragraphs, counted=_counted, verb=_verb, listed=listed,
             day=_day, moment=_moment, web=_web,
         )  # fmt: skip
+        self.bound_filters()
 
 
 @functools.lru_cache(8)
@@ -185,7 +187,7 @@ class Templates:
             self._environment.get_template(template)  # an unknown filter shows only here
             unknown = meta.find_undeclared_variables(tree) - known
             referenced = set(meta.find_referenced_templates(tree))
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, RecursionError, MemoryError) as error:
             raise self._fault(error, path or template) from None
         if _is_html(template) and not all(name and _is_html(name) for name in referenced):
             raise UserError(
@@ -210,6 +212,13 @@ class Templates:
                 "loaded from elsewhere when the mail is read.",
                 advice="Leave it out, or make it a link. The organisation's logo travels with each "
                 "mail.",
+            )
+        links = [name for name, one in self._schema.variables.items() if one.type == "link"]
+        if _is_html(template) and (active := active_content(source, links)):
+            line, what = active
+            raise UserError(
+                f"Notice {self.name}: {path}, line {line}: {shorten(clean(what), 120)}.",
+                advice="Mails have texts, tables and links to https: and mailto: addresses.",
             )
         for name in sorted(filter(None, referenced - seen)):
             if name not in seen:
@@ -244,10 +253,11 @@ class Templates:
 
     def _made(self, template: jinja2.Template, given: Mapping[str, Any]) -> str:
         try:
-            made = template.render(given)
+            with bounded():
+                made = template.render(given)
         except Exception as error:  # a template is a program of somebody else
             raise self._fault(error, str(template.filename)) from None
-        if len(made) > _LONGEST:
+        if len(made) > LONGEST:
             raise UserError(
                 f"Notice {self.name}: {template.filename} makes {len(made)} characters, which is "
                 "more than a mail should have."

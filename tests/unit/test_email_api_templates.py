@@ -115,7 +115,7 @@ def test_a_part_that_is_missing(tmp_path: Path) -> None:
         ("html_j2", "{{ cycler('a').next() }}", "line 1: the schema has no variable 'cycler'"),
         ("html_j2", "{{ joiner('<b>')() }}", "line 1: the schema has no variable 'joiner'"),
         ("text_j2", "{{ who.__class__.__mro__ }}", "line 1: access to attribute '__class__'"),
-        ("text_j2", "{{ 'x' * 5000000 }}", "own/text.j2 makes 5000000 characters"),
+        ("text_j2", "{{ 'x' * 5000000 }}", "line 1: it makes a text or list of 5,000,000"),
         ("text_j2", '{% include "../../etc/passwd" %}', "no template '../../etc/passwd'"),
         ("text_j2", '{% extends "layuot.text.j2" %}', "there is no template 'layuot.text.j2'"),
         ("subject_j2", " \n ", "has no subject"),
@@ -191,7 +191,7 @@ def test_so_it_is_in_a_template_that_is_taken_in(tmp_path: Path) -> None:
     "source",
     [
         '<a href="https://example.org/x.png">x</a>',
-        '<a\n href="{{ who }}">x</a> https://example.org',
+        '<a\n href="{{ who | web }}">x</a> https://example.org',
         '<img src="{{ logo }}"><img src="cid:logo"><img src="{{- logo -}}">',
         '<img src="data:image/png;base64,//aGk=">',
         '<p style="background: url(data:image/png;base64,//aGk=)">',
