@@ -8,13 +8,11 @@ so that just what stands for the secret is replaced.
 
 from __future__ import annotations
 
-import base64
-import html
+import binascii
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import unquote
 
 # A secret of this length is also found with spaces within it, as a line end becomes one where a
 # message is made one line. A shorter one could be two words, or the numbers of two columns.
@@ -28,13 +26,14 @@ _INVISIBLE = (
     "\u202a-\u202e\u2060-\u206f\ufeff"
 )
 _ENDS = "\n\r\x0b\x0c\x85\u2028\u2029"
-_LINE_END = re.compile(rf"[{_INVISIBLE}]+|[ \t]*[{_ENDS}][ \t]*")
-_BLANK = re.compile(rf"[{_INVISIBLE}\s]+")
+# Patterns are compiled when a text first needs them: start-up is a feature.
+_LINE_END = rf"[{_INVISIBLE}]+|[ \t]*[{_ENDS}][ \t]*"
+_BLANK = rf"[{_INVISIBLE}\s]+"
 # ASCII's part of it, which is far quicker.
 _ASCII_BLANK = bytes(range(0x21)) + b"\x7f"
 
 _HALVES = r"u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})"
-_ESCAPE = re.compile(
+_ESCAPE = (
     rf"\\+(?:{_HALVES}|u([0-9a-fA-F]{{4}})|x([0-9a-fA-F]{{2}})|U(00[01][0-9a-fA-F]{{5}})|([nrt])"
     r"|([^\w\s]))"
 )
@@ -56,18 +55,29 @@ def _unescaped(found: re.Match[str]) -> str:
     return str(other or {"n": "\n", "r": "\r", "t": "\t"}[control])
 
 
+def _html_meaning(found: re.Match[str]) -> str:
+    import html  # its table of names is large, and few texts need it
+
+    return html.unescape(found[0])
+
+
+def _percent_meaning(found: re.Match[str]) -> str:
+    digits = found[0].replace(found[0][0], "")
+    return bytes.fromhex(digits).decode("utf-8", "replace")
+
+
 # What an encoded character begins with, what it is, and what it stands for.
-_ENCODINGS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
-    ("<", re.compile(r"<w?br ?/?>"), lambda m: ""),
-    ("=", re.compile(r"=\r?\n"), lambda m: ""),  # of quoted-printable
+_ENCODINGS: tuple[tuple[str, str, Callable[[re.Match[str]], str]], ...] = (
+    ("<", r"<w?br ?/?>", lambda m: ""),
+    ("=", r"=\r?\n", lambda m: ""),  # of quoted-printable
     ("\\", _ESCAPE, _unescaped),
-    ("&", re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z]+);"), lambda m: html.unescape(m[0])),
-    ("%", re.compile(_UTF8.format("%")), lambda m: unquote(m[0])),
-    ("=", re.compile(_UTF8.format("=")), lambda m: unquote(m[0].replace("=", "%"))),
+    ("&", r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z]+);", _html_meaning),
+    ("%", _UTF8.format("%"), _percent_meaning),
+    ("=", _UTF8.format("="), _percent_meaning),
 )
 
 # Last, without any backslash: of several nobody knows which are a secret's own.
-_DECODED = (*(_ENCODINGS * _ROUNDS), ("\\", re.compile(r"\\+"), lambda m: ""))
+_DECODED = (*(_ENCODINGS * _ROUNDS), ("\\", r"\\+", lambda m: ""))
 
 
 class Forms:
@@ -119,7 +129,7 @@ class _Secret:
     @cached_property
     def _needles(self) -> list[str]:
         """The forms without what may break them."""
-        return [needle for form in self._forms if (needle := self._blank.sub("", form))]
+        return [needle for form in self._forms if (needle := re.sub(self._blank, "", form))]
 
     def places(self, view: _View) -> Iterator[tuple[int, int]]:
         """Yield where in the original text the secret stands."""
@@ -139,13 +149,13 @@ class _View:
     starts: Sequence[int]
     ends: Sequence[int]
 
-    def replaced(self, what: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> _View:
+    def replaced(self, what: str, by: Callable[[re.Match[str]], str]) -> _View:
         """Return the view with each match replaced."""
         parts: list[str] = []
         starts: list[int] = []
         ends: list[int] = []
         done = 0
-        for found in what.finditer(self.text):
+        for found in re.finditer(what, self.text):
             new = by(found)
             parts += [self.text[done : found.start()], new]
             starts += [*self.starts[done : found.start()], *[self.starts[found.start()]] * len(new)]
@@ -172,7 +182,7 @@ def _decodings(text: str) -> Iterator[str]:
     yield text
     for sign, encoded, meaning in _DECODED:
         if sign in text:
-            before, text = text, encoded.sub(meaning, text)
+            before, text = text, re.sub(encoded, meaning, text)
             if text != before:
                 yield text
 
@@ -180,7 +190,7 @@ def _decodings(text: str) -> Iterator[str]:
 def _bare(text: str) -> bytes:
     """Return a text without anything that may break a secret."""
     if not text.isascii():
-        text = _BLANK.sub("", text)
+        text = re.sub(_BLANK, "", text)
     return text.encode("utf-8", "surrogatepass").translate(None, _ASCII_BLANK)
 
 
@@ -189,7 +199,7 @@ def _digits(secret: str) -> list[str]:
     data = secret.encode("utf-8", "surrogatepass")
     forms = [data.hex(), data.hex().upper()]
     for before in range(3):  # bytes that stand before it in what was encoded
-        whole = base64.b64encode(bytes(before) + data).decode()
+        whole = binascii.b2a_base64(bytes(before) + data, newline=False).decode()
         # Digits that hold bits of what stands around it are not known.
         known = whole[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
         forms += [known, known.translate(str.maketrans("+/", "-_"))]
