@@ -136,7 +136,9 @@ def _folder(path: Path, status: os.stat_result) -> Finding:
         alone = f"{detail}: for this user alone"
         if files.is_private(folder):
             return Finding(name, True, alone)
-        return Finding(name, None, alone, f"If other users run sensors or actions: {cure[0].lower()}{cure[1:]}")
+        return Finding(
+            name, None, alone, f"If other users run sensors or actions: {cure[0].lower()}{cure[1:]}"
+        )
     return Finding(name, False, f"{detail}: not shared with a group", cure)
 
 
