@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -22,11 +24,27 @@ STAGES = [
 ]
 
 
+@contextmanager
+def begun_together() -> Iterator[None]:
+    """Let the first two steps wait for each other: one that fails alone keeps the other away."""
+    both, original = threading.Barrier(2), World.fault
+
+    def fault(world: World, name: str, *kinds: Fault) -> Fault | None:
+        if "dropped" in kinds and name in ("a", "b"):
+            both.wait(20)
+        return original(world, name, *kinds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(World, "fault", fault)
+        yield
+
+
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     with toy_house(**OPEN) as (house, world):
         monkeypatch.setenv(WORLD, str(world.path))
-        kind, result = house.work(*STAGES)
+        with begun_together():
+            kind, result = house.work(*STAGES)
         assert (kind, house.states(result["run"])) == (
             "interrupted",
             {"a": "unknown", "b": "unknown", "c": "pending"},
