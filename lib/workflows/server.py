@@ -6,12 +6,13 @@ import datetime
 import json
 from typing import Any
 
-from accounts.cloud import Cloud
+from accounts.cloud import Cloud, not_there
 from openstack_api import compute as change
 from query_api import compute, image
 from query_api.compute_types import Server
 from workflow_api import (
     Attempt,
+    CloudError,
     Context,
     Duration,
     Plan,
@@ -29,6 +30,10 @@ from workflows.searching import register
 # What is written on every image that a runbook takes: which run, which step, how long to keep it.
 _RUN, _STEP, _KEEP = "openstack_ops_run", "openstack_ops_step", "openstack_ops_keep_until"
 
+
+# From how many seconds on it is asked whether Nova still works on a snapshot, and how often in a
+# row it must not have been for that to be believed.
+_DOUBTED_AFTER, _IDLE_LOOKS = 20.0, 2
 
 register("server", "servers of all projects")
 
@@ -85,7 +90,7 @@ def find_snapshot(attempt: Attempt, cloud: Cloud, server: str) -> dict[str, Any]
     """Say whether this run's snapshot of the server is there; waits while it is being saved."""
     marks = {_RUN: attempt.run, _STEP: attempt.key}
     found = image.images(cloud, **marks)
-    return _saved(attempt, cloud, found[0].id) if found else None
+    return _saved(attempt, cloud, server, found[0].id) if found else None
 
 
 @step("take a snapshot of {name}, kept until {keep_until}", key="{server}", find=find_snapshot)
@@ -95,22 +100,45 @@ def take_snapshot(
     """Save the server as an image that carries the run, the step and how long it is kept."""
     marks = {_RUN: attempt.run, _STEP: attempt.key, _KEEP: keep_until}
     label = f"{name} before migration ({attempt.run[:8]})"
-    return _saved(attempt, cloud, change.create_snapshot(cloud, server, label, marks))
+    return _saved(attempt, cloud, server, change.create_snapshot(cloud, server, label, marks))
 
 
-def _saved(attempt: Attempt, cloud: Cloud, image_id: str) -> dict[str, Any]:
-    """Wait until the image is whole; raises StepFailed if the cloud gave it up."""
-    waited, seconds = 0.0, cloud.config.limits.timeouts.snapshot
+def _saved(attempt: Attempt, cloud: Cloud, server: str, image_id: str) -> dict[str, Any]:
+    """Wait until the image is whole; raises StepFailed if the cloud gave it up.
+
+    An image whose nova-compute died stays ``queued`` or ``saving`` for good: Nova works on it only
+    as long as the server has a task.
+    """
+    waited, seconds, idle = 0.0, cloud.config.limits.timeouts.snapshot, 0
     while waited < seconds:
+        # Asked before the image: Nova ends the task only when the image is whole.
+        task = _task_of(cloud, server) if waited > _DOUBTED_AFTER else "not asked yet"
         now = image.image(cloud, image_id)
         if now is not None and now.status == "active":
             return {"image": image_id, "said": f"saved as image {image_id}"}
         if now is None or now.status in ("killed", "deleted", "deactivated"):
             raise StepFailed(f"The snapshot {image_id} was given up by the cloud.")
+        idle = 0 if task else idle + 1
+        if idle == _IDLE_LOOKS:
+            raise StepFailed(
+                f"The snapshot {image_id} is left at {now.status!r}: Nova works on it no more."
+            )
+        if waited > _DOUBTED_AFTER:
+            attempt.say(f"the snapshot {image_id} is at {now.status!r}, its server at {task!r}")
         pause = min(10.0, 1.0 + waited / 10)
         attempt.wait(pause)
         waited += pause
     raise UnknownOutcome(f"The snapshot {image_id} is not saved after {seconds}.")
+
+
+def _task_of(cloud: Cloud, server: str) -> str | None:
+    """Return the task that Nova has under way on the server; None too if the server is gone."""
+    try:
+        return compute.server(cloud, server).task_state
+    except CloudError as error:
+        if not_there(error):
+            return None
+        raise
 
 
 @workflow("server.migrate")

@@ -165,9 +165,19 @@ def test_a_snapshot_that_is_given_up(status: str, snapshots: Snapshots) -> None:
 
 def test_a_snapshot_that_is_never_whole(snapshots: Snapshots) -> None:
     snapshots.becomes = "saving"
+    snapshots.fake.server("a").task = "image_uploading"
     with pytest.raises(UnknownOutcome, match="is not saved after 5m"):
         snapshots.taken()
     assert 300 <= sum(snapshots.waited) < 320
+    assert any("at 'saving', its server at 'image_up" in one for one in snapshots.attempt.said)
+
+
+def test_a_snapshot_that_nova_works_on_no_more(snapshots: Snapshots) -> None:
+    """As a nova-compute leaves it that dies while it saves one."""
+    snapshots.becomes = "queued"
+    with pytest.raises(StepFailed, match="is left at 'queued': Nova works on it no more"):
+        snapshots.taken()
+    assert sum(snapshots.waited) < 40
 
 
 # -- reading -----------------------------------------------------------------------------------
