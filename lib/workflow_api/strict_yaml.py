@@ -45,7 +45,12 @@ def load(text: str) -> Any:
         raise Unreadable(why, mark.line + 1 if mark else 0) from None
     except RecursionError:
         raise Unreadable("it is nested too deeply") from None
-    except (ValueError, TypeError, OverflowError):  # the 30th of February
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        OverflowError,
+    ):  # the 30th of February, !!bool maybe
         raise Unreadable("a value is not right, as a date that there is not") from None
 
 

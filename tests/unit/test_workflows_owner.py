@@ -242,7 +242,8 @@ def test_requests_do_not_grow_with_what_is_not_asked_for(fake: FakeCloud, tables
     fake.servers += [Server(f"other-{n}", project=SHOP.id) for n in range(500)]
     fake.requests.clear()
     found(fake, "10.0.0.5")
-    assert len(fake.requests) == few <= 12
+    # One of them asks the network service for its versions, once for each cloud.
+    assert len(fake.requests) == few <= 13
 
 
 def test_many_users_are_read_from_one_page(fake: FakeCloud, tables: Tables) -> None:
