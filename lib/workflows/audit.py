@@ -151,7 +151,7 @@ def drift(
     public ones that are not hidden, the newest of each name; of aggregates the metadata and the
     zone, for other clouds have other hosts.
 
-    Costs a listing of each in each cloud (two of images).
+    Costs a listing of each in each cloud (two of images), and of its projects if images are found.
     """
     from workflows import audit_drift as audit
     from workflows.auditing import chosen, parts_of, table
@@ -161,6 +161,8 @@ def drift(
         raise UserError(f"{cloud_a.name} cannot differ from itself.", advice="Give two clouds.")
     model, other = parts_of((cloud_a, cloud_b))
     audit.drift(model, other, wanted)
+    for part in (model, other):
+        part.say_whose()
     return table(
         (model, other),
         "difference",

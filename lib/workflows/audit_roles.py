@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from query_api.membership import implying, members
 from query_api.reading import Reading
@@ -12,6 +13,13 @@ from workflows.auditing import Finding, Part, named
 
 # What is looked for if no roles are given, where a cloud has it.
 POWERFUL = ("admin", "manager", "service")
+
+
+class Spared(NamedTuple):
+    """The users whose roles are left alone: those of the cloud's own services, and our own."""
+
+    services: frozenset[str]
+    own: str | None
 
 
 def roles(part: Part, wanted: Sequence[str]) -> Iterator[Finding]:
@@ -25,8 +33,9 @@ def roles(part: Part, wanted: Sequence[str]) -> Iterator[Finding]:
     found = [Effect(*row) for row in effective]
     part.service_users = service_users(estate, found, part.cloud.config.service_projects)
     powerful = _powerful(part, estate, wanted)
-    yield from held(estate, found, powerful, part.service_users)
-    yield from on_system(part, estate, powerful)
+    spared = Spared(part.service_users, _own_account(part))
+    yield from held(estate, found, powerful, spared)
+    yield from on_system(part, estate, powerful, spared)
     if estate.all_of("user"):
         yield from disabled(estate, found)
     if all_effective and estate.all_of("user") and estate.all_of("project"):
@@ -51,6 +60,12 @@ def service_users(
     return frozenset(through_groups | {user for user in granted.values() if user})
 
 
+def _own_account(part: Part) -> str | None:
+    """Return the user that the audit itself has logged in as; None if it logs in nowhere."""
+    access = part.cloud.access()
+    return str(access.user_id) if access and access.user_id else None
+
+
 def _powerful(part: Part, estate: Estate, wanted: Sequence[str]) -> set[str]:
     """Return the ids of the roles that are asked for; says which do not exist."""
     known = estate.names["role"]
@@ -66,10 +81,13 @@ def _powerful(part: Part, estate: Estate, wanted: Sequence[str]) -> set[str]:
 
 
 def held(
-    estate: Estate, effective: Sequence[Effect], powerful: set[str], services: frozenset[str]
+    estate: Estate, effective: Sequence[Effect], powerful: set[str], spared: Spared
 ) -> Iterator[Finding]:
     """Yield each user's powerful roles on projects and domains, those of one grant together."""
-    theirs = {one.group for one in effective if one.group and one.user in services}
+    members: dict[str, set[str]] = {}
+    for one in effective:
+        if one.group:
+            members.setdefault(one.group, set()).add(one.user)
     by_grant: dict[tuple[str, str | None, str | None], list[Effect]] = {}
     for one in effective:
         if one.role in powerful:
@@ -88,10 +106,10 @@ def held(
         source = found[0].granted_role
         if source and source not in {one.role for one in found}:
             said += f", implied by {estate.name('role', source)}"
-        yield _may(estate, user, said, grant, projects, shared=group in theirs)
+        yield _may(estate, user, said, grant, projects, spared, members.get(group or "", ()))
 
 
-def on_system(part: Part, estate: Estate, powerful: set[str]) -> Iterator[Finding]:
+def on_system(part: Part, estate: Estate, powerful: set[str], spared: Spared) -> Iterator[Finding]:
     """Yield each user's powerful roles on the system, which Keystone does not spread out."""
     system = [grant for grant in estate.grants.values() if grant.system]
     if not system:
@@ -113,9 +131,8 @@ def on_system(part: Part, estate: Estate, powerful: set[str]) -> Iterator[Findin
         if implied[grant.role] != grant.role:
             said += f", implied by {estate.name('role', grant.role)}"
         users = known.get(grant.group, ()) if grant.group else [grant.user or ""]
-        shared = bool(grant.group and part.service_users & {*users})
         for user in users:
-            yield _may(estate, user, said, grant, [], shared=shared)
+            yield _may(estate, user, said, grant, [], spared, users if grant.group else ())
 
 
 def _may(
@@ -124,11 +141,16 @@ def _may(
     said: str,
     grant: Grant | None,
     projects: Sequence[str],
-    *,
-    shared: bool,
+    spared: Spared,
+    members: Collection[str],
 ) -> Finding:
-    """Return the finding; ``shared`` says that an account of the cloud's services has it too."""
+    """Return the finding; ``members`` are all who would lose the role with the group that has it.
+
+    A command that takes it from one of those who are spared is not shown for any of them.
+    """
     disabled = "; the user is disabled" if user in estate.disabled else ""
+    shared = not spared.services.isdisjoint(members)
+    ours = estate.name("user", spared.own) if spared.own in {user, *members} else ""
     return Finding(
         kind="powerful_role",
         id=user,
@@ -138,6 +160,7 @@ def _may(
         project_id=projects[0] if len(projects) == 1 else None,
         user_id=user,
         service="one of their accounts is in that group" if shared else "",
+        ours=ours if spared.own == user or not ours else f"{ours}, who is in that group,",
         more={"project_ids": projects},
     )
 

@@ -27,7 +27,8 @@ class Finding(msgspec.Struct, kw_only=True):
 
     ``created_at`` is a UTC text, None if nobody knows. ``project``, ``user`` and ``mail`` are
     found by the ids; ``service`` says what the cloud's own services have to do with it, if that is
-    not told by its project or user; ``more`` are further columns.
+    not told by its project or user, and ``ours`` names the account of this pack that needs it;
+    ``more`` are further columns.
     """
 
     kind: str
@@ -42,14 +43,17 @@ class Finding(msgspec.Struct, kw_only=True):
     user: str | list[str] | None = None
     mail: str | list[str] | None = None
     service: str = ""
+    ours: str = ""
     more: dict[str, Any] = {}
 
 
-# Instead of a command, where it would be at the expense of nova, neutron and the like.
+# Instead of a command, where it would be at the expense of nova, neutron and the like, or of this
+# pack itself.
 _LEAVE = (
     "leave it to those who run the cloud: it belongs to the cloud's own services ({of}), which may "
     "fail without it"
 )
+_LEAVE_OURS = "leave it as long as openstack_ops asks this cloud: it logs in as {account} there"
 
 
 class Part:
@@ -128,10 +132,10 @@ class Part:
             one.project = one.project or self.projects.get(one.project_id or "")
             if one.user is None and one.user_id and one.user_id in self.people:
                 one.user, one.mail = self.people[one.user_id]
-        self._spare_services()
+        self._spare()
 
-    def _spare_services(self) -> None:
-        """Take back advice to do away with what the cloud's own services have."""
+    def _spare(self) -> None:
+        """Take back advice to do away with what the cloud's own services, or this pack, have."""
         theirs = self.cloud.config.service_projects
         for one in self.findings:
             names = {one.project, one.name if one.kind == "ownerless_project" else None}
@@ -141,6 +145,8 @@ class Part:
                 one.act = _LEAVE.format(of="one of their accounts")
             elif one.service:
                 one.act = _LEAVE.format(of=one.service)
+            elif one.ours:
+                one.act = _LEAVE_OURS.format(account=clean(one.ours))
 
 
 def _known(ids: Iterable[str | None]) -> list[str]:

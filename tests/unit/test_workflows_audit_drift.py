@@ -136,3 +136,13 @@ def test_a_cloud_and_itself(pair: Pair) -> None:
     ended, result = audit(pair, what=["flavor"])
     assert (ended, pair[0].requests) == ("refused", [])
     assert "Did you mean flavors?" in result["summary"]
+
+
+def test_what_the_clouds_own_services_have_is_left_to_them(pair: Pair) -> None:
+    for cloud in pair:
+        cloud.rows["project"].append({"id": "p-service", "name": "service"})
+    pair[0].rows["image"] = [image("amphora", owner="p-service"), image("debian", owner="p-else")]
+    pair[1].rows["image"] = [image("amphora", owner="p-service", checksum="other")]
+    acts = {(row["name"], row["project"]): row["act"] for row in rows(pair)}
+    assert acts[("amphora", "service")].startswith("leave it to those who run the cloud")
+    assert "openstack image delete" in acts[("debian", None)]

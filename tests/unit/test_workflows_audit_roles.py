@@ -126,6 +126,28 @@ def test_the_project_of_the_services_is_never_to_be_deleted(cloud: AuditCloud) -
     assert row["act"].startswith(LEAVE)
 
 
+OURS = "leave it as long as openstack_ops asks this cloud: it logs in as admin"
+
+
+def test_the_account_that_asks_is_left_its_roles(cloud: AuditCloud) -> None:
+    cloud.rows["user"].append({"id": "user-1", "name": "admin", "enabled": True})
+    grant(cloud, ADMIN, ("user", "user-1"), ("project", LIVING))
+    grant(cloud, ADMIN, ("user", USER), ("project", LIVING))
+    # Taken from the group it would be taken from the account, whoever it is shown for.
+    grant(cloud, ADMIN, ("group", "group-1"), ("domain", DOMAIN), members=("user-1", "cy"))
+    grant(cloud, ADMIN, ("group", "group-1"), ("system", "all"))
+    cloud.members["group-1"] = ["user-1", "cy"]
+    acts = {(row["name"], row["why"].split()[3]): row["act"] for row in of(cloud, "powerful_role")}
+    assert acts.pop(("ann", "project")).startswith("openstack role remove --user ")
+    assert acts.pop(("admin", "project")) == f"{OURS} there"
+    assert acts == {
+        ("admin", "domain"): f"{OURS} there",
+        ("cy", "domain"): f"{OURS}, who is in that group, there",
+        ("admin", "the"): f"{OURS} there",
+        ("cy", "the"): f"{OURS}, who is in that group, there",
+    }
+
+
 def test_through_a_group_and_from_above(cloud: AuditCloud) -> None:
     cloud.rows["project"] += [{"id": f"p-{n}", "name": f"p{n}"} for n in range(2)]
     group = ("group", "group-1")
