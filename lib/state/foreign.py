@@ -1,4 +1,4 @@
-"""Whether a file can be the state store: looked at before anything is made beside it or in it."""
+"""Whether a file or database can be the state store: looked at before anything is made in it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from sqlalchemy import Engine, inspect
+
+from state.schema import metadata
 from workflow_api.text import clean, listed
 
 # Every store has this table, and it is made with the first of the others.
@@ -43,8 +46,23 @@ def why_not(path: Path) -> str | None:
         if "not a database" in str(error):
             return _NO_DATABASE
         return None  # damaged: who opens it says so
+    return _not_ours(tables)
+
+
+def why_not_on(engine: Engine) -> str | None:
+    """Return why a server's database is not ours to make tables in, None if it is.
+
+    Nothing is made or locked. Raises DBAPIError if it cannot be asked.
+    """
+    with engine.connect() as connection:
+        tables = {clean(name) for name in inspect(connection).get_table_names()}
+    # A server commits each table by itself: a first use that was killed leaves some of them.
+    return None if tables <= {*metadata.tables, "alembic_version"} else _not_ours(tables)
+
+
+def _not_ours(tables: set[str]) -> str | None:
     if tables and not tables >= _OURS:
-        return f"it is the database of something else, with the tables {listed(sorted(tables))}"
+        return f"it is the database of something else, with the tables {listed(sorted(tables), 5)}"
     return None
 
 

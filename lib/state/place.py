@@ -21,6 +21,7 @@ from state import advice, engines, files, foreign
 from state.clock import db_now
 from state.retries import reason
 from workflow_api.errors import UserError
+from workflow_api.text import clean
 
 _NETWORK = re.compile(
     r"nfs.*|cifs|smb.*|fuse(\..*|$)|9p|afs|ceph|gluster.*|lustre|gfs2?|ocfs2|virtiofs"
@@ -208,6 +209,7 @@ def _server(url: URL) -> list[Finding]:
                     )
                 )
             }
+        why = foreign.why_not_on(engine)
     except DBAPIError as error:
         cure = "Check state_url, the server and the grants of its user."
         return [Finding("state server", False, reason(error), cure)]
@@ -215,6 +217,9 @@ def _server(url: URL) -> list[Finding]:
         return [Finding("state server", False, "it is not MariaDB", "Use MariaDB or SQLite.")]
     finally:
         engine.dispose()
+    if why:
+        cure = "Name a database of its own in state_url."
+        return [Finding("state database", False, f"{clean(url.database or '')}: {why}", cure)]
     return [
         _version(version),
         _clock(theirs - ours),

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
-from state import engines, files
+from state import engines, files, foreign
 from state.clock import SteadyClock
 from state.retries import is_conflict, is_damaged, is_missing, not_answered, reason
 from state.schema import HEAD, identity, runs
@@ -107,6 +107,11 @@ class Store:
     def _bring_up_to_date(self) -> None:
         if self._revision() == HEAD:
             return
+        if self.path is None and (why := foreign.why_not_on(self.engine)):
+            raise UserError(
+                f"The state store cannot be {self.shown}: {why}. Nothing was made or changed.",
+                advice="Name a database of its own in state_url.",
+            )
         with self._exclusively():
             found = self._revision()
             if found is not None and found > HEAD:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
-from sqlalchemy import event, text, update
+from sqlalchemy import create_engine, event, inspect, text, update
 
 pytest.register_assert_rewrite("support.state_cases", "support.ledger_cases")
 from state.journal import Journal  # noqa: E402
@@ -217,6 +217,41 @@ def test_what_cannot_be_opened_is_said(url: str) -> None:
     assert password not in str(caught.value)
     with pytest.raises(UserError, match="cannot be opened"):
         Store(f"mariadb+pymysql://nobody:x@127.0.0.1:1/{name}")
+
+
+def run(url: str, *statements: str) -> list[str]:
+    """Run statements on a database and return the names of its tables."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+        names = inspect(connection).get_table_names()
+    engine.dispose()
+    return sorted(names)
+
+
+@pytest.mark.parametrize("revision", ["0001", "ae1027a6acf"])
+def test_the_database_of_another_program_is_left_as_it_is(empty_url: str, revision: str) -> None:
+    before = run(
+        empty_url,
+        "CREATE TABLE dashboards (id INT)",
+        "CREATE TABLE alembic_version (version_num VARCHAR(32))",
+        f"INSERT INTO alembic_version VALUES ('{revision}')",
+    )
+    words = "it is the database of something else, with the tables alembic_version, dashboards"
+    with pytest.raises(UserError, match=f"{words}. Nothing was made or changed") as refused:
+        Store(empty_url)
+    assert refused.value.advice == "Name a database of its own in state_url."
+    assert run(empty_url) == before
+    (finding,) = look_at(empty_url)
+    assert (finding.name, finding.ok) == ("state database", False)
+    assert finding.detail.endswith(words)
+
+
+def test_what_a_killed_first_use_has_left_is_ours(empty_url: str) -> None:
+    run(empty_url, "CREATE TABLE alembic_version (version_num VARCHAR(32))")
+    assert all(finding.name != "state database" for finding in look_at(empty_url))
+    Store(empty_url).close()
 
 
 def test_the_place(store: Store, url: str) -> None:
