@@ -104,29 +104,38 @@ def verify_arrived(
         for server in compute.servers(cloud, status="ERROR")
         if server.id in servers and server.status == "ERROR"
     ]
-    for server in _still_on(attempt, cloud, source, servers) if source else ():
+    for server in _not_arrived(attempt, cloud, source, servers) if source else ():
         state = f"{server.status}, {server.task_state}" if server.task_state else server.status
+        there = clean(server.host or "no host")
+        where = f"still on {source}" if server.host == source else f"not settled on {there}"
         wrong.append(
-            f"{servers[server.id]} is still on {source} ({state}), though its migration is said "
-            "to be completed"
+            f"{servers[server.id]} is {where} ({state}), though its migration is said to be "
+            "completed"
         )
     if wrong:
         raise StepFailed(f"Not all arrived well: {listed(sorted(wrong))}.")
     return {"said": f"{count(len(servers), 'server')} looked at"}
 
 
-def _still_on(attempt: Attempt, cloud: Cloud, source: str, servers: dict[str, str]) -> list[Server]:
-    """Return those servers that the host still has, after they had a while to arrive."""
+def _not_arrived(
+    attempt: Attempt, cloud: Cloud, source: str, servers: dict[str, str]
+) -> list[Server]:
+    """Return those that the host still has, or that still migrate, after a while to arrive."""
     until = time.monotonic() + _ARRIVES_WITHIN
     while True:
-        found = [
-            server
-            for server in compute.servers(cloud, host=source)
+        # One whose host was changed and whose task was not ended is MIGRATING on its target.
+        seen = [
+            *compute.servers(cloud, host=source),
+            *compute.servers(cloud, status="MIGRATING"),
+        ]
+        found = {
+            server.id: server
+            for server in seen
             if server.id in servers
             and server.status != "ERROR"
             and (server.host == source or server.status in ON_ITS_WAY)
-        ]
-        moving = [s for s in found if s.task_state or s.status in ON_ITS_WAY]
+        }
+        moving = [s for s in found.values() if s.task_state or s.status in ON_ITS_WAY]
         if not moving or time.monotonic() >= until:
-            return found
+            return list(found.values())
         attempt.wait(_LOOK)

@@ -141,7 +141,15 @@ def test_and_fails_the_check_if_it_does_not(world: World) -> None:
         perform(verify, world.cloud, world.attempt)
 
 
-def test_the_hosts_of_all_are_compared_in_one_request(world: World) -> None:
+def test_nor_is_one_done_that_still_migrates_on_its_target(world: World) -> None:
+    move, verify = drawn(world.cloud, "server.migrate", server="a").steps()
+    perform(move, world.cloud, world.attempt)
+    world.server.status, world.server.task = "MIGRATING", "migrating"
+    with pytest.raises(StepFailed, match=r"not settled on cmp-2 \(MIGRATING, migrating\)"):
+        perform(verify, world.cloud, world.attempt)
+
+
+def test_all_are_compared_in_as_many_requests_as_one(world: World) -> None:
     world.fake.servers += [Server(f"more-{number}") for number in range(20)]
     *_, verify, _ = drawn(
         world.cloud, "hypervisor.drain", hypervisor="cmp-1", reason="proof"
@@ -150,7 +158,7 @@ def test_the_hosts_of_all_are_compared_in_one_request(world: World) -> None:
         server.host = "cmp-2"
     before = world.fake.count()
     assert perform(verify, world.cloud, world.attempt)["said"] == "21 servers looked at"
-    assert world.fake.count() - before == 2, "those in ERROR, and those on the source"
+    assert world.fake.count() - before == 3, "in ERROR, on the source, MIGRATING"
 
 
 # -- what waits for its confirmation -----------------------------------------------------------
