@@ -21,6 +21,10 @@ _COMMENT = re.compile(r"([^\s<>]+)\s*\(([^()]*)\)")
 _NAMED = re.compile(
     r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"[ \t]*|(?P<name>[^][<>@,;:"()\\\r\n]*))<(?P<spec>[^<>]*)>'
 )
+# What else may stand before an address in angle brackets: folds (RFC 5322, 2.2.3), comments without
+# others in them (3.2.2), and, as Outlook writes it, the address once more.
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_PART = re.compile(r'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)')
 # Any valid domain does: that of the address is known to be right.
 _STAND_IN = "example.org"
 _LONGEST_SHOWN = 80
@@ -100,11 +104,20 @@ def _parsed(text: str, local_domains: frozenset[str]) -> Address:
 def _mailbox(text: str, local_domains: frozenset[str]) -> Address:
     if commented := _COMMENT.fullmatch(text.strip()):
         return Address(_spec(commented[1], local_domains), clean(commented[2]).strip())
-    named = _NAMED.fullmatch(text.strip())
+    named = _NAMED.fullmatch(_bare(text.strip()))
     if not named:
         return Address(_spec(text.strip(), local_domains))
     name = named["name"] if named["quoted"] is None else re.sub(r"\\(.)", r"\1", named["quoted"])
     return Address(_spec(named["spec"].strip(), local_domains), clean(name).strip())
+
+
+def _bare(text: str) -> str:
+    """Return a mailbox without what means nothing before its angle brackets."""
+    before, bracket, spec = _FOLD.sub("", text).rpartition("<")
+    name = _PART.sub(lambda part: "" if part[0].startswith("(") else part[0], before)
+    if folded(name.strip()) == folded(spec.removesuffix(">")):
+        name = ""
+    return f"{name}{bracket}{spec}"
 
 
 def _spec(spec: str, local_domains: frozenset[str]) -> str:

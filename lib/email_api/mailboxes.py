@@ -106,5 +106,6 @@ def _named(pieces: list[_Piece]) -> Iterator[str]:
             yield from name
             name = []
             words = part.split()
-            yield from words if all("@" in word for word in words) and "<" not in part else [part]
+            several = all("@" in word for word in words) and not {"<", "("} & {*part}
+            yield from words if several else [part]
     yield from name

@@ -39,6 +39,11 @@ A, B = Address("a@x.org"), Address("b@x.org")
         ("Ann <a@x.org> Bob <b@x.org>", [Address("a@x.org", "Ann"), Address("b@x.org", "Bob")]),
         ("a@x.org (Ann, at night), b@x.org", [Address("a@x.org", "Ann, at night"), B]),
         ("Ann <a@x.org> (at night), b@x.org", [Address("a@x.org", "Ann"), B]),
+        ("Dr. Ann Lee (IT) <a@x.org>; b@x.org", [Address("a@x.org", "Dr. Ann Lee"), B]),
+        ('"Lee (IT)" (at night) <a@x.org>', [Address("a@x.org", "Lee (IT)")]),
+        ("a@x.org (or b@x.org)", [Address("a@x.org", "or b@x.org")]),
+        ("A@x.org <a@x.org>; b@x.org", [A, B]),
+        ('"Smith, Ann"\r\n <a@x.org>', [Address("a@x.org", "Smith, Ann")]),
         ("Operators: a@x.org, b@x.org;", [A, B]),
         ("mailto:a@x.org", [A]),
         ("undisclosed-recipients:;", []),
@@ -48,6 +53,15 @@ A, B = Address("a@x.org"), Address("b@x.org")
 )
 def test_lists_of_addresses(held: Any, expected: list[Address]) -> None:
     assert addresses(held) == expected
+
+
+@pytest.mark.parametrize(
+    "held",
+    ["a(x)@x.org", "a@x.org <b@x.org>", "Ann (x <a@x.org>", "Ann\r\nBcc: b@x.org <a@x.org>"],
+)
+def test_what_may_mean_another_is_refused(held: str) -> None:
+    with pytest.raises(UserError, match="is not a mail address"):
+        addresses(held)
 
 
 @pytest.mark.parametrize("held", [None, 5, {}, True, [], [None]])
