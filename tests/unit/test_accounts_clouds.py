@@ -111,3 +111,37 @@ def test_each_cloud_is_logged_in_to_once() -> None:
                 cloud.get("compute", "/servers/detail")
         opened.account(Cloud, "other").get("compute", "/servers/detail")
         assert [fake.count("POST .*/auth/tokens") for fake in (one, two)] == [1, 1]
+
+
+ODD_NAMES = {
+    "nothing": "",
+    "a comma": "a,b",
+    "a space": "a b",
+    "every cloud": "*",
+    "a path": "../up",
+    "a slash": "a/b",
+    "an option": "-a",
+    "a dot first": ".a",
+    "a line break": "a\n",
+    "a control character": "a\x1b[31m",
+    "a quote": "a'b",
+    "another script": "\u0440rod",
+    "a surrogate": "a\udc80",
+    "many letters": "a" * 65,
+}
+
+
+@pytest.mark.parametrize("kind", ["clouds", "smtp_accounts"])
+@pytest.mark.parametrize("name", ODD_NAMES.values(), ids=ODD_NAMES)
+def test_a_name_of_odd_letters(name: str, kind: str) -> None:
+    more = {"host": "mail", "sender": "a@example.org"} if kind == "smtp_accounts" else {}
+    with pytest.raises(UserError) as refused:
+        load({kind: [{"name": name, **more}]})
+    assert refused.value.message.startswith(
+        f"The pack's configuration is not valid at {kind}[0].name: a name is made of letters, "
+    )
+
+
+@pytest.mark.parametrize("name", ["a", "0", "prod-1", "Prod_1.west", "a" * 64])
+def test_a_name_of_sane_letters(name: str) -> None:
+    assert load({"clouds": [{"name": name}]}).cloud(name).name == name

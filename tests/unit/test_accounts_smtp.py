@@ -87,3 +87,32 @@ def test_no_secret_is_shown() -> None:
     for thing in (account, account.entry, config, [account.entry]):
         assert SECRET not in repr(thing)
     assert SECRET not in Redactor(raw).text(f"it said {SECRET}")
+
+
+@pytest.mark.parametrize("lacks", [None, "", "  "])
+@pytest.mark.parametrize("key", ["host", "sender"])
+def test_an_account_without_a_host_or_sender(key: str, lacks: str | None) -> None:
+    with pytest.raises(UserError) as refused:
+        config_of(entry(), entry("other", **{key: lacks}))
+    assert f"not valid at smtp_accounts[1].{key}: " in refused.value.message
+    assert refused.value.advice
+
+
+@pytest.mark.parametrize("key", ["host", "sender"])
+def test_an_account_in_which_a_host_or_sender_is_not_written(key: str) -> None:
+    whole = entry()
+    del whole[key]
+    with pytest.raises(UserError, match=f"missing required field `{key}`"):
+        config_of(whole)
+
+
+@pytest.mark.parametrize("host", ["smtp://mail.example.org", "mail:587", "a b", "u@mail", "[::1]"])
+def test_a_host_that_is_more_than_a_host(host: str) -> None:
+    with pytest.raises(UserError, match="without a scheme, and without a port") as refused:
+        config_of(entry(host=host))
+    assert host not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["mail", "mail.example.org", "127.0.0.1", "::1", "fe80::1:2"])
+def test_a_host_that_is_one(host: str) -> None:
+    assert SmtpAccount.from_config(config_of(entry(host=host)), None).entry.host == host
