@@ -11,7 +11,7 @@ from typing import Any
 from keystoneauth1 import exceptions
 from tenacity import RetryCallState, Retrying, stop_after_delay, wait_exponential, wait_random
 
-from accounts.session import is_to_be_repeated
+from accounts.retriable import is_to_be_repeated
 
 _TRIES = 4
 # Reads side by side that are refused for being too many take turns: each can be refused often.

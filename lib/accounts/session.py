@@ -13,27 +13,16 @@ from concurrent.futures import Future
 from typing import Any
 
 import requests
-from keystoneauth1 import exceptions
 from keystoneauth1.session import NoOpSemaphore, Session
 
 from accounts import logins
-from accounts.failures import AnswerTooSlow
+from accounts.retriable import is_to_be_repeated
 from accounts.transport import Transport, logging_in, refuse_change
 from workflow_api import tracing
 from workflow_api.redaction import learn
 
 # Without a handler its warnings would go to stderr raw; what they mean is said in our errors.
 logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
-
-# A service that answers so has not acted on a read, or a proxy in front of it answered instead.
-_TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
-# The one answer that also promises of a change that nothing was done.
-_TOO_MANY = frozenset({429})
-_LOST = (
-    exceptions.ConnectFailure,
-    exceptions.ConnectTimeout,
-    exceptions.UnknownConnectionError,
-)
 
 
 class TracedSession(Session):  # type: ignore[misc]
@@ -121,20 +110,6 @@ class TracedSession(Session):  # type: ignore[misc]
         from accounts.repeating import repeated  # seldom needed, and dear to import
 
         return repeated(first, once, harmless, self._wait)
-
-
-def is_to_be_repeated(outcome: Future[Any], harmless: bool) -> bool:
-    """Return whether what came of a request is worth, and allows, that it is sent again."""
-    statuses = _TRY_AGAIN if harmless else _TOO_MANY
-    error = outcome.exception()
-    if error is None:
-        return outcome.result().status_code in statuses
-    if getattr(error, "was_retried", False):
-        return False  # a login inside this request has been repeated enough
-    if isinstance(error, AnswerTooSlow):
-        return False  # it had its whole time, and would take it again
-    status = getattr(error, "http_status", None)
-    return status in statuses or (harmless and isinstance(error, _LOST))
 
 
 def _tried(once: Callable[[], Any]) -> Future[Any]:

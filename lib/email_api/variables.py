@@ -11,8 +11,9 @@ import msgspec
 
 from workflow_api.errors import UserError
 from workflow_api.humane import humaniser
-from workflow_api.table import UNITS, brief
+from workflow_api.table import UNITS
 from workflow_api.text import clean, listed, near
+from workflow_api.view import brief
 
 Scalar = Literal["text", "integer", "number", "boolean", "date", "time", "link", "choice", "texts"]
 Kind = Literal[Scalar, "prose", "rows", "table"]

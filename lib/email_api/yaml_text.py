@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from workflow_api.strict_yaml import Unreadable, load
-from workflow_api.table import brief
+from workflow_api.view import brief
 
 __all__ = ["Unreadable", "plain_yaml"]
 

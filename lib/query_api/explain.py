@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,12 +12,14 @@ from query_api.conditions import All, Condition, Test, conjuncts
 from query_api.frame import Frame
 from query_api.kinds import LISTS
 from query_api.narrowing import Ask, given
-from query_api.query import Query
 from query_api.running import Run
 from query_api.schema import Link, Listing, Resource
 from query_api.where import unparse
 from workflow_api.table import Table
 from workflow_api.text import count
+
+if TYPE_CHECKING:
+    from query_api.query import Query
 
 _UNKNOWN = "as many as the rows before lead to"
 _ONE_LIST = "one list, or fewer narrowed ones"

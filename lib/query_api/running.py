@@ -16,7 +16,6 @@ from query_api.groups import Aggregate
 from query_api.kinds import NUMBERS, SINGLE, a_kind
 from query_api.paths import resolve
 from query_api.predicates import Unfit
-from query_api.query import Query
 from query_api.ranges import Key, key_of
 from query_api.reading import Reading
 from query_api.schema import Kind, Property
@@ -25,6 +24,7 @@ from workflow_api.text import clean
 
 if TYPE_CHECKING:
     from accounts.cloud import Cloud
+    from query_api.query import Query
 
 Row = tuple[Any, ...]
 # The column that says which cloud a row is from; it stands in front of every row.

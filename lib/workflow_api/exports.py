@@ -7,10 +7,13 @@ import html
 import io
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workflow_api.result import plain
-from workflow_api.table import Table, View, cell
+from workflow_api.view import View, cell
+
+if TYPE_CHECKING:
+    from workflow_api.table import Table
 
 # What Markdown takes for more than text, and what would end a cell.
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#])")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from workflow_api.text import width, wrapped
+from workflow_api.view import View
 
 if TYPE_CHECKING:
-    from workflow_api.table import View
+    from workflow_api.table import Table
 
 _GAP = "  "
 # A column of sentences is not wrapped narrower than this; instead another column is left out.
@@ -19,6 +20,22 @@ _NARROWEST = 18
 _WORD, _SENTENCE = 60, 120
 
 Cells = Sequence[str]
+
+
+def text_of(table: Table, bound: int) -> str:
+    """Return a table as text, with its title above and below it what the answer lacks.
+
+    Lines have at most ``bound`` terminal columns; 0 means no bound.
+    """
+    view = View(table)
+
+    def folded(lines: Iterable[str]) -> list[str]:
+        return [part for line in lines for part in (wrapped(line, bound) if bound else [line])]
+
+    lines = [*folded(view.title), *laid_out(view, bound)]
+    if view.warning:
+        lines += ["", *folded([view.warning, *(f"- {reason}" for reason in view.reasons)])]
+    return "\n".join(lines) + "\n"
 
 
 def laid_out(view: View, bound: int) -> list[str]:

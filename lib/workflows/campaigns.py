@@ -20,7 +20,8 @@ from workflow_api import Context, Plan, UserError, clean, count
 from workflows.campaign_drafts import Draft
 from workflows.campaign_preview import add_preview
 from workflows.campaign_steps import send_campaign
-from workflows.letters import Delivery, LeftOut, Letter, recipient_key, sorted_out
+from workflows.letters import Delivery, Letter, recipient_key, sorted_out
+from workflows.owners import LeftOut
 
 __all__ = [
     "Delivery",

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from accounts.smtp import SmtpAccount
-from workflow_api import UserError, clean, listed
+from workflow_api import UserError, clean
+from workflows.owners import LeftOut
 
 if TYPE_CHECKING:
     from email_api.addresses import Address
@@ -42,21 +43,6 @@ class Letter:
         return LeftOut(
             owner, why, address=address, project=self.project, concerns=tuple(self.concerns)
         )
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Somebody who cannot be told, and why: ``no address``, ``user is disabled``."""
-
-    owner: str
-    why: str
-    address: str = ""
-    project: str = ""
-    concerns: Sequence[str] = ()
-
-    def __str__(self) -> str:
-        about = ": ".join(filter(None, (clean(self.project), listed(map(clean, self.concerns)))))
-        return f"{clean(self.owner)} ({about})" if about else clean(self.owner)
 
 
 @dataclass(frozen=True, kw_only=True)

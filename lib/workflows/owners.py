@@ -7,15 +7,12 @@ a row are found is said in ``workflows.owner_ways``.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import msgspec
 
-from workflow_api import UserError, clean
-
-if TYPE_CHECKING:
-    from workflows.letters import LeftOut
+from workflow_api import UserError, clean, listed
 
 Row = Mapping[str, Any]
 NO_ADDRESS, NOT_VALID, NO_OWNER = "no address", "address is not valid", "no owner"
@@ -31,6 +28,21 @@ class Owner(msgspec.Struct, frozen=True):
     is_person: bool = False
     # Tells owners of one name apart.
     id: str = ""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Somebody who cannot be told, and why: ``no address``, ``user is disabled``."""
+
+    owner: str
+    why: str
+    address: str = ""
+    project: str = ""
+    concerns: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        about = ": ".join(filter(None, (clean(self.project), listed(map(clean, self.concerns)))))
+        return f"{clean(self.owner)} ({about})" if about else clean(self.owner)
 
 
 class Reader(msgspec.Struct):
@@ -85,8 +97,6 @@ def readers(
     may be empty only because they could not be read. ``name`` is the column by which what a person
     cannot be told of is called; its id if it has no name.
     """
-    from workflows.letters import LeftOut
-
     told: dict[str, Reader] = {}
     left: dict[tuple[str, ...], LeftOut] = {}
     places: dict[str, tuple[str, str]] = {}

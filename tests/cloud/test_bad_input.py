@@ -182,6 +182,6 @@ def test_configuration_that_is_wrong(clumsy: Clumsy) -> None:
     misspelt = Clumsy(
         clumsy.operator.with_config("misspelt", clouds=[{**entry, "auht": {}}]), clumsy.secrets
     )
-    misspelt.refused("server.list", "not valid", "openstack_ops.yaml.example")
+    misspelt.refused("server.list", "did you mean auth?", "openstack_ops.yaml.example")
     empty = Clumsy(clumsy.operator.with_config("empty", clouds=[]), clumsy.secrets)
     empty.refused("server.list", "No cloud is configured")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 TOP = Path(__file__).parents[2]
 LIB = TOP / "lib"
@@ -32,6 +35,7 @@ TYPES = {
     "strict_yaml",
     "table",
     "text",
+    "view",
     "tracing",
     "unreadable",
     "version",
@@ -129,6 +133,24 @@ def test_imports_go_downwards_only() -> None:
         if layer_of_import(name) not in (None, *MAY[layer(module)])
     ]
     assert wrong == []
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Neither directly nor over others, imports inside functions included."""
+    named = {dotted(module): module for module in MODULES}
+    graph: dict[str, set[str]] = {name: set() for name in named}
+    for module, name, _ in all_imports():
+        target = name if name in named else name.rpartition(".")[0]
+        if target in named and target != dotted(module):
+            graph[dotted(module)].add(target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"files import each other: {' -> '.join(error.args[1])}")
+
+
+def dotted(module: Path) -> str:
+    return ".".join(module.relative_to(LIB).with_suffix("").parts).removesuffix(".__init__")
 
 
 def test_heavy_libraries_are_imported_where_they_belong() -> None:

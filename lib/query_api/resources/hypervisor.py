@@ -12,6 +12,7 @@ import msgspec
 from query_api import inventories
 from query_api.properties import address, integer, mapping, number, text, texts
 from query_api.reader import Link as PageLink
+from query_api.reader import rows
 from query_api.schema import Link, Listing, Property, Resource, Source
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # Hypervisors and their services have UUIDs. CPUs are no longer told of from 2.88 on.
 _NOVA = "2.53"
+# Where a server's own record says that it is.
+_HOST, _NODE = "OS-EXT-SRV-ATTR:host", "OS-EXT-SRV-ATTR:hypervisor_hostname"
 
 
 class _Guest(msgspec.Struct):
@@ -28,6 +31,22 @@ class _Guest(msgspec.Struct):
 class _Host(msgspec.Struct):
     id: str
     servers: list[_Guest] = []
+
+
+class _Service(msgspec.Struct):
+    host: str
+
+
+class _Node(msgspec.Struct):
+    id: str
+    hypervisor_hostname: str
+    service: _Service
+
+
+class _Placed(msgspec.Struct, rename={"host": _HOST, "node": _NODE}):
+    id: str
+    host: str | None = None
+    node: str | None = None
 
 
 class _Hosts(msgspec.Struct):
@@ -49,15 +68,32 @@ def _node_counts(reading: Reading) -> dict[str, int]:
 
     Nova says the servers of the whole service of each of them; whose they are, the servers say.
     """
-    from query_api import compute  # few clouds have such hypervisors
-
-    shared = [host for host in compute.hypervisors(reading.cloud) if host.service.others]
-    services = sorted({host.service.host for host in shared})
-    listings = reading.each(
-        lambda service: compute.servers(reading.cloud, host=service, soft_deleted=True), services
+    found = rows(
+        reading.cloud,
+        "compute",
+        "/os-hypervisors/detail",
+        _Node,
+        "hypervisors",
+        microversion=_NOVA,
     )
+    sizes = Counter(node.service.host for node in found)
+    shared = [node for node in found if sizes[node.service.host] > 1]
+    services = sorted({node.service.host for node in shared})
+    listings = reading.each(lambda service: _servers_of(reading, service), services)
     there = Counter((one.host, one.node) for listing in listings for one in listing)
-    return {host.id: there[host.service.host, host.name] for host in shared}
+    return {node.id: there[node.service.host, node.hypervisor_hostname] for node in shared}
+
+
+def _servers_of(reading: Reading, service: str) -> list[_Placed]:
+    return rows(
+        reading.cloud,
+        "compute",
+        "/servers/detail",
+        _Placed,
+        "servers",
+        params={"all_tenants": 1, "host": service, "soft_deleted": True},
+        microversion=_NOVA,
+    )
 
 
 def _guests(reading: Reading) -> dict[str, list[str]]:
