@@ -76,6 +76,13 @@ _ENCODINGS: tuple[tuple[str, str, Callable[[re.Match[str]], str]], ...] = (
     ("=", _UTF8.format("="), _percent_meaning),
 )
 
+# How a secret may begin, and end, that makes an encoded character with what stands around it.
+_TAKEN = r"|[0-9a-fA-F]{1,8}|[nrt]|[xuU][0-9a-fA-F]{0,8}|#?\w{0,8};|[br /]{0,5}>"
+_GIVEN = r"|[=%][0-9a-fA-F=%]{0,8}|\\[xuU]?[0-9a-fA-F]{0,8}|&[#\w]{0,8}|<[br /]{0,5}"
+_LONGEST_PART = 10
+# How many characters such a part, which may be encoded too, has in a text.
+_REACH = 24
+
 # Last, without any backslash: of several nobody knows which are a secret's own.
 _DECODED = (*(_ENCODINGS * _ROUNDS), ("\\", r"\\+", lambda m: ""))
 
@@ -95,7 +102,10 @@ class Forms:
         if not (suspects := self._suspects(text)):
             return text
         spans = {
-            span for view in _views(text) for secret in suspects for span in secret.places(view)
+            span
+            for view in _views(text)
+            for secret in suspects
+            for span in secret.places(view, text)
         }
         parts, done = [], 0
         for start, end in sorted(spans):
@@ -124,21 +134,58 @@ class _Secret:
     @cached_property
     def bare(self) -> list[bytes]:
         """The forms without blanks: where none of them is, the secret is not either."""
-        return [bare for bare in dict.fromkeys(map(_bare, self._forms)) if bare]
+        found = [*self._forms, *(rest for _, rest, _ in self._parted)]
+        return [bare for bare in dict.fromkeys(map(_bare, found)) if bare]
 
     @cached_property
     def _needles(self) -> list[str]:
         """The forms without what may break them."""
         return [needle for form in self._forms if (needle := re.sub(self._blank, "", form))]
 
-    def places(self, view: _View) -> Iterator[tuple[int, int]]:
+    @cached_property
+    def _parted(self) -> list[tuple[str, str, str]]:
+        """The needles, each as what signs around it may take of its beginning, the rest, its end.
+
+        Only one that has more than letters and digits is ever written otherwise than as it is.
+        """
+        return [
+            parts
+            for needle in self._needles
+            if not (needle.isascii() and needle.isalnum())
+            for parts in _parts(needle)
+        ]
+
+    def places(self, view: _View, original: str) -> Iterator[tuple[int, int]]:
         """Yield where in the original text the secret stands."""
         unbroken = view.replaced(self._blank, lambda found: "")
         for needle in self._needles:
-            at = unbroken.text.find(needle)
-            while at >= 0:
+            for at in _found(needle, unbroken.text):
                 yield unbroken.starts[at], unbroken.ends[at + len(needle) - 1]
-                at = unbroken.text.find(needle, at + 1)
+        for taken, rest, given in self._parted:
+            for at in _found(rest, unbroken.text):
+                start, end = unbroken.starts[at], unbroken.ends[at + len(rest) - 1]
+                begins = range(start, max(start - _REACH, 0) - 1, -1) if taken else [start]
+                ends = range(end, min(end + _REACH, len(original)) + 1) if given else [end]
+                first = next((n for n in begins if self._is(taken + rest, original[n:end])), None)
+                last = next((n for n in ends if self._is(rest + given, original[start:n])), None)
+                if first is not None and last is not None:
+                    yield first, last
+
+    def _is(self, needle: str, text: str) -> bool:
+        """Return whether a text by itself, without what stands around it, is a needle."""
+        return any(re.sub(self._blank, "", one) == needle for one in _decodings(text))
+
+
+def _parts(needle: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the ways in which the beginning or the end of a secret may be lost to a sign."""
+    most = min(_LONGEST_PART, len(needle) - _SHORTEST // 2)
+    taken = [n for n in range(most) if re.fullmatch(_TAKEN, needle[:n])]
+    given = [n for n in range(most) if re.fullmatch(_GIVEN, needle[len(needle) - n :])]
+    for first in taken:
+        for last in given:
+            if (first or last) and first + last < most:
+                end = len(needle) - last
+                yield needle[:first], needle[first:end], needle[end:]
 
 
 @dataclass(frozen=True)
@@ -165,6 +212,13 @@ class _View:
             return self
         parts.append(self.text[done:])
         return _View("".join(parts), [*starts, *self.starts[done:]], [*ends, *self.ends[done:]])
+
+
+def _found(needle: str, text: str) -> Iterator[int]:
+    at = text.find(needle)
+    while at >= 0:
+        yield at
+        at = text.find(needle, at + 1)
 
 
 def _views(text: str) -> Iterator[_View]:

@@ -71,6 +71,51 @@ def test_no_encoding_shows_a_secret(name: str, secret: str, before: str, after: 
     assert HIDDEN in shown
 
 
+STRAYS = [
+    "%",
+    "%4",
+    "%C3%",
+    "=",
+    "=c3=",
+    "\\",
+    "\\\\",
+    "\\u00",
+    "\\U0001",
+    "\\x",
+    "&",
+    "&#",
+    "&#x",
+    "<",
+    "<b",
+]
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+@settings(deadline=None, max_examples=60)
+@given(
+    secret=st.tuples(
+        st.sampled_from(["", "a", "41", "e9a", "n", "x41", "u00e9", "U0001f511", "amp;", "br>"]),
+        SECRETS,
+    ).map("".join),
+    stray=st.sampled_from(STRAYS),
+    after=st.sampled_from(["", ".", "\n", "41", "A9", "n", "u00e9", "amp;", "br>"]),
+)
+@example(secret="0000ß=", stray="", after="\n")
+@example(secret="41/sécret", stray="%", after=".")
+@example(secret="1/sécret", stray="%4", after=".")
+@example(secret='n"ä/secret', stray="\\", after=".")
+@example(secret='u00e9/"sécret', stray="\\", after=".")
+@example(secret="amp;<sécret>", stray="&", after=".")
+def test_what_stands_around_it_takes_nothing_of_it(
+    name: str, secret: str, stray: str, after: str
+) -> None:
+    encoded = ENCODINGS[name](secret)
+    assume(encoded not in HIDDEN)
+    shown = hidden(secret, f"it said {stray}{encoded}{after}")
+    assert encoded not in shown
+    assert HIDDEN in shown
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     secret=SECRETS, before=st.binary(max_size=7), after=st.binary(max_size=7), safe=st.booleans()
