@@ -5,6 +5,7 @@ The SDK's own loader reads it, with secure.yaml, profiles and vendors.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from accounts import services
 from accounts.config import CloudEntry
 from accounts.reach import Reach, certificate
 from workflow_api.errors import NotFound, UserError
+from workflow_api.files import read_regular
 from workflow_api.text import clean, listed, near
 
 OBEYED = frozenset(
@@ -95,6 +97,7 @@ def _region(entry: CloudEntry, where: str) -> tuple[Any, set[str]]:
     from openstack.config import OpenStackConfig
     from openstack.exceptions import ConfigException
 
+    _check_files(where)
     try:
         loader = OpenStackConfig(load_envvars=False)
         clouds, name = loader.cloud_config["clouds"], entry.clouds_yaml or ""
@@ -129,6 +132,29 @@ def _region(entry: CloudEntry, where: str) -> tuple[Any, set[str]]:
         # The text of a YAML error would show the line, which can hold a password.
         why = clean(getattr(error, "problem", None) or getattr(error, "strerror", None) or "")
         raise UserError(f"{where} cannot be read: {why or 'it is not valid YAML'}.") from None
+
+
+def _check_files(where: str) -> None:
+    """Raise UserError for a file that the SDK would wait for, choke on, or pass over if broken."""
+    from openstack.config import loader
+
+    from workflow_api.strict_yaml import LONGEST, Unreadable, load
+
+    for names in (loader.CONFIG_FILES, loader.SECURE_FILES, loader.VENDOR_FILES):
+        for path in filter(os.path.exists, names):
+            try:
+                load(read_regular(path, most=LONGEST).decode())
+            except PermissionError:  # of another user: the SDK goes on to the next one
+                continue
+            except (OSError, UnicodeDecodeError) as error:
+                why = clean(getattr(error, "strerror", None) or "it is not UTF-8 text")
+                raise UserError(f"{where}: {clean(path)} cannot be read: {why}.") from None
+            except Unreadable as error:
+                line = f", line {error.line}" if error.line else ""
+                raise UserError(
+                    f"{where}: {clean(path)}{line} is not valid YAML: {error.why}."
+                ) from None
+            break
 
 
 def _auth(config: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from accounts import services
 from accounts.config import CloudEntry
 from accounts.reach import Reach, certificate
 from workflow_api.errors import UserError
+from workflow_api.files import read_regular
+from workflow_api.text import clean
 
 
 def of_entry(entry: CloudEntry) -> Reach:
@@ -37,8 +39,19 @@ def of_entry(entry: CloudEntry) -> Reach:
             overrides=overrides,
         )
     for key, path in _files(reach):
-        if not os.path.exists(path):
-            raise UserError(f"{where}: there is no file {path}, which {key} names.")
+        if key == "cacert" and os.path.isdir(path):
+            continue  # one of hashed certificates
+        try:
+            read_regular(path)
+        except FileNotFoundError:
+            raise UserError(
+                f"{where}: there is no file {clean(path)}, which {key} names."
+            ) from None
+        except OSError as error:
+            raise UserError(
+                f"{where}: {clean(path)}, which {key} names, cannot be read: "
+                f"{clean(error.strerror)}."
+            ) from None
     return reach
 
 

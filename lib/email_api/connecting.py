@@ -14,6 +14,7 @@ from typing import Any
 from accounts.smtp import SmtpAccount
 from email_api.sessions import EndlessReply, SecureSession, Session
 from workflow_api.errors import CloudError, RunbookError, UserError
+from workflow_api.files import read_regular
 from workflow_api.redaction import Redactor, excerpt
 from workflow_api.text import clean, shorten
 
@@ -97,6 +98,8 @@ def where(account: SmtpAccount) -> str:
 def _context(account: SmtpAccount) -> ssl.SSLContext:
     file = account.entry.cacert
     try:
+        if file:
+            read_regular(file)  # OpenSSL would read a device or a pipe for ever
         return ssl.create_default_context(cafile=file)
     except FileNotFoundError:
         why = "there is no such file"
@@ -104,7 +107,7 @@ def _context(account: SmtpAccount) -> ssl.SSLContext:
         why = "it holds no certificate"
     except OSError as error:
         why = clean(error.strerror or error)
-    raise UserError(f"{where(account)}: cacert {file}: {why}.")
+    raise UserError(f"{where(account)}: cacert {clean(file)}: {why}.")
 
 
 def _own_name(sock: socket.socket) -> str:

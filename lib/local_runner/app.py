@@ -212,7 +212,12 @@ def _bug(error: Exception) -> int:
         return FAILED
     from local_runner.logs import log_to_file
 
-    log, number = log_to_file(), uuid.uuid4().hex[:12]
+    try:
+        log = log_to_file()
+    except UserError as homeless:
+        typer.echo(f"{NAME}: {homeless}", err=True)
+        return REFUSED
+    number = uuid.uuid4().hex[:12]
     logging.getLogger("openstack_ops").error("bug %s\n%s", number, traceback.format_exc())
     typer.echo(f"{NAME}: Internal error {number}: this is a bug in the pack. {log.note}", err=True)
     return FAILED

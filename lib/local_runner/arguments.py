@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from local_runner.actions import RUNNER_PARAMETERS, Action, Parameter
 from local_runner.casts import cast
 from local_runner.validation import invalid, with_defaults
 from workflow_api.errors import Refused, UserError
-from workflow_api.files import read_regular
+from workflow_api.files import at_home, read_regular
 from workflow_api.text import clean, near
 
 # The only two StackStorm expressions that the pack's YAMLs hold (and they are fixed values).
@@ -106,7 +105,7 @@ def _unknown(name: str, known: Mapping[str, Parameter]) -> str:
 def _content(path: str) -> str:
     """Return the text of a file, given as ``@parameter=path``."""
     try:
-        return read_regular(Path(path).expanduser()).decode()
+        return read_regular(at_home(path)).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ValueError(f"cannot be read from {clean(path)}: {reason}") from None

@@ -81,10 +81,11 @@ def _values(action: Action, key: str, clouds: Callable[[], Iterable[str]]) -> li
 def cloud_names(config: Path | None) -> list[str]:
     """Return the names of the configured clouds; none if that cannot be told."""
     from local_runner.configuration import find
-    from workflow_api.strict_yaml import load
+    from workflow_api.files import read_regular
+    from workflow_api.strict_yaml import LONGEST, load
 
     try:
-        values = load(find(config).read_text(encoding="utf-8"))
+        values = load(read_regular(find(config), most=LONGEST).decode())
         return [str(entry["name"]) for entry in values["clouds"]]
     except Exception:
         return []

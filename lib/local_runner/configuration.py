@@ -11,6 +11,7 @@ from shlex import quote
 from typing import Any
 
 from workflow_api.errors import UserError
+from workflow_api.files import at_home, read_regular
 from workflow_api.redaction import secrets_in
 from workflow_api.strict_yaml import LONGEST, Unreadable, load
 from workflow_api.text import clean, listed
@@ -31,8 +32,15 @@ class Settings:
 
 
 def state_folder() -> Path:
-    """Return the folder of this user's state store and log."""
-    return Path(STATE).expanduser().absolute()
+    """Return the folder of this user's state store and log; raises UserError without a home."""
+    try:
+        return Path(at_home(STATE))
+    except OSError:
+        raise UserError(
+            f"This user (uid {os.geteuid()}) has no home folder, where the state store and the log "
+            "would lie.",
+            advice="Set HOME.",
+        ) from None
 
 
 def find(given: Path | None) -> Path:
@@ -42,19 +50,26 @@ def find(given: Path | None) -> Path:
     """
     named = given or (Path(value) if (value := os.environ.get(VARIABLE)) else None)
     if named is not None:
-        path = named.expanduser().absolute()
-        if not path.is_file():
+        if why := _unfit(named):
             source = "--config" if given else f"${VARIABLE}"
-            raise UserError(f"{source} names {path}, which is not a file.")
-        return path
+            raise UserError(f"{source} names {clean(named)}, which cannot be used: {why}.")
+        return Path(at_home(named))
     for place in PLACES:
-        if (path := Path(place).expanduser()).is_file():
-            return path
+        if not _unfit(place):
+            return Path(at_home(place))
     raise UserError(
         f"No configuration was found: not in --config, not in ${VARIABLE}, not at "
         f"{' and not at '.join(PLACES)}.",
         advice=f"Copy {EXAMPLE} to {PLACES[0]}, make it readable by you only, and fill it in.",
     )
+
+
+def _unfit(path: str | Path) -> str:
+    """Return why there is no file to be read at a path, "" if there is one."""
+    try:
+        return "" if stat.S_ISREG(os.stat(at_home(path)).st_mode) else "it is not a regular file"
+    except OSError as error:
+        return clean(error.strerror)
 
 
 def read(path: Path) -> Settings:
@@ -63,16 +78,15 @@ def read(path: Path) -> Settings:
     Raises UserError; never shows a value.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            values = _mapping(path, file.read(LONGEST + 1))
-            mode = os.fstat(file.fileno()).st_mode
+        values = _mapping(path, read_regular(path, most=LONGEST).decode())
+        mode = path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UserError(f"The configuration {path} cannot be read: {reason}.") from None
+        raise UserError(f"The configuration {clean(path)} cannot be read: {reason}.") from None
     if expressions := list(_expressions(values)):
         raise UserError(
-            f"The configuration {path} leaves {listed(expressions)} to StackStorm's datastore, "
-            "which is not there without StackStorm.",
+            f"The configuration {clean(path)} leaves {listed(expressions)} to StackStorm's "
+            "datastore, which is not there without StackStorm.",
             advice=f"Put the value itself into a file of your own and name it with --config or "
             f"${VARIABLE}.",
         )
@@ -104,11 +118,11 @@ def _mapping(path: Path, text: str) -> dict[str, Any]:
     except Unreadable as error:
         where = f", line {error.line}" if error.line else ""
         raise UserError(
-            f"The configuration {path}{where} is not valid YAML: {error.why}."
+            f"The configuration {clean(path)}{where} is not valid YAML: {error.why}."
         ) from None
     if not isinstance(values, dict):
         raise UserError(
-            f"The configuration {path} is not a mapping of keys.",
+            f"The configuration {clean(path)} is not a mapping of keys.",
             advice=f"Compare it with {EXAMPLE}.",
         )
     return values

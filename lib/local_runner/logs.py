@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import logging.handlers
 import os
+import stat
 from pathlib import Path
 
 from local_runner.configuration import private, state_folder
 
 _BYTES, _KEPT = 1_000_000, 3
+# Nothing is written through a link, and no pipe is waited for.
+_APPENDED = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_APPEND
+    | os.O_NOFOLLOW
+    | os.O_NONBLOCK
+    | os.O_NOCTTY
+    | os.O_CLOEXEC
+)
 
 
 class LogFile(logging.handlers.RotatingFileHandler):
@@ -33,7 +45,10 @@ class LogFile(logging.handlers.RotatingFileHandler):
         self.note = f"The log {self.path} could not be written, so the traceback is lost."
 
     def _open(self) -> io.TextIOWrapper:
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        file = os.open(self.path, _APPENDED, 0o600)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise OSError(errno.EINVAL, "it is not a regular file")
         return io.TextIOWrapper(os.fdopen(file, "ab"), encoding="utf-8")
 
 

@@ -36,15 +36,32 @@ def read_regular(path: str | os.PathLike[str], *, most: int = MOST) -> bytes:
     Raises OSError, with what is wrong as its ``strerror``, for anything else: a device or a pipe
     is never waited for.
     """
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except ValueError:  # a NUL in it
+        raise OSError(errno.EINVAL, "that is no name of a file") from None
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise OSError(errno.EINVAL, "it is not a regular file")
     with open(file, "rb") as opened:
         content = opened.read(most + 1)
+    if content is None:  # one that the kernel makes up, and that has nothing to say yet
+        raise OSError(errno.EINVAL, "it is not a regular file")
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most // 2**20} MiB")
     return content
+
+
+def at_home(path: str | os.PathLike[str]) -> str:
+    """Return an absolute path in which ``~`` is the home folder that it stands for.
+
+    Raises OSError, with what is wrong as its ``strerror``, where nobody knows that folder.
+    """
+    given = os.fspath(path)
+    found = os.path.expanduser(given)
+    if given.startswith("~") and found == given:
+        raise OSError(errno.ENOENT, f"there is no home folder for {given.partition('/')[0]}")
+    return os.path.abspath(found)
 
 
 @dataclass(frozen=True)

@@ -153,8 +153,8 @@ def _service(cloud: Cloud, service: str) -> Check:
     except RunbookError as error:
         return Check(name, BAD, error.message, error.advice)
     assert data is not None
-    top = ".".join(map(str, data.max_microversion or ())) or "none"
-    detail = clean(f"{data.url}, microversions to {top}")
+    top = ".".join(map(str, data.max_microversion or ()))
+    detail = clean(f"{data.url}, {f'microversions to {top}' if top else 'no microversions'}")
     if needs and not cloud.supports(service, needs):
         return Check(name, BAD, detail, f"{needs} is needed.")
     return Check(name, OK, detail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -229,6 +230,43 @@ def test_what_is_refused_by_name(case: str, store: Store, no_back_off: None) -> 
 def test_a_clouds_yaml_that_is_none(text: str, store: Store, tmp_path: Path) -> None:
     (tmp_path / "clouds.yaml").write_text(text)
     with pytest.raises(UserError):
+        _ = cloud().session
+
+
+BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n"
+    for old, new in zip("abcdef", "bcdefg", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB, "its aliases make too much of it"),
+        (
+            "clouds:\n  mine: {}\n  mine: {}\n",
+            "line 3 is not valid YAML: the key 'mine' is there twice",
+        ),
+        ("#" * 2**21, "it is larger than 1 MiB"),
+        (None, "it is not a regular file"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["CONFIG_FILES", "SECURE_FILES", "VENDOR_FILES"])
+def test_files_of_the_sdk_are_read_as_strictly_as_ours(
+    kind: str,
+    text: str | None,
+    said: str,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from openstack.config import loader
+
+    store()
+    odd = tmp_path / "odd.yaml"
+    monkeypatch.setattr(loader, kind, [str(odd)])
+    os.mkfifo(odd) if text is None else odd.write_text(text)
+    with pytest.raises(UserError, match=said):
         _ = cloud().session
 
 

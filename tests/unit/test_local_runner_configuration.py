@@ -1,11 +1,16 @@
 """Where the configuration comes from, and what of it is refused."""
 
+import logging
+import os
+import pwd
 import stat
+from pathlib import Path
 
 import pytest
 
-from local_runner import configuration
+from local_runner import completion, configuration
 from local_runner.configuration import find, read
+from local_runner.logs import log_to_file
 from workflow_api.errors import UserError
 
 
@@ -45,6 +50,67 @@ def test_a_named_file_that_is_not_there_is_not_passed_over(home, monkeypatch):
     monkeypatch.setenv("OPENSTACK_OPS_CONFIG", str(home / "nowhere.yaml"))
     with pytest.raises(UserError, match=r"\$OPENSTACK_OPS_CONFIG names"):
         find(None)
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ("pipe", "it is not a regular file"),
+        ("/dev/zero", "it is not a regular file"),
+        ("x" * 300, "File name too long"),
+        ("~nosuchuser/x", "there is no home folder for ~nosuchuser"),
+        ("a\x1b[2J", "No such file"),
+    ],
+)
+def test_a_named_file_that_is_none_is_told(home, monkeypatch, odd, said):
+    os.mkfifo(home / "pipe")
+    path = odd if odd[0] in "/~" else str(home / odd)
+    monkeypatch.setenv("OPENSTACK_OPS_CONFIG", path)
+    for given in (Path(path), None):
+        with pytest.raises(UserError, match=said) as refused:
+            find(given)
+        assert "\x1b" not in str(refused.value)
+    assert completion.cloud_names(Path(path)) == []
+
+
+def test_a_usual_place_that_cannot_be_looked_at_is_passed_over(home, monkeypatch):
+    last = config(home / "stackstorm.yaml")
+    monkeypatch.setattr(
+        configuration, "PLACES", (f"~/{'x' * 300}", "~nosuchuser/x", "~/stackstorm.yaml")
+    )
+    assert find(None) == last
+
+
+def test_a_file_is_read_within_a_size_and_never_waited_for(home):
+    os.mkfifo(home / "pipe")
+    (home / "large").write_text("#" * 2**21)
+    for name, said in (("pipe", "not a regular file"), ("large", "larger than 1 MiB")):
+        with pytest.raises(UserError, match=said):
+            read(home / name)
+
+
+def test_a_user_without_a_home_is_told(home, monkeypatch):
+    def unknown(uid):
+        raise KeyError(uid)
+
+    path = config(home / "c.yaml")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(UserError, match=r"has no home folder.* Set HOME"):
+        read(path)
+
+
+@pytest.mark.parametrize("odd", ["link", "pipe"])
+def test_the_log_is_written_through_nothing(home, monkeypatch, odd):
+    folder = configuration.state_folder()
+    folder.mkdir(parents=True)
+    target = home / "target"
+    target.write_text("theirs")
+    (folder / "log").symlink_to(target) if odd == "link" else os.mkfifo(folder / "log")
+    log = log_to_file()
+    logging.getLogger("openstack_ops").error("bug")
+    assert "could not be written" in log.note
+    assert target.read_text() == "theirs"
 
 
 def test_no_configuration_names_the_places_and_the_example():

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from accounts.cloud import Cloud
 from accounts.config import load
+from accounts.smtp import SmtpAccount
+from email_api.connecting import _context
 from workflow_api import UserError
 from workflow_api.files import Places, read_regular
 from workflow_api.output_file import OutputFile
@@ -36,6 +39,43 @@ def test_only_regular_files_of_a_sane_size_are_read(tmp_path: Path) -> None:
             read_regular(odd)
     with pytest.raises(OSError, match="it is larger than"):
         read_regular(large, most=10)
+
+
+def test_what_the_kernel_makes_up_and_odd_names_are_refused(tmp_path: Path) -> None:
+    for odd in ("/proc/kmsg", f"{tmp_path}/a\0b", f"{tmp_path}/{'x' * 300}"):
+        with pytest.raises(OSError) as refused:
+            read_regular(odd)
+        assert refused.value.strerror
+
+
+@pytest.mark.parametrize("key", ["cacert", "cert", "key"])
+@pytest.mark.parametrize("odd", ["pipe", "device", "folder", "large", "NUL"])
+def test_certificates_are_regular_files(key: str, odd: str, tmp_path: Path) -> None:
+    pipe, large = tmp_path / "pipe", tmp_path / "large"
+    os.mkfifo(pipe)
+    os.truncate(os.open(large, os.O_CREAT | os.O_WRONLY), 2**30)
+    path = {"pipe": pipe, "device": "/dev/zero", "folder": tmp_path, "large": large, "NUL": "a\0b"}[
+        odd
+    ]
+    login = {"auth_url": "https://127.0.0.1:9", "username": "u", "password": "open sesame"}
+    files = {"cert": __file__, key: str(path)} if key == "key" else {key: str(path)}
+    entry = {"name": "x", "auth": login, **files}
+    cloud = Cloud.from_config(load({"clouds": [entry]}), "x")
+    if (key, odd) == ("cacert", "folder"):
+        assert cloud.reach.cacert == str(tmp_path), "one of hashed certificates"
+        return
+    with pytest.raises(UserError, match=f"which {key} names, cannot be read: "):
+        _ = cloud.session
+
+
+@pytest.mark.parametrize("odd", ["pipe", "/dev/zero"])
+def test_a_mail_servers_authority_is_a_regular_file(odd: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    path = str(tmp_path / odd)
+    entry = {"name": "mail", "host": "127.0.0.1", "sender": "a@example.org", "cacert": path}
+    account = SmtpAccount.from_config(load({"smtp_accounts": [entry]}), "mail")
+    with pytest.raises(UserError, match=r"cacert .*: it is not a regular file"):
+        _context(account)
 
 
 def test_what_is_ours_is_replaced_and_nothing_else(place: Path) -> None:
