@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from workflow_api.errors import Refused
+from workflow_api.former_steps import modernised
 from workflow_api.ref import Ref, as_parameter, as_stored, references, shown
 from workflow_api.step import (
     Account,
@@ -219,7 +220,7 @@ class Plan:
         plan = cls(data["title"])
         plan.stages = [
             Stage(
-                [PlannedStep(**planned) for planned in stage["steps"]],
+                [PlannedStep(**modernised(planned)) for planned in stage["steps"]],
                 stage["at_most"],
                 stage["on_failure"],
             )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # The journal's column for a key.
 LONGEST_KEY = 255
 Data = dict[str, Any]
+_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -162,6 +163,7 @@ _steps: dict[str, StepDefinition] = {}
 
 
 def step(
+    name: str,
     sentence: str,
     *,
     key: str = "",
@@ -174,9 +176,11 @@ def step(
 ) -> Callable[[Function], Function]:
     """Register a step.
 
-    ``sentence`` and ``key`` are format strings over the step's data: what it does, in the words
-    of an operator (``migrate {name} from {source}``), and what tells it from other steps of the
-    same function (``{server}``). ``find(...)`` answers, with the same arguments, whether an
+    ``name`` is its identity in stored plans, ``subject.verb``: it stays when code moves, and a
+    step that is renamed gets a line in ``workflow_api.former_steps``. ``sentence`` and ``key`` are
+    format strings over the step's data: what it does, in the words of an operator (``migrate {name}
+    from {source}``), and what tells it from other steps of the same function (``{server}``).
+    ``find(...)`` answers, with the same arguments, whether an
     earlier attempt happened: its result if so, None if not, Begun if in part; it waits while that
     is still open and raises UnknownOutcome if it cannot be told. The step itself, called again,
     goes on with what is begun. ``finish`` brings what is begun to an end where the run does not go
@@ -185,9 +189,10 @@ def step(
     that doing it twice does no harm. ``version`` is raised when the meaning of the data changes.
     """
 
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a step's name is of the form subject.verb, not {name!r}")
+
     def register(function: Function) -> Function:
-        module = function.__module__.rpartition(".")[2]
-        name = f"{module}.{function.__name__}"
         hints = typing.get_type_hints(function)
         accounts = {
             argument: kind

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-@step("record the campaign {campaign}: {to}", key="{campaign}", repeatable=True)
+@step("campaign.record", "record the campaign {campaign}: {to}", key="{campaign}", repeatable=True)
 def record_campaign(
     attempt: Attempt,
     campaign: str,
@@ -51,7 +51,12 @@ def record_campaign(
     return {"said": f"{count(len(mails), 'mail')} to be sent"}
 
 
-@step("have sent again, in the campaign {campaign}: {to}", key="{campaign}", repeatable=True)
+@step(
+    "campaign.send_again",
+    "have sent again, in the campaign {campaign}: {to}",
+    key="{campaign}",
+    repeatable=True,
+)
 def send_again(
     attempt: Attempt, campaign: str, to: str, states: list[str], recipients: list[str]
 ) -> dict[str, Any]:
@@ -80,7 +85,9 @@ def find_sent(
     return _ended(found, mine, others)
 
 
-@step("send {notice} to {to} (campaign {campaign})", key="{campaign}", find=find_sent)
+@step(
+    "campaign.send", "send {notice} to {to} (campaign {campaign})", key="{campaign}", find=find_sent
+)
 def send_campaign(
     attempt: Attempt,
     smtp: SmtpAccount,

@@ -127,6 +127,7 @@ def restore_scheduling(cloud: Cloud, service: str, was: dict[str, Any]) -> None:
 
 
 @step(
+    "hypervisor.disable_scheduling",
     "disable scheduling of {host}{now}: {reason}",
     key="{host}",
     find=find_disabled,
@@ -140,7 +141,13 @@ def disable_scheduling(
     return {"said": f"{host} is disabled"}
 
 
-@step("enable scheduling of {host}{now}", key="{host}", find=find_enabled, undo=restore_scheduling)
+@step(
+    "hypervisor.enable_scheduling",
+    "enable scheduling of {host}{now}",
+    key="{host}",
+    find=find_enabled,
+    undo=restore_scheduling,
+)
 def enable_scheduling(
     cloud: Cloud, service: str, host: str, was: dict[str, Any], now: str = ""
 ) -> dict[str, Any]:
@@ -194,7 +201,7 @@ def _reason(reason: str) -> str:
 # -- drain -------------------------------------------------------------------------------------
 
 
-@step("check that {host} is empty", key="{host}", changes=False)
+@step("hypervisor.verify_empty", "check that {host} is empty", key="{host}", changes=False)
 def verify_empty(
     attempt: Attempt, cloud: Cloud, host: str, hypervisor: str, excluded: list[str]
 ) -> dict[str, Any]:

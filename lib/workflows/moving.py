@@ -51,6 +51,7 @@ def finish_move(
 
 
 @step(
+    "server.move",
     "{how}-migrate {name} ({size}) from {source}",
     key="{server}",
     find=find_move,
@@ -89,7 +90,7 @@ def move_server(
     return follow.to_the_end(confirms=True)
 
 
-@step("check that what was moved arrived well", changes=False)
+@step("server.verify_arrived", "check that what was moved arrived well", changes=False)
 def verify_arrived(
     attempt: Attempt, cloud: Cloud, servers: dict[str, str], source: str | None = None
 ) -> dict[str, Any]:

@@ -93,7 +93,12 @@ def find_snapshot(attempt: Attempt, cloud: Cloud, server: str) -> dict[str, Any]
     return _saved(attempt, cloud, server, found[0].id) if found else None
 
 
-@step("take a snapshot of {name}, kept until {keep_until}", key="{server}", find=find_snapshot)
+@step(
+    "server.take_snapshot",
+    "take a snapshot of {name}, kept until {keep_until}",
+    key="{server}",
+    find=find_snapshot,
+)
 def take_snapshot(
     attempt: Attempt, cloud: Cloud, server: str, name: str, keep_until: str
 ) -> dict[str, Any]:

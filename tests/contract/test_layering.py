@@ -21,6 +21,7 @@ TYPES = {
     "duration",
     "errors",
     "exports",
+    "former_steps",
     "files",
     "humane",
     "layout",

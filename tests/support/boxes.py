@@ -11,7 +11,7 @@ from local_runner.app import main
 from workflow_api import Attempt, Context, Plan, StepFailed, Table, step, workflow
 
 
-@step("open {box} on {shelf}", key="{box}")
+@step("boxes.open_box", "open {box} on {shelf}", key="{box}")
 def open_box(attempt: Attempt, box: str, shelf: str, seconds: float) -> dict:
     """Open a box; the broken one cannot be opened."""
     attempt.wait(seconds)

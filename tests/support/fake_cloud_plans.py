@@ -27,7 +27,7 @@ def drain(fake: FakeCloud, config: dict[str, Any] | None = None, **parameters: A
 
 def told(plan: Plan) -> list[str]:
     """Return the moves of a plan, and what is left with why, in words."""
-    moves = [step.sentence for step in plan.steps() if step.name == "moving.move_server"]
+    moves = [step.sentence for step in plan.steps() if step.name == "server.move"]
     return moves + [f"{entry['what'].split(' (')[0]}: {entry['why']}" for entry in plan.left]
 
 

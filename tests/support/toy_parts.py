@@ -41,7 +41,7 @@ def raze(yard: Yard, name: str) -> None:
         yard.world.change("raze", name, None)
 
 
-@step("build {name}", key="{name}", find=find_built, finish=roof, undo=raze)
+@step("toy_parts.build", "build {name}", key="{name}", find=find_built, finish=roof, undo=raze)
 def build(attempt: Attempt, yard: Yard, name: str, seconds: float = 0.0) -> dict[str, Any]:
     """Raise the walls and put the roof on, as a cold migration is asked for and confirmed."""
     if yard.world.fault(name, "failed"):
@@ -63,7 +63,7 @@ def find_posted(yard: Yard, name: str, letters: int) -> dict[str, Any] | Begun |
     return Begun(f"{posted} of {letters} letters posted", posted=posted) if posted else None
 
 
-@step("post {letters} letters of {name}", key="{name}", find=find_posted)
+@step("toy_parts.post", "post {letters} letters of {name}", key="{name}", find=find_posted)
 def post(
     attempt: Attempt, yard: Yard, name: str, letters: int = 6, seconds: float = 0.0
 ) -> dict[str, Any] | Begun:

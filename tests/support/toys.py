@@ -157,7 +157,7 @@ def strip(yard: Yard, name: str) -> None:
     yard.world.change("strip", name, None)
 
 
-@step("paint {name} {color}", key="{name}", find=find_painted, undo=strip)
+@step("toys.paint", "paint {name} {color}", key="{name}", find=find_painted, undo=strip)
 def paint(
     attempt: Attempt, yard: Yard, name: str, color: str = "green", seconds: float = 0.0
 ) -> dict[str, Any]:
@@ -169,26 +169,26 @@ def paint(
     return {"said": f"{name} is {color}", "color": color}
 
 
-@step("knock at {name}", key="{name}")
+@step("toys.knock", "knock at {name}", key="{name}")
 def knock(yard: Yard, name: str) -> None:
     """Knock at a door: nobody can find out later whether that was done."""
     _change(yard, "knock", name, "knocked")
 
 
-@step("sweep {name}", key="{name}", repeatable=True)
+@step("toys.sweep", "sweep {name}", key="{name}", repeatable=True)
 def sweep(yard: Yard, name: str) -> None:
     """Sweep something: twice does no harm."""
     _change(yard, "sweep", name, "clean")
 
 
-@step("check {name}", key="{name}", changes=False)
+@step("toys.check", "check {name}", key="{name}", changes=False)
 def check(yard: Yard, name: str) -> None:
     """Fail unless the thing is there."""
     if name not in yard.world.things:
         raise StepFailed(f"There is no {name}.")
 
 
-@step("ring {name}", key="{name}")
+@step("toys.ring", "ring {name}", key="{name}")
 def ring(attempt: Attempt, name: str) -> None:
     """Ring a bell through no account, and break."""
     raise RuntimeError("the rope broke")

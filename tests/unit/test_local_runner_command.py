@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "[bold]x[/bold] \x1b[31mred\x07"
 
 
-@step("move {toy} off {shelf}", key="{toy}")
+@step("test_local_runner_command.move", "move {toy} off {shelf}", key="{toy}")
 def move(attempt: Attempt, toy: str, shelf: str, seconds: float) -> dict:
     """Take a toy off its shelf; the broken one cannot be moved."""
     attempt.wait(seconds)

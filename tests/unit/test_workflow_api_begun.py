@@ -236,7 +236,7 @@ def test_a_finish_needs_a_find() -> None:
 def test_a_step_that_is_begun_needs_a_find(place: tuple[House, World]) -> None:
     house, _ = place
 
-    @step("halve")
+    @step("test_workflow_api_begun.halve", "halve")
     def halve(attempt: Attempt) -> Begun:
         return Begun("a half")
 

@@ -179,7 +179,7 @@ def test_an_undo_that_was_left_is_gone_on_with(house: House) -> None:
             raise stops.pop()
         yard.world.change("put back", name, None)
 
-    @step("take {name}", key="{name}", undo=put_back)
+    @step("test_workflow_api_engine.take", "take {name}", key="{name}", undo=put_back)
     def take(yard: toys.Yard, name: str) -> None:
         yard.world.change("take", name, "taken")
 

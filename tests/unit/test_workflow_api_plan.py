@@ -17,7 +17,7 @@ from workflow_api.ref import as_plain, as_stored, references, resolve
 Yard = toys.Yard
 
 
-@step("fetch {what[name]} for {whom}", key="{what[id]}")
+@step("test_workflow_api_plan.fetch", "fetch {what[name]} for {whom}", key="{what[id]}")
 def fetch(yard: Yard, what: dict[str, Any], whom: str = "ann", wait: float = 0) -> dict[str, Any]:
     """Fetch something."""
     return {"id": "x"}
@@ -147,7 +147,7 @@ def test_what_a_step_cannot_be() -> None:
     ):
         with pytest.raises(TypeError, match=said):
 
-            @step(sentence, find=find)
+            @step("test_workflow_api_plan.odd", sentence, find=find)
             def odd(yard: Yard, name: str) -> None: ...
 
 

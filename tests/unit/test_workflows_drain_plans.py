@@ -161,8 +161,8 @@ def test_a_host_that_was_disabled_before_stays_so_with_its_reason() -> None:
     with FakeCloud([disabled, Hypervisor("cmp-2")], [Server("a")]) as fake:
         plan = drain(fake)
     assert [step.name for step in plan.steps()] == [
-        "moving.move_server",
-        "moving.verify_arrived",
+        "server.move",
+        "server.verify_arrived",
         "hypervisor.verify_empty",
     ]
     assert plan.skipped == [{"what": "scheduling of cmp-1", "why": "it is disabled already: burnt"}]
