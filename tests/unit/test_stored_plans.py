@@ -34,7 +34,7 @@ def interrupted(url: str, done: int) -> str:
         step["accounts"] = {"cloud": "fake"}
     journal.store_plan(*fence, run, stored, [(step["key"], step["sentence"]) for step in steps])
     for step in steps[:done]:
-        journal.set_step(*fence, run, step["key"], "done")
+        journal.set_step(*fence, run, step["key"], "done", None)
     journal.finish(*fence, run, "interrupted", summary="killed")
     return run
 
