@@ -37,6 +37,10 @@ class _Scope(_Named):
     domain: _Named
 
 
+class _Role(msgspec.Struct):
+    name: str
+
+
 class _Token(msgspec.Struct):
     """What of a token is read later on: by keystoneauth, or by us."""
 
@@ -46,7 +50,8 @@ class _Token(msgspec.Struct):
     issued_at: str | None = None
     project: _Scope | None = None
     domain: _Named | None = None
-    roles: list[_Named] = []
+    system: dict[str, Any] | None = None
+    roles: list[_Role] = []
     catalog: list[_Service] = []
 
 

@@ -242,6 +242,14 @@ NO_LOGINS: dict[str, tuple[bytes, str]] = {
         said({"token": token(catalog=[{"endpoints": []}])}),
         "Object missing required field `type`",
     ),
+    "a role without a name": (
+        said({"token": token(roles=[{"id": "r", "name": None}])}),
+        "Expected `str`, got `null`",
+    ),
+    "a system that is a text": (
+        said({"token": token(system="all")}),
+        "Expected `object | null`, got `str`",
+    ),
     "half of it": (said(b'{"token": {"user"'), "Input data was truncated"),
     "what is no text": (said(b"\xff\xfe\x00"), "JSON is malformed"),
     "brackets without an end": (said(b"[" * 100_000), "Expected `object`, got `array`"),
@@ -292,6 +300,21 @@ def test_versions_that_are_none(case: str) -> None:
         error = told_of(f"{server.origin}/v3")
     assert isinstance(error, CloudError)
     assert error.advice or error.status == 404
+
+
+@pytest.mark.parametrize("issued", [None, "", "yesterday", "0000-00-00T00:00:00Z"])
+def test_a_moment_of_issue_that_is_none_is_told_by_cloud_check(issued: Any) -> None:
+    def script(call: Call) -> None:
+        good = said({"token": token(issued_at=issued)})
+        call.say(good if call.line.startswith("POST") else answer(status="404 Not Found"))
+
+    with RawServer(script) as server:
+        _, result = dispatch("cloud.check", {"cloud": "x"}, config(f"{server.origin}/v3"))
+    (clock,) = [row for row in result["rows"] if row["check"] == "clock"]
+    assert (clock["result"], clock["detail"]) == (
+        "not checkable",
+        "the login does not say when it was issued",
+    )
 
 
 def test_an_expiry_that_is_no_time() -> None:
