@@ -36,7 +36,7 @@ def retiring_image(
 ) -> Plan:
     """Tell owners of servers that the image they were made from is withdrawn."""
     until = checked_date("end_date", end_date, allow_past)
-    images = Withdrawn(cloud, "image", image, match)
+    images = Withdrawn(cloud, "image", image, match, boot_volumes=boot_volumes)
     instead = _instead(cloud, "image", replacement, images)
     ids, names = images.ids, _names(images, image)
     return server_mail(
@@ -102,15 +102,25 @@ class Withdrawn:
     ``found`` are pairs of id and name; the id is empty where servers carry only the name.
     """
 
-    def __init__(self, cloud: Cloud, resource: str, wanted: str, match: Match) -> None:
-        """Raise NotFound with near names if nothing is, or was, called so."""
+    def __init__(
+        self, cloud: Cloud, resource: str, wanted: str, match: Match, *, boot_volumes: bool = False
+    ) -> None:
+        """Raise NotFound with near names if nothing is, or was, called so.
+
+        With ``boot_volumes`` what volumes were made of counts too where the name was given anew.
+        """
         known = _listed(cloud, resource, wanted)
         self.found = _matching(known.rows, wanted, match)
         reasons = known.reasons
+        asked = None
         if not self.found or match == "contains":
+            asked = _CARRIED[resource]
+        elif boot_volumes and not any(id == wanted for id, _ in self.found):
+            asked = _images_of_volumes
+        if asked is not None:
             # A thing that is deleted is in no listing, but in use as long as a server has it.
             there = {word for row in known.rows for word in row}
-            carried = _CARRIED[resource](cloud)
+            carried = asked(cloud)
             reasons = [*reasons, *carried.reasons]
             gone = [(id, name) for id, name in carried.rows if (id or name) not in there]
             self.found = sorted({*self.found, *_matching(gone, wanted, match)}, key=_by_name)
@@ -161,10 +171,16 @@ def _images_carried(cloud: Cloud) -> _Things:
     from query_api.query import query
 
     servers = query("server").select("image_id").distinct().run([cloud])
-    volumes = query("volume").select("image_id", "image_name").distinct().run([cloud])
-    found = {id: id for (id,) in servers.rows if id}
-    found |= {id: name or id for id, name in volumes.rows if id}
+    volumes = _images_of_volumes(cloud)
+    found = {**{id: id for (id,) in servers.rows if id}, **dict(volumes.rows)}
     return _Things(list(found.items()), [*servers.reasons, *volumes.reasons])
+
+
+def _images_of_volumes(cloud: Cloud) -> _Things:
+    from query_api.query import query
+
+    answer = query("volume").select("image_id", "image_name").distinct().run([cloud])
+    return _Things([(id, name or id) for id, name in answer.rows if id], answer.reasons)
 
 
 _CARRIED = {"flavor": _flavors_carried, "image": _images_carried}

@@ -184,6 +184,26 @@ def test_images_that_are_deleted_and_still_in_use(cloud: MailCloud) -> None:
     assert "no image 'image-8'" in cloud.refusal("retiring_image", image="image-8", **until)
 
 
+def test_an_image_whose_name_was_given_to_another_is_still_in_use(cloud: MailCloud) -> None:
+    cloud.rows["image"] = [{"id": "image-2", "name": "debian"}]
+    made_of = {"image_id": "image-1", "image_name": "debian"}
+    boot = {"attachments": [{"server_id": "id-vol"}], "bootable": "true"}
+    cloud.rows["volume"] = [
+        {"id": "v1", "os-vol-host-attr:host": "h", "volume_image_metadata": made_of, **boot}
+    ]
+    cloud.rows["server"] = [
+        server("new", image={"id": "image-2"}),
+        server("vol", "bob", image=""),
+    ]
+    shown = cloud.plan("retiring_image", image="debian", end_date=day(30))["text"]
+    assert "ann@example.org: " in shown
+    assert "bob@example.org: " in shown, "by the older one, of which the volume was made"
+    one = cloud.plan("retiring_image", image="image-2", end_date=day(30))["text"]
+    assert "bob@example.org" not in one
+    plain = {"image": "debian", "boot_volumes": False, "end_date": day(30)}
+    assert "bob@example.org" not in cloud.plan("retiring_image", **plain)["text"]
+
+
 def test_what_may_be_in_use_where_nobody_could_look_is_not_called_absent(cloud: MailCloud) -> None:
     cloud.rows["flavor"] = []
     cloud.rows["service"] = [{"host": "cmp-9", "status": "UNKNOWN", "binary": "nova-compute"}]
