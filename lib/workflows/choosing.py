@@ -46,7 +46,7 @@ def find_empty(
     ctx: Context, cloud: Cloud, aggregate: str | None = None, zone: str | None = None
 ) -> Table:
     """Find hypervisors that nothing holds."""
-    found = hosts(cloud, aggregate, zone, servers=True)
+    found = hosts(cloud, aggregate, zone, servers=True, without_place=True)
     vacant = [host for host in found.chosen if host.servers == 0]
     reasons, rooms = list(found.reasons), None
     try:

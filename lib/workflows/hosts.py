@@ -10,7 +10,7 @@ import msgspec
 from accounts.cloud import Cloud
 from query_api import compute
 from query_api.compute_types import Aggregate, Hypervisor, HypervisorService
-from workflow_api import NotFound, clean, near, picked
+from workflow_api import CloudError, NotFound, clean, near, picked
 
 if TYPE_CHECKING:
     from query_api.answer import Answer
@@ -58,12 +58,18 @@ class Hosts(msgspec.Struct):
 
 
 def hosts(
-    cloud: Cloud, aggregate: str | None = None, zone: str | None = None, *, servers: bool = False
+    cloud: Cloud,
+    aggregate: str | None = None,
+    zone: str | None = None,
+    *,
+    servers: bool = False,
+    without_place: bool = False,
 ) -> Hosts:
     """Return the hosts, ``chosen`` those of an aggregate (by name or id) and a zone.
 
-    ``servers`` has them counted. Three or four requests for a thousand hosts. Raises NotFound
-    with near names, and CloudError.
+    ``servers`` has them counted. With ``without_place`` hosts are returned too where their zones or
+    aggregates cannot be read, if none is asked for; the reasons say so. Three or four requests for
+    a thousand hosts. Raises NotFound with near names, and CloudError.
     """
     from query_api.query import query
     from query_api.reading import Reading
@@ -76,13 +82,21 @@ def hosts(
         _runs(zones, cloud),
         lambda: compute.aggregates(cloud),
     ]
-    listed, zoned, aggregates = Reading(cloud).each(lambda ask: ask(), asked)
-    zone_of = dict(zoned.rows)
+    tried: list[Any] = Reading(cloud).tried(lambda ask: ask(), asked)
+    lost = [answer for answer in tried if isinstance(answer, CloudError)]
+    bare = without_place and aggregate is None and zone is None
+    if lost and (not bare or lost[0] is tried[0]):
+        raise lost[0]
+    answered: list[Any] = [None if one in lost else one for one in tried]
+    listed, zoned, aggregates = answered[0], answered[1], answered[2] or []
+    reasons = [(f"where hypervisors of {cloud.name} stand", str(error)) for error in lost]
+    reasons += [*listed.reasons, *(zoned.reasons if zoned else ())]
+    zone_of = dict(zoned.rows) if zoned else {}
     known = [_host(row, zone_of, aggregates) for row in listed.dicts()]
     others = compute.others_of_service((host.name, host.service_host) for host in known)
     for host in known:
         host.others = others[host.name]
-    found = Hosts(known, known, aggregates, [*listed.reasons, *zoned.reasons])
+    found = Hosts(known, known, aggregates, reasons)
     if aggregate is not None:
         found.aggregate = _aggregate(cloud, aggregate, aggregates)
         within = set(found.aggregate.hosts)

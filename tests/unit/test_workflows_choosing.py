@@ -68,6 +68,19 @@ def test_without_placement_the_answer_is_not_whole(fake: FakeCloud) -> None:
     assert (kind, result["complete"], len(result["rows"])) == ("failed", False, 5)
 
 
+@pytest.mark.parametrize("path", ["/os-services", "/os-aggregates"])
+def test_where_the_places_cannot_be_read_the_empty_ones_are_told(
+    fake: FakeCloud, path: str
+) -> None:
+    fake.fail(path, 403, times=99)
+    kind, result = dispatch("hypervisor.find_empty", {}, fake.config())
+    assert (kind, result["complete"], len(result["rows"])) == ("failed", False, 5)
+    assert "where hypervisors of fake stand: " in result["summary"]
+    for asked in ({"zone": "nova"}, {"aggregate": "fast"}):
+        kind, result = dispatch("hypervisor.find_empty", asked, fake.config())
+        assert (kind, result["rows"]) == ("failed", []), "who is there is not known"
+
+
 @pytest.mark.parametrize("verb", ["find_empty", "find_candidates"])
 def test_only_in_an_aggregate_or_a_zone(fake: FakeCloud, verb: str) -> None:
     fake.aggregates += [Aggregate("fast", ["cmp-4", "cmp-2"]), Aggregate("slow", ["cmp-1"])]
