@@ -1,6 +1,9 @@
 """The tables. Times are seconds since 1970 by the database's clock.
 
 The wide columns come last: SQLite reads a row from its start, and a plan can fill many pages.
+What only MariaDB is told of a table (its engine, and that texts are compared byte by byte, as SQLite
+does: by its default `Web-1` and `web-1 ` would be one subject) stands in the migrations, which make
+the tables. Here it would import that dialect for each process on SQLite.
 """
 
 from __future__ import annotations
@@ -34,14 +37,6 @@ metadata = MetaData(
         "uq": "uq_%(table_name)s_%(column_0_name)s",
     }
 )
-
-# Subjects and keys are compared byte by byte, as SQLite does: by MariaDB's default `Web-1` and
-# `web-1 ` would be one subject.
-_OPTIONS: dict[str, Any] = {
-    "mariadb_engine": "InnoDB",
-    "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_nopad_bin",
-}
 
 
 class _LongText(Text):
@@ -100,7 +95,6 @@ runs = Table(
     Column("summary", _LONG),
     Column("error", _LONG),
     Column("plan", _JSON),
-    **_OPTIONS,
 )
 
 # What was asked of a run after it was drawn, by whom and from where. A request to cancel is open
@@ -118,7 +112,6 @@ run_requests = Table(
     Column("settled_at", Double),
     # The state in which the run ended.
     Column("settled_as", _STATE),
-    **_OPTIONS,
 )
 
 steps = Table(
@@ -135,7 +128,6 @@ steps = Table(
     Column("sentence", _LONG, nullable=False),
     Column("error", _LONG),
     Column("result", _JSON),
-    **_OPTIONS,
 )
 
 attempts = Table(
@@ -156,7 +148,6 @@ attempts = Table(
     Column("request_ids", _JSON, nullable=False),
     Column("notes", _JSON, nullable=False),
     Index("ix_attempts_step", "run", "key"),
-    **_OPTIONS,
 )
 
 # One row: which store this is, and by which boot of this machine its clock goes (see clock.py).
@@ -167,7 +158,6 @@ identity = Table(
     Column("made_at", Double, nullable=False),
     Column("boot", String(64)),
     Column("epoch", Double),
-    **_OPTIONS,
 )
 
 claims = Table(
@@ -179,7 +169,6 @@ claims = Table(
     Column("claimed_at", Double, nullable=False),
     # What people call it; None where version 0.1.0 claimed it.
     Column("name", String(255)),
-    **_OPTIONS,
 )
 
 campaigns = Table(
@@ -193,7 +182,6 @@ campaigns = Table(
     Column("requested_by", String(255), nullable=False),
     Column("created_at", Double, nullable=False, index=True),
     Column("options", _JSON, nullable=False),
-    **_OPTIONS,
 )
 
 mails = Table(
@@ -215,5 +203,4 @@ mails = Table(
     Column("said", _LONG),
     Column("content", _JSON, nullable=False),
     Index("ix_mails_state", "campaign", "state"),
-    **_OPTIONS,
 )

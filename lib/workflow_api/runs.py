@@ -217,10 +217,11 @@ class Runs:
             error = Refused(
                 f"Applying {run}",
                 [f"the plan has changed since it was shown: {one}" for one in found],
-                advice="Make a new dry run and look at it.",
+                advice="Make a new dry run and look at it. The plan that was shown stays as it is, "
+                "and can be applied once it would be drawn the same again.",
             )
             told = running.told(error)
-            running.journal.finish(*running.fence, run, "failed", summary=told, error=told)
+            running.journal.finish(*running.fence, run, "planned", summary=told, error=told)
             raise error
 
     def _started_before(self, again: AlreadyStarted) -> Answer:
