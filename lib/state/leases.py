@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, bindparam, func, literal, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, literal, or_, select, update
 
 from state import requests
 from state.clock import db_now
-from state.records import RequestRecord, Verb, read_run, select_runs
+from state.records import RequestRecord, RunRecord, Verb, read_run, select_runs
 from state.retries import retried
 from state.schema import runs
 from state.store import Store
@@ -72,13 +72,19 @@ class Leases:
         *,
         states: Sequence[str],
         asked: tuple[Verb, Requester] | None = None,
+        left: RunRecord | None = None,
     ) -> int:
         """Become the one who acts for a run, and return the new generation.
 
         ``asked`` is what is to be done with it and by whose wish, for the journal. Only a run in
-        one of ``states`` can be taken, and one that is running only once its lease has expired.
-        Raises Held if somebody else has it, UserError if it is in another state.
+        one of ``states`` can be taken, and one that is running only once its lease has expired or,
+        whatever the database's clock says, as it was seen when it was found to be ``left``. Raises
+        Held if somebody else has it, UserError if it is in another state.
         """
+        free = [runs.c.state != "running", EXPIRED]
+        if left is not None:
+            same = runs.c.generation == left.generation, runs.c.lease_until == left.lease_until
+            free.append(and_(*same))
         with self.store.transaction() as tx:
             taken = tx.execute(
                 update(runs)
@@ -87,7 +93,7 @@ class Leases:
                     # A child run has no lease of its own.
                     runs.c.parent.is_(None),
                     runs.c.state.in_(states),
-                    or_(runs.c.state != "running", EXPIRED),
+                    or_(*free),
                 )
                 .values(
                     state="running",

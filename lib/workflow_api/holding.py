@@ -36,19 +36,20 @@ def beginning(session: Session, new: NewRun) -> Iterator[Running]:
 
 @contextmanager
 def acting(
-    session: Session, run: str, states: Sequence[str], verb: Verb | None = None
+    session: Session, run: RunRecord, states: Sequence[str], verb: Verb | None = None
 ) -> Iterator[Running]:
     """Hold the run's lease while the block runs, stoppable by every means there is.
 
-    ``verb`` is what was asked of the run, for the journal, unless that is written already. Raises
-    Held or UserError if the run cannot be taken.
+    ``run`` is as it was when nobody was found to hold it; ``verb`` is what was asked of it, for the
+    journal, unless that is written already. Raises Held or UserError if the run cannot be taken.
     """
     asked = (verb, session.requester) if verb else None
 
     def take(holder: str, seconds: float) -> int:
-        return session.journal.take(run, holder, seconds, states=states, asked=asked)
+        journal = session.journal
+        return journal.take(run.id, holder, seconds, states=states, asked=asked, left=run)
 
-    with _held(session, run, take) as running:
+    with _held(session, run.id, take) as running:
         yield running
 
 
@@ -117,25 +118,56 @@ def _journalled(session: Session, run: str, watcher: Watcher) -> Watcher:
     return watch
 
 
+class _Watched:
+    """A run whose holder may be gone, looked at until its lease has expired or was not renewed.
+
+    The clock of a database can be set back, and the lease of a process that was killed then seems
+    to hold for as long. No process goes on with a lease that it has not renewed for that lease's
+    ``seconds`` by its own clock, and so one that was not renewed for twice as long by ours is over:
+    twice, because ``limits.lease`` may be longer where its holder is.
+    """
+
+    def __init__(self, run: RunRecord, seconds: float) -> None:
+        self.run, self._seconds, self._since = run, 2 * seconds, clock()
+        self.renewed = False
+
+    @property
+    def held(self) -> bool:
+        """Whether a process may still hold the run, by what was seen of it."""
+        return self.run.alive and self.left > 0
+
+    @property
+    def left(self) -> float:
+        """Seconds until it is known that no process holds the run, if none renews its lease."""
+        return min(self.run.lease_left, self._since + self._seconds - clock())
+
+    def look(self, run: RunRecord) -> None:
+        """Take note of how the run is now."""
+        if (run.lease_until, run.generation) != (self.run.lease_until, self.run.generation):
+            self.renewed, self._since = True, clock()
+        self.run = run
+
+
 def unheld(session: Session, run_id: str) -> RunRecord:
     """Return the run once nobody holds it; waits for the lease of a process that was killed.
 
     Raises Held as soon as the lease is seen to be renewed, UserError if the run has ended.
     """
     journal = session.journal
-    run = first = journal.run(run_id)
+    run = journal.run(run_id)
     if run.parent:
         raise UserError(f"Run {run.id} is a step of {run.parent}: go on with that one.")
-    if run.alive:
+    watched = _Watched(run, float(session.config.limits.lease))
+    if watched.held:
         session.reporter.say(
             f"Run {run.id} is held by {run.holder}; if that is gone, its lease ends in "
-            f"{humanize(run.lease_left)}: waiting."
+            f"{humanize(watched.left)}: waiting."
         )
-    while run.alive:
-        if run.lease_until != first.lease_until or run.generation != first.generation:
+    while watched.held:
+        time.sleep(min(0.5, max(0.05, watched.left)))
+        watched.look(run := journal.run(run.id))
+        if run.alive and watched.renewed:
             raise Held("It", run.id, run.workflow, unfinished=False)
-        time.sleep(min(0.5, max(0.05, run.lease_left)))
-        run = journal.run(run.id)
     if run.state not in UNFINISHED and not run.unbegun:
         advice = f"Carry it out with run.apply run={run.id}." if run.state == "planned" else ""
         message = f"Run {run.id} is {run.state}, so there is nothing to go on with."
@@ -151,11 +183,12 @@ def let_go(session: Session, run: RunRecord) -> RunRecord:
     journal, limits = session.journal, session.config.limits
     if run.alive:
         session.reporter.say(f"Asked {run.holder} to stop run {run.id}; waiting for it.")
-    until = time.monotonic() + limits.lease + 2 * limits.grace
-    while run.alive and time.monotonic() < until:
+    watched = _Watched(run, float(limits.lease))
+    until = time.monotonic() + 2 * (limits.lease + limits.grace) + 1
+    while watched.held and time.monotonic() < until:
         time.sleep(min(0.5, limits.lease / 5))
-        run = journal.run(run.id)
-    if run.alive:
+        watched.look(run := journal.run(run.id))
+    if watched.held:
         raise UserError(
             f"Run {run.id} has been asked to stop and still works on it.",
             advice="It stops at its next safe point; look again with run.show.",

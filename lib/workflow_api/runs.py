@@ -97,7 +97,7 @@ class Runs:
                 advice="Make a new dry run.",
             )
         shown, call = stored_plan(run), stored_call(session, run)
-        with acting(session, run.id, ("planned",), "apply") as running:
+        with acting(session, run, ("planned",), "apply") as running:
             plan = self._draw_or_end(
                 running,
                 run.id,
@@ -119,7 +119,7 @@ class Runs:
             summary = f"Run {run.id} had changed nothing when it ended; it is cancelled."
             return _told("failed", run, f"{summary} Start anew.")
         plan = valid_plan(self.session, run, ChildRuns(self.session).states)
-        with acting(self.session, run.id, UNFINISHED, "resume") as running:
+        with acting(self.session, run, UNFINISHED, "resume") as running:
             stop = running.stop
             verb = f"Giving up, as {stop.reason}," if stop.requested else "Going on with"
             self.session.reporter.say(f"{verb} run {run.id}.")
@@ -168,7 +168,7 @@ class Runs:
 
     def _give_up(self, run: RunRecord) -> Answer:
         plan = valid_plan(self.session, run, TO_GIVE_UP)
-        with acting(self.session, run.id, UNFINISHED) as running:
+        with acting(self.session, run, UNFINISHED) as running:
             engine = Engine(run.id, plan, running, ChildRuns(self.session, TO_GIVE_UP))
             state = engine.give_up()
             result = finish_run(running, run.id, plan, state)
@@ -257,7 +257,7 @@ class Runs:
 
     def _end_unplanned(self, run: RunRecord) -> None:
         """End a run that has changed nothing: it was only planned, or died while planning."""
-        with acting(self.session, run.id, ("planned", *UNFINISHED)) as running:
+        with acting(self.session, run, ("planned", *UNFINISHED)) as running:
             summary = "it was cancelled before it had changed anything"
             running.journal.finish(*running.fence, run.id, "cancelled", summary=summary)
 

@@ -38,7 +38,7 @@ def settled(
     root = unheld(session, run.root)
     if root.plan is None or run.plan is None:
         raise UserError(f"Run {run.id} ended before it was planned: no step of it is open.")
-    with acting(session, root.id, UNFINISHED, "settle") as running:
+    with acting(session, root, UNFINISHED, "settle") as running:
         # Chosen under the lease: until then somebody else may have settled it.
         try:
             step = _chosen(run, wanted, journal.steps(run.id))

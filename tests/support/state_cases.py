@@ -98,6 +98,18 @@ class LeaseCases:
         with pytest.raises(UserError, match=state):
             take(journal, holder.run)
 
+    def test_a_run_that_was_left_is_taken_as_it_was_seen(self, journal: Journal) -> None:
+        holder = begin(journal, "one")
+        seen = journal.run(holder.run)
+        journal.renew(*holder.fence, LEASE)
+        with pytest.raises(Held):  # its holder lives
+            journal.take(holder.run, "test:2", LEASE, states=("running",), left=seen)
+        seen = journal.run(holder.run)
+        again = journal.take(holder.run, "test:2", LEASE, states=("running",), left=seen)
+        with pytest.raises(LeaseLost):
+            attempt(journal, holder, "one")
+        attempt(journal, Holder(holder.run, again), "one")
+
     def test_an_interrupted_run_goes_on(self, journal: Journal) -> None:
         holder = begin(journal, "one")
         end(journal, holder, "interrupted")

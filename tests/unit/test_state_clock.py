@@ -15,7 +15,7 @@ from sqlalchemy import update
 
 from state.clock import SteadyClock, by_wall_clock
 from state.journal import Journal
-from state.schema import identity
+from state.schema import identity, runs
 from state.store import Store
 from support.runs import House, Victim, toy_house
 from support.state import LEASE, begin, end, new_run, sqlite_url
@@ -99,6 +99,29 @@ def test_a_killed_run_is_gone_on_with_after_its_lease_whatever_the_clock_was_set
     before = time.monotonic()
     assert house.ask("run.resume", run=run.id)[0] == "done"
     assert time.monotonic() - before < 30
+    assert not any("1h" in line for line in house.reporter.lines)
+
+
+@pytest.mark.parametrize("verb", ["resume", "cancel"])
+def test_a_lease_that_nobody_renews_is_over_although_the_database_s_clock_was_set_back(
+    place: Place, verb: str
+) -> None:
+    """MariaDB goes by its server's clock, which can be: 0.1.0 waited for as long, or gave up."""
+    house, world = place
+    with Victim(house, world.path, "toy.work", "before paint b", stages=STAGES) as victim:
+        victim.wait_for("before paint b")
+        victim.signal(signal.SIGKILL)
+        victim.process.wait()
+    with house.journal() as journal:
+        (run,) = journal.recent(limit=5)
+        with journal.store.transaction() as tx:
+            tx.execute(update(runs).values(lease_until=runs.c.lease_until + HOUR))
+    before = time.monotonic()
+    assert house.ask(f"run.{verb}", run=run.id)[0] == "done"
+    assert time.monotonic() - before < 60
+    ended = {"resume": "succeeded", "cancel": "cancelled"}[verb]
+    assert (house.run(run.id).state, house.claims(run.id)) == (ended, [])
+    assert world.effects == {"paint a": 1, **({"paint b": 1} if verb == "resume" else {})}
     assert not any("1h" in line for line in house.reporter.lines)
 
 
