@@ -83,6 +83,10 @@ class Cloud:
             region = self._shared.get(catalogue.region) or self.reach.region
         return f"cloud {self.name}" + (f", region {clean(region)}" if region else "")
 
+    def locate(self) -> None:
+        """Find out what :attr:`shown` tells; logs in and raises as :attr:`region`."""
+        _ = self.region
+
     def shared(self, make: Callable[[Cloud], Shared]) -> Shared:
         """Return the one object that ``make(cloud)`` makes for this cloud in this process."""
         with self._lock:

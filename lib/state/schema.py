@@ -1,9 +1,9 @@
 """The tables. Times are seconds since 1970 by the database's clock.
 
 The wide columns come last: SQLite reads a row from its start, and a plan can fill many pages.
-What only MariaDB is told of a table (its engine, and that texts are compared byte by byte, as SQLite
-does: by its default `Web-1` and `web-1 ` would be one subject) stands in the migrations, which make
-the tables. Here it would import that dialect for each process on SQLite.
+What only MariaDB is told of a table (its engine, and that texts are compared byte by byte, as
+SQLite does: by its default `Web-1` and `web-1 ` would be one subject) stands in the migrations,
+which make the tables. Here it would import that dialect for each process on SQLite.
 """
 
 from __future__ import annotations

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from workflow_api.context import Claims, Context
-from workflow_api.errors import Refused, UserError
+from workflow_api.errors import CloudError, Refused, UserError
 from workflow_api.parameters import Call, bind
 from workflow_api.plan import Plan, PlannedStep
 from workflow_api.session import Session
+from workflow_api.text import listed
 from workflow_api.version import VERSION
 from workflow_api.workflow import workflow_named
 
@@ -40,7 +42,8 @@ def draw(
         raise TypeError(f"{call.workflow.name} returned {type(plan).__name__}, not a Plan")
     plan.bind(call.accounts)
     accounts = (call.arguments[name] for name in call.workflow.accounts)
-    plan.where = [account.shown for account in accounts if hasattr(account, "shown")]
+    each = (one for account in accounts for one in _each(account))
+    plan.where = [account.shown for account in each if hasattr(account, "shown")]
     return plan
 
 
@@ -87,14 +90,18 @@ def valid_plan(session: Session, run: RunRecord, states: Collection[str]) -> Pla
     """Return the stored plan if this code can still do what is to be done about its steps.
 
     Steps in one of ``states`` must be known with their meaning unchanged, and so must those that
-    are done and may have to be undone.
+    are done and may have to be undone; and the clouds they are for must be where they were. Raises
+    Refused with all that is wrong.
     """
     plan = stored_plan(run)
     known = {step.key: step.state for step in session.journal.steps(run.id)}
-    wrong = []
+    wrong, left = [], []
     for step in plan.steps():
         state = known.get(step.key, "pending")
-        if step.is_child or not (state in states or (state == "done" and step.undo != "never")):
+        if not (state in states or (state == "done" and (step.undo != "never" or step.is_child))):
+            continue
+        left.append(step)
+        if step.is_child:
             continue
         try:
             if step.definition.version != step.version:
@@ -108,7 +115,43 @@ def valid_plan(session: Session, run: RunRecord, states: Collection[str]) -> Pla
             wrong,
             advice="Give it up with run.cancel under the old version, then make a fresh plan.",
         )
+    if elsewhere := _elsewhere(session, run, plan, left):
+        raise Refused(
+            f"Going on with run {run.id}",
+            elsewhere,
+            advice="Nothing was asked or changed there. Put the configuration back to where it was "
+            "planned for; then go on with the run or give it up.",
+        )
     return plan
+
+
+def _each(account: Any) -> Iterable[Any]:
+    """Return the accounts that one of a kind that is of several stands for, or the one it is."""
+    return account if isinstance(account, tuple) else (account,)
+
+
+def _elsewhere(
+    session: Session, run: RunRecord, plan: Plan, left: Iterable[PlannedStep]
+) -> list[str]:
+    """Return, in a sentence each, which accounts of the steps that are left are another by now.
+
+    What a step did in one region is not found in another, where it would be done again.
+    """
+    used = {one for step in left for name in step.accounts.values() for one in name.split(",")}
+    found = []
+    for argument, kind in workflow_named(run.workflow).accounts.items():
+        if not plan.where or not hasattr(kind, "shown"):
+            continue
+        for account in _each(session.account(kind, run.parameters.get(argument))):
+            if account.name not in used or account.shown in plan.where:
+                continue
+            # One that cannot be asked is found out about by its steps.
+            with suppress(CloudError):
+                account.locate()
+                if account.shown not in plan.where:
+                    before = listed(plan.where)
+                    found.append(f"it was planned for {before}, and now that is {account.shown}")
+    return found
 
 
 def new_run(

@@ -173,7 +173,7 @@ def test_a_second_store_in_a_process_takes_no_lock_of_the_first_away(tmp_path: P
     first.close()
 
 
-def test_an_sqlite_store_that_is_up_to_date_is_opened_by_what_it_needs_alone(tmp_path: Path) -> None:
+def test_a_store_on_sqlite_is_opened_by_what_it_needs_alone(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path)
     Store(url).close()
     code = (
