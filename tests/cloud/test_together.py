@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from devcloud import faults
-from support.cloud_operator import REPOSITORY, Operator
+from support.cloud_operator import Operator
 from support.cloud_site import Site
-from support.readable import why_one_user
+from support.readable import command_for_others, why_one_user
 
 PROCESSES = 8
 #: Two users of one group, that need not be known to the system.
 GROUP, USERS = 61000, (61001, 61002)
-AS_USER = str(REPOSITORY / "tests/support/cloud_as_user.py")
+AS_USER = "tests/support/cloud_as_user.py"
 
 
-def _colleagues(config: dict[str, Any], folder: Path) -> list[Operator]:
-    """Return eight operators with one state folder: two users of one group, if that can be."""
+def _colleagues(config: dict[str, Any], folder: Path, users: str) -> list[Operator]:
+    """Return eight operators with one state folder: one user, or two users of one group."""
     state = folder / "state"
-    if why_one_user():
+    if users == "one user":
         return [Operator(folder / f"colleague-{n}", config) for n in range(PROCESSES)]
     os.chown(state, -1, GROUP)
     state.chmod(0o2770)
+    command = command_for_others(AS_USER, folder)
     colleagues = []
     for number in range(PROCESSES):
         home, user = folder / f"colleague-{number}", USERS[number % 2]
@@ -33,15 +35,17 @@ def _colleagues(config: dict[str, Any], folder: Path) -> list[Operator]:
         (home / "openstack_ops.yaml").touch(0o600)
         for path in (home, home / "openstack_ops.yaml"):
             os.chown(path, user, GROUP)
-        command = [sys.executable, AS_USER, str(user), str(GROUP)]
-        colleagues.append(Operator(home, config, command))
+        colleagues.append(Operator(home, config, [*command, str(user), str(GROUP)]))
     return colleagues
 
 
+@pytest.mark.parametrize("users", ["one user", "two users"])
 def test_eight_start_on_an_empty_state(
-    site: Site, cloud_config: dict[str, Any], folder: Path
+    users: str, site: Site, cloud_config: dict[str, Any], folder: Path
 ) -> None:
-    colleagues = _colleagues(cloud_config, folder)
+    if users == "two users" and (why := why_one_user()):
+        pytest.skip(why)
+    colleagues = _colleagues(cloud_config, folder, users)
     try:
         started = [
             (
