@@ -12,7 +12,7 @@ from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
 from accounts.texts import Name
 from workflow_api.duration import Duration, decoded
 from workflow_api.errors import NotFound, UserError
-from workflow_api.text import near
+from workflow_api.text import listed, near
 
 if TYPE_CHECKING:
     from workflow_api.files import Places
@@ -127,6 +127,8 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         from workflow_api.files import Places  # few actions write any
 
         if self.files.allowed:
+            if wrong := [one for one in self.files.allowed if not os.path.isabs(one)]:
+                raise UserError(f"files.allowed has what is no absolute path: {listed(wrong)}.")
             return Places(tuple(self.files.allowed))
         scheme, _, path = self.state_url.partition(":///")
         path = path.partition("?")[0] if scheme.startswith("sqlite") else _STATE

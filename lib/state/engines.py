@@ -16,6 +16,8 @@ from sqlalchemy.exc import ArgumentError
 from state import files
 from state.clock import STEADY_NOW
 from workflow_api.errors import UserError
+from workflow_api.files import read_regular
+from workflow_api.text import clean, listed
 
 _EXAMPLES = (
     "Write it like sqlite:////var/lib/openstack_ops/state.db "
@@ -38,6 +40,10 @@ _SESSION = (
 )
 
 
+# What names a file in the options of MariaDB's driver.
+_FILES = frozenset({"ssl_ca", "ssl_cert", "ssl_key", "read_default_file"})
+
+
 def parsed(url: str) -> URL:
     """Return a state_url with its driver named; raises UserError that says how to write it."""
     try:
@@ -52,9 +58,28 @@ def parsed(url: str) -> URL:
             "state_url: the path of a SQLite file must be absolute (four slashes).",
             advice=_EXAMPLES,
         )
+    if driver == "sqlite" and not str(found.database).isprintable():
+        raise UserError("state_url: the path has a control character in it.", advice=_EXAMPLES)
+    if driver == "sqlite" and found.query:
+        raise UserError(
+            f"state_url: an SQLite file takes no options ({listed(found.query)}).",
+            advice=_EXAMPLES,
+        )
+    for key in _FILES & found.query.keys():
+        _check_file(key, str(found.query[key]))
     if not found.database:
         raise UserError("state_url names no database.", advice=_EXAMPLES)
     return found.set(drivername=driver)
+
+
+def _check_file(key: str, path: str) -> None:
+    """Raise UserError for what the driver would wait for, or read for ever."""
+    try:
+        read_regular(path)
+    except OSError as error:
+        raise UserError(
+            f"state_url: {clean(path)}, which {key} names, cannot be read: {clean(error.strerror)}."
+        ) from None
 
 
 def sqlite_engine(url: URL, path: Path, lock: files.FileLock, clock: Callable[[], float]) -> Engine:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import stat
 import threading
 import time
 import uuid
@@ -20,6 +21,7 @@ from urllib.parse import quote
 
 from state import advice, foreign
 from workflow_api.errors import StoreLost, UserError
+from workflow_api.files import read_regular
 
 # Read and write for the owner and the group: actions and sensors can be different users.
 SHARED = 0o660
@@ -33,6 +35,12 @@ def prepare(path: Path) -> None:
     """Make the database file and its lock if they are missing; raises UserError with the cure."""
     folder = path.parent
     try:
+        lock = lock_of(path)
+        if os.path.lexists(lock) and not stat.S_ISREG(lock.lstat().st_mode):
+            raise UserError(
+                f"The state store's {lock} is no regular file. Nothing was made or changed.",
+                advice="See who made it, and remove it.",
+            )
         if not path.exists():
             refuse_to_begin_anew(path)
         if is_private(folder):
@@ -48,7 +56,7 @@ def prepare(path: Path) -> None:
                 f"The state store cannot be {path}: {why}. Nothing was made or changed.",
                 advice="Name a file of its own in state_url, in a folder of its own.",
             )
-        for file in (path, lock_of(path)):
+        for file in (path, lock):
             _make(file)
             if not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
                 raise PermissionError
@@ -80,14 +88,16 @@ def lock_of(path: Path) -> Path:
 def remembered(path: Path) -> str | None:
     """Return the id of the store that was here when it was last opened, None if there was none."""
     try:
-        return lock_of(path).read_text(errors="replace").strip() or None
+        return read_regular(lock_of(path)).decode(errors="replace").strip() or None
     except OSError:
         return None
 
 
 def remember(path: Path, identity: str) -> None:
     """Keep a store's id beside it, so that its loss is noticed."""
-    lock_of(path).write_text(f"{identity}\n")
+    file = os.open(lock_of(path), os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(file, "w") as opened:
+        opened.write(f"{identity}\n")
 
 
 def refuse_to_begin_anew(path: Path) -> None:
@@ -187,7 +197,10 @@ class FileLock:
 
     def _acquire(self) -> int:
         _make(self.path)  # in case somebody tidied it away
-        file = os.open(self.path, os.O_RDWR)
+        file = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise UserError(f"The state store's {self.path} is no regular file any more.")
         pause, until = 0.001, time.monotonic() + _PATIENCE
         try:
             while True:

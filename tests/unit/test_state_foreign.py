@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from state import foreign
+from state.engines import parsed
 from state.place import look_at
 from state.store import Store
 from support.state import sqlite_url
@@ -47,6 +48,31 @@ NO_STORES: dict[str, tuple[Callable[[Path], object], str]] = {
         "it is the database of something else, with the tables alembic_version, bookmarks",
     ),
 }
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a link"])
+def test_a_lock_that_is_no_file_is_refused_and_nothing_is_written_through_it(
+    tmp_path: Path, kind: str
+) -> None:
+    target, lock = tmp_path / "target", tmp_path / "state.db.lock"
+    target.write_text("theirs")
+    os.mkfifo(lock) if kind == "a pipe" else lock.symlink_to(target)
+    with pytest.raises(UserError):
+        Store(sqlite_url(tmp_path))
+    assert target.read_text() == "theirs"
+
+
+def test_what_a_state_url_names_besides_is_refused_where_it_cannot_be_meant(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for url, said in (
+        (f"sqlite:///{tmp_path}/a%00b", "the path has a control character"),
+        (f"sqlite:///{tmp_path}/a\0b", "the path has a control character"),
+        (f"sqlite:///{tmp_path}/a?mode=ro", "takes no options .mode."),
+        (f"mariadb://u:p@h/d?ssl_ca={tmp_path}/pipe", "which ssl_ca names, .* not a regular file"),
+        ("mariadb://u:p@h/d?ssl_key=/dev/zero", "which ssl_key names, .* not a regular file"),
+    ):
+        with pytest.raises(UserError, match=said):
+            parsed(url)
 
 
 @pytest.mark.parametrize("case", NO_STORES)

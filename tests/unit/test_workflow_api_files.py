@@ -78,6 +78,13 @@ def test_a_mail_servers_authority_is_a_regular_file(odd: str, tmp_path: Path) ->
         _context(account)
 
 
+@pytest.mark.parametrize("folder", ["out", "~/out", ""])
+def test_allowed_folders_are_absolute(folder: str) -> None:
+    config = load({"state_url": "sqlite:////x/state.db", "files": {"allowed": ["/a", folder]}})
+    with pytest.raises(UserError, match=r"files\.allowed has what is no absolute path"):
+        _ = config.places
+
+
 def test_what_is_ours_is_replaced_and_nothing_else(place: Path) -> None:
     file = place / "report.csv"
     for text in ("one\n", "two\n"):
