@@ -133,7 +133,8 @@ def test_a_cloud_that_is_down_is_said_and_the_other_answers(operator: Operator) 
 def test_filters_answer(proxied: Proxied, web: Any, sdk: Connection) -> None:
     """No request lists what a filter could narrow, and there are few."""
     (port,) = sdk.network.ports(device_id=web.id)
-    most = {web.name: 24, web.id: 24, port.mac_address: 10, port.fixed_ips[0]["ip_address"]: 12}
+    # One of them asks Glance, whose address in the catalogue names no version, for its versions.
+    most = {web.name: 25, web.id: 25, port.mac_address: 10, port.fixed_ips[0]["ip_address"]: 12}
     for text, at_most in most.items():
         proxied.proxy.clear()
         proxied.operator.done("owner.find", any=text)

@@ -239,6 +239,18 @@ class Site:
                 self.sdk.compute.delete_flavor(id)
             elif kind == "group":
                 self.sdk.compute.delete_server_group(id)
+        for host in self.hosts:
+            self._free(host)
+
+    def _free(self, host: str) -> None:
+        """Give up what Placement still holds on a host for migrations that Nova has lost.
+
+        A server that is deleted after its live migration broke off at the very end leaves that.
+        """
+        servers = self.nova(f"/servers/detail?all_tenants=1&host={host}&soft_deleted=true")
+        there = {server["id"] for server in servers["servers"]}
+        for consumer in self.allocations(host).keys() - there:
+            self.sdk.placement.delete(f"/allocations/{consumer}")
 
     def delete(self, ids: Sequence[str]) -> None:
         """Delete servers for good (not softly) and wait until they are gone."""
