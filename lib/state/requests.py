@@ -62,7 +62,18 @@ def record_stop(tx: Connection, run: str, by: Requester) -> bool:
 
 
 def settle(tx: Connection, run: str, state: RunState) -> None:
-    """Close the requests to stop a run that ends in ``state``, if that is an end."""
+    """Close the requests to stop a run that ends in ``state``, if that is an end.
+
+    A run that is planned again was to be applied, and that was refused: the request for it, too, is
+    closed, so that nobody is said to have applied the run.
+    """
+    if state == "planned":
+        refused = and_(run_requests.c.verb == "apply", run_requests.c.settled_at.is_(None))
+        tx.execute(
+            update(run_requests)
+            .where(run_requests.c.run == run, refused)
+            .values(settled_at=db_now(), settled_as=state)
+        )
     if state in FINISHED:
         tx.execute(
             update(run_requests)

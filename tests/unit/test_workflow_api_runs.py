@@ -95,6 +95,10 @@ def test_apply_refuses_what_was_not_shown(place: Place) -> None:
     ]
     assert (house.run(shown["run"]).state, dict(world.effects)) == ("planned", {})
     assert journal_holds(house, shown["run"]) == []
+    (row,) = house.ask("run.list")[1]["rows"]
+    assert row["applied_by"] is None
+    assert "asked to be applied by " in (told := house.ask("run.show", run=shown["run"])[1]["text"])
+    assert "; it was refused" in told
     # What has come in between is gone again: the plan is the one that was looked at.
     names.remove("b")
     assert house.ask("run.apply", run=shown["run"])[0] == "done"
