@@ -14,19 +14,24 @@ PYTEST := $(BIN)/python -m pytest -q
 # it has started: six workers are sooner done than two, also on two cores.
 SIDE_BY_SIDE := -n 6 --dist worksteal
 
-.PHONY: help venv lint generate test test-fast test-pythons test-cloud test-crash coverage devcloud demo bench bench-query bench-requests bench-mail mail-previews clean
+.PHONY: help venv constraints lint generate exchange test test-fast test-lowest test-pythons test-cloud test-crash coverage devcloud demo bench bench-query bench-requests bench-mail mail-previews clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 venv: $(READY)  ## make the virtualenv
 
-$(READY): requirements.txt requirements-local.txt requirements-dev.txt
+$(READY): constraints.txt $(wildcard requirements*.txt)
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' \
 	  || { echo 'Python 3.10, 3.11 or 3.12 is needed: make PYTHON=python3.11 $(MAKECMDGOALS)'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
 	touch $@
+
+constraints: venv  ## the newest versions within the ranges, for all Pythons, into constraints.txt
+	sed -i '/^[^#]/d' constraints.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-annotate --no-header \
+	  requirements-dev.txt >> constraints.txt
 
 lint: venv  ## black, ruff, mypy
 	$(BIN)/black --check --quiet lib actions tests devcloud bench tools || $(BIN)/black --check lib actions tests devcloud bench tools
@@ -37,6 +42,9 @@ lint: venv  ## black, ruff, mypy
 generate: venv  ## the actions that ask, and docs/QUERY.md, from the resources' tables
 	$(BIN)/python tools/generate.py
 
+exchange: venv  ## the checks that StackStorm Exchange's CI makes
+	PATH="$(BIN):$$PATH" $(BIN)/python tools/exchange.py
+
 test: lint  ## everything, on a devcloud that is brought up for it
 	$(BIN)/coverage erase
 	$(MAKE) test-fast test-cloud PYTEST='$(BIN)/coverage run -m pytest -q'
@@ -44,6 +52,12 @@ test: lint  ## everything, on a devcloud that is brought up for it
 
 test-fast: venv  ## unit and contract tests: no network, under a minute
 	$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/contract
+
+test-lowest: venv  ## unit and contract tests on the lowest versions that the requirements allow
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
+	  -r requirements-tests.txt
+	.venv-lowest/bin/python -m pytest -q $(SIDE_BY_SIDE) tests/unit tests/contract
 
 test-pythons:  ## unit and contract tests on every supported Python that is here
 	for version in 3.10 3.11 3.12; do \
@@ -88,4 +102,4 @@ bench-mail: venv  ## measure a campaign to 800 owners of 8000 servers against ba
 
 clean:  ## remove what this Makefile made, and stop devcloud
 	devcloud/down --wipe
-	rm -rf $(VENV) build .venv-3.* .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build .venv-lowest .venv-3.* .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,12 @@ import pytest
 
 from accounts import repeating
 
+#: Markers whose tests run only if asked for, strictest first, and why they do not otherwise.
+ASKED_FOR = {
+    "crash": "takes minutes: ask for it with -m crash (make test-crash)",
+    "cloud": "needs a real OpenStack: ask for it with -m cloud (make test-cloud, make test)",
+}
+
 
 def pytest_collection_finish() -> None:
     """Collect garbage rarely: looking for it takes a seventh of the time of all tests."""
@@ -16,12 +22,13 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+@pytest.hookimpl(trylast=True)  # the folder of the cloud's tests marks them first
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what takes minutes unless it is asked for."""
-    if "crash" not in config.option.markexpr:
-        for item in items:
-            if item.get_closest_marker("crash"):
-                item.add_marker(pytest.mark.skip("takes minutes: ask for it with -m crash"))
+    """Skip what needs minutes or a cloud unless it is asked for: what is stricter decides."""
+    for item in items:
+        marked = next((name for name in ASKED_FOR if item.get_closest_marker(name)), None)
+        if marked and marked not in config.option.markexpr:
+            item.add_marker(pytest.mark.skip(ASKED_FOR[marked]))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shlex
 import subprocess
 import sys
@@ -225,3 +226,13 @@ def test_an_answer_of_a_cloud_needs_nothing_heavy() -> None:
 def test_the_journal_needs_nothing_that_talks_to_a_cloud() -> None:
     ((kind, _, new),) = imported([("run.show", {"run": "nope"})], (*_TALKS, "alembic")).values()
     assert (kind, new) == ("refused", [])
+
+
+def test_an_old_python_is_told_of_and_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(TOP / "tests" / "support" / "st2_standin")
+    entry = runpy.run_path(str(ENTRY))
+    monkeypatch.setattr(sys, "version_info", (3, 8, 18, "final", 0))
+    success, result = entry["WorkflowAction"](config={}).run("no.such_workflow")
+    assert success is False
+    assert "Python 3.10 or newer" in result["summary"]
+    assert result["text"] == result["summary"]

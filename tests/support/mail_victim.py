@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import smtplib
 import sys
 import threading
@@ -16,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from signal import Signals
 from typing import Any
 
 import pytest
@@ -152,7 +152,7 @@ class MailVictim:
         """Let it go on from the moment where it waits."""
         self.pipe.send("go on")
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: Signals) -> None:
         """Send it a signal."""
         assert self.process.pid is not None
         os.kill(self.process.pid, number)

@@ -88,7 +88,7 @@ ENDINGS = [
            lambda w: w.later(0, lambda: busy(w)), "live", None, "now on cmp-2", (2, 8)),
     Ending("and connections are cut", lambda w: w.later(1, lambda: w.fake.fail(
            "os-migrations", cut=True, times=9)) or w.later(1, lambda: w.fake.fail(
-           "GET .*/servers/", half=True, times=5)), "cold", None, "now on cmp-2", (2, 9)),
+               "GET .*/servers/", half=True, times=5)), "cold", None, "now on cmp-2", (2, 9)),
     Ending("the right to look is taken away", lambda w: w.later(1, lambda: w.fake.fail(
            "os-migrations", 403, times=math.inf)), "live", UnknownOutcome, REFUSED, (1, 4)),
     Ending("the request is refused", lambda w: w.fake.fail("POST .*/action", 409, body={
