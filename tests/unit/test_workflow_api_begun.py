@@ -230,7 +230,7 @@ def test_what_is_interrupted_between_parts_is_gone_on_with(place: tuple[House, W
 
 def test_a_finish_needs_a_find() -> None:
     with pytest.raises(TypeError, match="no find"):
-        step("do {name}", finish=lambda name: None)(lambda name: None)
+        step("toy.do", "do {name}", finish=lambda name: None)(lambda name: None)
 
 
 def test_a_step_that_is_begun_needs_a_find(place: tuple[House, World]) -> None:
