@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from state import requests
 from state.clock import db_now
-from state.leases import EXPIRED, Leases
-from state.records import FINISHED, UNBEGUN, RunRecord, RunState, read_run, select_runs
+from state.leases import Leases
+from state.records import (
+    EXPIRED,
+    FINISHED,
+    STATE,
+    UNBEGUN,
+    RunRecord,
+    RunState,
+    read_run,
+    select_runs,
+)
 from state.retries import TryAgain, retried
 from state.schema import claims, runs
 from workflow_api.errors import Held
 from workflow_api.text import clean
 
-_OF_RUN = runs.c.id, runs.c.state
+_OF_RUN = runs.c.id, STATE
+# Nothing more happens to these, unless somebody applies them.
+_AT_REST = FINISHED | {"planned"}
 # Seconds after which whoever wrote a run and did not act for it will not do so any more.
 _SURELY_OVER = 60.0
 _LONGEST_NAME = 255
@@ -76,7 +87,7 @@ class Claims(Leases):
         for subject, run in _holders(tx, list(names)).items():
             if run.id == root:
                 mine.add(subject)
-            elif run.alive or (run.plan is not None and run.state not in FINISHED):
+            elif run.alive or (run.plan is not None and run.state not in _AT_REST):
                 what = shown(subject, names[subject])
                 raise Held(subject, run.id, run.workflow, unfinished=not run.alive, shown=what)
             else:
@@ -115,14 +126,17 @@ def close_stillborn(tx: Connection, root: str) -> None:
 
 
 def _bury(tx: Connection, run_id: str, state: RunState) -> None:
-    """End a run that was killed while it was planning, and drop its claims."""
+    """End a run that was killed while it was planning, and drop its claims.
+
+    One that was to be applied is planned again.
+    """
     if state not in FINISHED:
         # It was seen dead without a lock: its heartbeat may have come just in time since then.
         buried = tx.execute(
             update(runs)
-            .where(runs.c.id == run_id, runs.c.state == state, ~runs.c.drawn, EXPIRED)
+            .where(runs.c.id == run_id, STATE.element == state, ~runs.c.drawn, EXPIRED)
             .values(
-                state="cancelled",
+                state=case((runs.c.plan.is_not(None), "planned"), else_="cancelled"),
                 lease_until=None,
                 ended_at=db_now(),
                 summary=f"Run {run_id}: {_KILLED_WHILE_PLANNING}.",
@@ -131,7 +145,7 @@ def _bury(tx: Connection, run_id: str, state: RunState) -> None:
         )
         if buried.rowcount != 1:
             raise TryAgain
-        requests.settle(tx, run_id, "cancelled")
+        requests.settle(tx, run_id, tx.scalars(select(runs.c.state).filter_by(id=run_id)).one())
     tx.execute(delete(claims).where(claims.c.run == run_id))
 
 

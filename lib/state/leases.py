@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, func, literal, or_, select, 
 
 from state import requests
 from state.clock import db_now
-from state.records import RequestRecord, RunRecord, Verb, read_run, select_runs
+from state.records import EXPIRED, STATE, RequestRecord, RunRecord, Verb, read_run, select_runs
 from state.retries import retried
 from state.schema import runs
 from state.store import Store
@@ -24,7 +24,6 @@ from workflow_api.errors import Held, LeaseLost, NotFound, StopRequested, UserEr
 if TYPE_CHECKING:
     from workflow_api.context import Requester
 
-EXPIRED = or_(runs.c.lease_until.is_(None), runs.c.lease_until <= db_now())
 # Made once: it stands before every write of a run, and making it costs more than running it.
 _HELD = (
     select(runs.c.id, literal(False).label("is_to_stop"))
@@ -92,7 +91,7 @@ class Leases:
                     runs.c.id == run_id,
                     # A child run has no lease of its own.
                     runs.c.parent.is_(None),
-                    runs.c.state.in_(states),
+                    STATE.element.in_(states),
                     or_(*free),
                 )
                 .values(

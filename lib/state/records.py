@@ -196,10 +196,21 @@ class NewRun:
 
 _TOP = runs.alias("top")
 _OF_THE_TOP = ("generation", "holder", "lease_until")
+EXPIRED = or_(runs.c.lease_until.is_(None), runs.c.lease_until <= db_now())
+# One whose process ended while it drew the plan again has the plan that was shown and has changed
+# nothing: it can be applied as before.
+_PLANNED_STILL = and_(
+    *(runs.c.state == "running", ~runs.c.drawn, runs.c.parent.is_(None), EXPIRED),
+    runs.c.plan.is_not(None),
+)
+#: The state of a run, as it is read.
+STATE = case((_PLANNED_STILL, "planned"), else_=runs.c.state).label("state")
+_HIDDEN = (*_OF_THE_TOP, "cancel_requested_by", "drawn", "plan", "state")
 _SELECTED = [
-    *(c for c in runs.c if c.name not in (*_OF_THE_TOP, "cancel_requested_by", "drawn", "plan")),
+    *(c for c in runs.c if c.name not in _HIDDEN),
+    STATE,
     *(_TOP.c[name] for name in _OF_THE_TOP),
-    case((or_(runs.c.drawn, runs.c.state == "planned"), runs.c.plan)).label("plan"),
+    case((or_(runs.c.drawn, STATE.element == "planned"), runs.c.plan)).label("plan"),
     db_now().label("now"),
 ]
 _NAMES = tuple(RunRecord.__dataclass_fields__)

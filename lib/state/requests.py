@@ -39,7 +39,12 @@ def open_stop(tx: Connection, root: str) -> RequestRecord | None:
 
 
 def record(tx: Connection, run: str, verb: Verb, by: Requester) -> None:
-    """Write down who asks for what."""
+    """Write down who asks for what.
+
+    A run that is to be applied was not carried out by anybody who has asked for that before.
+    """
+    if verb == "apply":
+        settle(tx, run, "planned")
     who = {"requested_by": by.user, "origin": by.origin, "execution_id": by.execution_id}
     tx.execute(insert(run_requests).values(run=run, verb=verb, requested_at=db_now(), **who))
 

@@ -10,10 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from state import requests
 from state.clock import db_now
-from state.leases import EXPIRED, Leases
+from state.leases import Leases
 from state.records import (
+    EXPIRED,
     FINISHED,
     OPEN,
+    STATE,
     UNBEGUN,
     NewRun,
     RunRecord,
@@ -115,10 +117,10 @@ class Runs(Leases):
         if state == "running":
             query = query.where(is_alive())
         elif state == "interrupted":
-            dead = and_(runs.c.state == "running", EXPIRED)
+            dead = and_(STATE.element == "running", EXPIRED)
             query = query.where(or_(runs.c.state == "interrupted", dead, UNBEGUN))
         elif state == "planned":
-            query = query.where(runs.c.state == "planned", ~UNBEGUN)
+            query = query.where(STATE.element == "planned", ~UNBEGUN)
         elif state:
             query = query.where(runs.c.state == state)
         query = query.order_by(runs.c.created_at.desc(), runs.c.id).limit(limit)

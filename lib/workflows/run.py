@@ -156,16 +156,16 @@ def _people(run: RunRecord, asked: list[RequestRecord]) -> dict[str, str | None]
     found: dict[str, list[str]] = {name: [] for name in _PEOPLE}
     if _first(run, asked) == "drawn":
         found["drawn_by"].append(run.requested_by)
-    for request in (one for one in asked if not _is_refused(one)):
+    for request in (one for one in asked if not _is_vain(run, one)):
         done = found[f"{_DONE[request.verb]}_by"]
         if request.requested_by not in done:
             done.append(request.requested_by)
     return {name: ", ".join(who) or None for name, who in found.items()}
 
 
-def _is_refused(request: RequestRecord) -> bool:
-    """Return whether a plan was to be carried out and was not, because it was another one then."""
-    return request.verb == "apply" and request.settled_as == "planned"
+def _is_vain(run: RunRecord, request: RequestRecord) -> bool:
+    """Return whether a plan was to be carried out and was not: it was refused, or a kill came."""
+    return request.verb == "apply" and "planned" in (request.settled_as, run.shown_state)
 
 
 def _first(run: RunRecord, asked: list[RequestRecord]) -> str:
@@ -187,8 +187,8 @@ def _history(run: RunRecord, asked: list[RequestRecord]) -> list[str]:
         line = f"{_DONE[request.verb]} by {who} at {_time(run, request.requested_at)}"
         if request.is_open_stop:
             line += "; it has not ended yet, and ends by this whoever goes on with it"
-        elif _is_refused(request):
-            line = line.replace("applied", "asked to be applied", 1) + "; it was refused"
+        elif _is_vain(run, request):
+            line = line.replace("applied", "asked to be applied", 1) + "; it was not carried out"
         elif request.verb == "cancel" and request.settled_as != "cancelled":
             line += f"; it was {request.settled_as} by then"
         lines.append(line)

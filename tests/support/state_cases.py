@@ -387,7 +387,7 @@ class ClaimCases:
 
     @pytest.mark.parametrize("applied", [False, True], ids=["started", "applied"])
     def test_a_run_killed_while_planning_is_dropped(self, journal: Journal, applied: bool) -> None:
-        """Also when it was applied: then it has a plan that was shown, and has not begun it."""
+        """One that was to be applied has not begun its plan, and has it still."""
         dead = new_run()
         journal.create(dead, "planned", PLAN if applied else None)
         assert (journal.run(dead.id).plan is not None) == applied
@@ -396,10 +396,12 @@ class ClaimCases:
         with pytest.raises(Held):
             journal.claim(*begin(journal).fence, ["server:a"])
         expire(journal, dead.id)
-        assert journal.run(dead.id).plan is None
+        left = PLAN if applied else None
+        assert journal.run(dead.id).plan == left
         mine = begin(journal)
         journal.claim(*mine.fence, ["server:a"])
-        assert journal.run(dead.id).state == "cancelled"
+        found = journal.run(dead.id)
+        assert (found.state, found.plan) == ("planned" if applied else "cancelled", left)
         assert journal.claims_of(dead.id) == []
 
     def test_a_plan_that_could_not_be_drawn_again_is_still_there(self, journal: Journal) -> None:

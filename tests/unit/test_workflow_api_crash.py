@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from support.runs import House, Victim, toy_house
+from support.state import expire
 from support.toys import WORLD, World
 
 KILLS = int(os.environ.get("CRASH_KILLS", "4"))
@@ -226,10 +227,29 @@ def test_a_plan_that_was_never_shown_is_not_carried_out_after_a_kill(
     with Victim(house, world.path, "run.apply", "claimed", run=shown["run"]) as victim:
         assert victim.kill_when_stopped() is None
     kind, result = house.ask("run.resume", run=shown["run"])
-    assert (kind, house.run(shown["run"]).state) == ("failed", "cancelled")
-    assert "had changed nothing" in result["summary"]
-    assert house.claims(shown["run"]) == []
+    assert (kind, house.run(shown["run"]).state) == ("refused", "planned")
+    assert f"run.apply run={shown['run']}" in result["text"]
     assert not world.effects
+
+
+def test_a_plan_whose_apply_was_killed_while_it_was_drawn_can_still_be_applied(
+    place: tuple[House, World],
+) -> None:
+    house, world = place
+    run = house.work(QUICK, dry_run=True)[1]["run"]
+    with Victim(house, world.path, "run.apply", "claimed", run=run) as victim:
+        assert victim.kill_when_stopped() is None
+    with house.journal() as journal:
+        expire(journal, run)
+        assert [one.id for one in journal.recent(limit=5, state="planned")] == [run]
+        assert journal.recent(limit=5, state="interrupted") == []
+    told = house.ask("run.show", run=run)[1]["text"]
+    assert "was not carried out" in told
+    assert f"carry it out with run.apply run={run}" in told
+    assert house.work(QUICK)[0] == "done"  # what it had claimed is in nobody's way
+    assert (house.run(run).state, house.claims(run)) == ("planned", [])
+    assert house.ask("run.apply", run=run)[0] == "done"
+    assert world.effects == {"paint b": 2}
 
 
 def test_of_two_starts_at_once_one_runs_and_the_other_names_it(

@@ -98,7 +98,7 @@ def test_apply_refuses_what_was_not_shown(place: Place) -> None:
     (row,) = house.ask("run.list")[1]["rows"]
     assert row["applied_by"] is None
     assert "asked to be applied by " in (told := house.ask("run.show", run=shown["run"])[1]["text"])
-    assert "; it was refused" in told
+    assert "; it was not carried out" in told
     # What has come in between is gone again: the plan is the one that was looked at.
     names.remove("b")
     assert house.ask("run.apply", run=shown["run"])[0] == "done"
