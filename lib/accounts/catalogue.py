@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from accounts.cloud import Cloud
 
 # keystoneauth fills it in when it sends, so it cannot be asked for versions before.
-_FILLED_IN = re.compile(r"%\(\w+\)s")
+_FILLED_IN = re.compile(r"%\((\w+)\)s")
+_FILLERS = {"project_id", "user_id"}
 
 
 def region(cloud: Cloud) -> str | None:
@@ -69,6 +70,13 @@ def address(cloud: Cloud, service: str) -> str:
     for an address of another version of the API.
     """
     given, version = _given(cloud, service), VERSIONS.get(service, "")
+    if odd := sorted(set(_FILLED_IN.findall(given)) - _FILLERS):
+        raise UserError(
+            f"Cloud {cloud.name!r}: the address of {service}, {clean(given)}, has "
+            f"{listed(f'%({name})s' for name in odd)}, which stands for nothing.",
+            advice=f"Write %(project_id)s or %(user_id)s, or name the address in "
+            f"endpoint_override of {service}.",
+        )
     if not version or _FILLED_IN.search(given) or named_version(given) == major(version):
         return given
     found = _discovered(cloud, service, given, version)

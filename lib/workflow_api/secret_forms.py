@@ -28,6 +28,8 @@ _INVISIBLE = (
 _ENDS = "\n\r\x0b\x0c\x85\u2028\u2029"
 # Patterns are compiled when a text first needs them: start-up is a feature.
 _LINE_END = rf"[{_INVISIBLE}]+|[ \t]*[{_ENDS}][ \t]*"
+# For a secret that begins or ends with blanks of its own, which a line end beside it may not take.
+_BARE_END = rf"[{_INVISIBLE}{_ENDS}]+"
 _BLANK = rf"[{_INVISIBLE}\s]+"
 # ASCII's part of it, which is far quicker.
 _ASCII_BLANK = bytes(range(0x21)) + b"\x7f"
@@ -80,6 +82,8 @@ _ENCODINGS: tuple[tuple[str, str, Callable[[re.Match[str]], str]], ...] = (
 _TAKEN = r"|[0-9a-fA-F]{1,8}|[nrt]|[xuU][0-9a-fA-F]{0,8}|#?\w{0,8};|[br /]{0,5}>"
 _GIVEN = r"|[=%][0-9a-fA-F=%]{0,8}|\\[xuU]?[0-9a-fA-F]{0,8}|&[#\w]{0,8}|<[br /]{0,5}"
 _LONGEST_PART = 10
+# How much of a secret is left at least, by which it is found.
+_REST = 1
 # How many characters such a part, which may be encoded too, has in a text.
 _REACH = 24
 
@@ -125,8 +129,9 @@ class _Secret:
     """One secret in the forms that it has where nothing is left to be decoded."""
 
     def __init__(self, secret: str) -> None:
-        self._blank = _BLANK if len(secret) >= _LONG else _LINE_END
         forms = [secret, *_decodings(secret)]
+        line_end = _LINE_END if all(form == form.strip(" \t") for form in forms) else _BARE_END
+        self._blank = _BLANK if len(secret) >= _LONG else line_end
         # UTF-8 that was taken for Latin-1, as is often done.
         forms += [form.encode("utf-8", "surrogatepass").decode("latin-1") for form in forms]
         self._forms = [form for form in dict.fromkeys([*forms, *_digits(secret)]) if form.strip()]
@@ -178,12 +183,12 @@ class _Secret:
 
 def _parts(needle: str) -> Iterator[tuple[str, str, str]]:
     """Yield the ways in which the beginning or the end of a secret may be lost to a sign."""
-    most = min(_LONGEST_PART, len(needle) - _SHORTEST // 2)
-    taken = [n for n in range(most) if re.fullmatch(_TAKEN, needle[:n])]
-    given = [n for n in range(most) if re.fullmatch(_GIVEN, needle[len(needle) - n :])]
+    most = min(_LONGEST_PART, len(needle) - _REST)
+    taken = [n for n in range(most + 1) if re.fullmatch(_TAKEN, needle[:n])]
+    given = [n for n in range(most + 1) if re.fullmatch(_GIVEN, needle[len(needle) - n :])]
     for first in taken:
         for last in given:
-            if (first or last) and first + last < most:
+            if (first or last) and first + last <= most:
                 end = len(needle) - last
                 yield needle[:first], needle[first:end], needle[end:]
 

@@ -116,7 +116,8 @@ def _who(access: Any) -> str:
     if access.system_scoped:
         scope = "the system"
     roles = ", ".join(sorted(access.role_names or [])) or "none"
-    return clean(f"{access.username} on {scope}, roles {roles}")
+    user = access.username or f"user {access.user_id}"
+    return clean(f"{user} on {scope}, roles {roles}")
 
 
 def _entry(cloud: Cloud) -> Iterator[Check]:

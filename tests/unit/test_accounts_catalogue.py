@@ -180,6 +180,13 @@ def test_an_entry_with_a_project_in_it_is_taken_as_it_is(fake: FakeCloud) -> Non
     assert fake.count("GET /volume") == 0
 
 
+def test_an_entry_with_a_place_that_nothing_fills(fake: FakeCloud) -> None:
+    fake.services["compute"] = "/compute/v2.1/%(nothing)s"
+    with pytest.raises(UserError, match=r"has %\(nothing\)s, which stands for nothing") as told:
+        compute.servers(cloud_of(fake))
+    assert "%(project_id)s" in told.value.advice
+
+
 # -- addresses of one's own --------------------------------------------------------------------
 
 

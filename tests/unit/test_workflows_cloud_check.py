@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from keystoneauth1.access import AccessInfoV3
 
 from accounts.cloud import Cloud
 from state import place
@@ -47,6 +49,14 @@ def test_all_is_well(fake: FakeCloud) -> None:
     assert open_question == ["right to migrate servers"]
     assert rows["login"]["detail"] == "admin on project admin, roles admin, member"
     assert rows["service compute"]["detail"].endswith("/compute/v2.1/, microversions to 2.96")
+
+
+def test_who_logged_in_goes_by_its_id_where_it_has_no_name(
+    fake: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AccessInfoV3, "username", None)
+    _, rows = check(fake)
+    assert re.match(r"user \S+ on project admin, roles admin", rows["login"]["detail"])
 
 
 def test_nothing_is_changed(fake: FakeCloud) -> None:
