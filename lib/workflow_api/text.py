@@ -99,9 +99,10 @@ def near(wanted: str, known: Iterable[str], count: int = 3) -> list[str]:
     return [folded[name] for name in found]
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Return ``3 servers``, ``1 server``: a number with its noun."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+def count(number: int, noun: str, plural: str = "", *, more: bool = False) -> str:
+    """Return ``3 servers``, ``1 server``: a number with its noun, and whether there are more."""
+    counted = f"{number} {noun if number == 1 else plural or noun + 's'}"
+    return f"{counted}; there are more" if more else counted
 
 
 def listed(words: Iterable[str], limit: int = 8) -> str:

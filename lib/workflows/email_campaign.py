@@ -30,7 +30,9 @@ def list_campaigns(ctx: Context, limit: int = 20) -> Table:
     """List the newest mail campaigns, with how much of each was sent."""
     if not 1 <= limit <= _MOST:
         raise UserError(f"limit is from 1 to {_MOST}, not {limit}.")
-    found = _ledger(ctx).recent(limit=limit)
+    # One more than is shown tells whether there are more.
+    newest = _ledger(ctx).recent(limit=limit + 1)
+    found = newest[:limit]
     busy = _being_sent(ctx, found)
     rows = [
         {
@@ -47,7 +49,7 @@ def list_campaigns(ctx: Context, limit: int = 20) -> Table:
     return Table(
         ("campaign", "created_at", "by", *_NUMBERS),
         rows,
-        summary=count(len(rows), "campaign"),
+        summary=count(len(rows), "campaign", more=len(newest) > limit),
         extra=("id", "notice", "account"),
         units={"created_at": "time"},
     )

@@ -36,12 +36,15 @@ def list_runs(
     if not 1 <= limit <= _MOST:
         raise UserError(f"limit is from 1 to {_MOST}, not {limit}.")
     journal = ctx.open_journal()
-    runs = journal.recent(limit=limit, state=state, workflow=workflow_name)
+    # One more than is shown tells whether there are more.
+    found = journal.recent(limit=limit + 1, state=state, workflow=workflow_name)
+    runs = found[:limit]
     asked = journal.requests_of([run.id for run in runs])
     rows = [_row(run, asked.get(run.id, [])) for run in runs]
     columns = ("run", "state", "started", "took", "by", "what")
     extra = ("id", "workflow", "summary", *_PEOPLE)
-    return Table(columns, rows, summary=count(len(rows), "run"), extra=extra)
+    summary = count(len(rows), "run", more=len(found) > limit)
+    return Table(columns, rows, summary=summary, extra=extra)
 
 
 @workflow("run.show")

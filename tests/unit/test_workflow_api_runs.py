@@ -433,6 +433,14 @@ def test_no_secret_gets_into_a_file_either(place: Place, tmp_path: Any) -> None:
     assert "https://me:********@db/" in whole.read_text()
 
 
+def test_a_list_of_runs_says_that_there_are_more(place: Place) -> None:
+    house, _ = place
+    for _ in range(3):
+        house.work(dry_run=True)
+    told = {limit: house.ask("run.list", limit=limit)[1]["summary"] for limit in (2, 3)}
+    assert told == {2: "2 runs; there are more", 3: "3 runs"}
+
+
 def test_a_reading_runbook_claims_nothing(place: Place) -> None:
     house, _ = place
 

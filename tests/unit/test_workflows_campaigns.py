@@ -467,7 +467,8 @@ def test_campaigns_are_listed(house: MailHouse, server: SmtpServer) -> None:
     numbers = ("recipients", "sent", "failed", "refused", "unknown", "pending")
     assert [one[name] for name in numbers] == [2, 1, 0, 1, 0, 0]
     assert [two[name] for name in numbers] == [3, 3, 0, 0, 0, 0]
-    assert len(house.ask("email.campaign.list", limit=1)[1]["rows"]) == 1
+    cut = house.ask("email.campaign.list", limit=1)[1]
+    assert (len(cut["rows"]), cut["summary"]) == (1, "1 campaign; there are more")
     assert house.ask("email.campaign.list", limit=0)[0] == "refused"
     kind, shown = house.ask("email.campaign.show", campaign=one["id"])
     assert kind == "done"
