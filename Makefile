@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # it has started: six workers are sooner done than two, also on two cores.
 SIDE_BY_SIDE := -n 6 --dist worksteal
 
-.PHONY: help venv constraints lint generate exchange test test-fast test-lowest test-pythons test-cloud test-crash coverage devcloud demo bench bench-query bench-requests bench-mail mail-previews clean
+.PHONY: help venv constraints lint generate exchange test test-fast test-long test-lowest test-pythons test-cloud test-crash coverage devcloud demo bench bench-query bench-requests bench-mail mail-previews clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,11 +47,14 @@ exchange: venv  ## the checks that StackStorm Exchange's CI makes
 
 test: lint  ## everything, on a devcloud that is brought up for it
 	$(BIN)/coverage erase
-	$(MAKE) test-fast test-cloud PYTEST='$(BIN)/coverage run -m pytest -q'
+	$(MAKE) test-fast test-long test-cloud PYTEST='$(BIN)/coverage run -m pytest -q'
 	$(MAKE) coverage
 
-test-fast: venv  ## unit and contract tests: no network, under a minute
+test-fast: venv  ## unit and contract tests: no network, a sample of what is long
 	$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/contract
+
+test-long: venv  ## the whole of what test-fast takes a sample of
+	$(PYTEST) $(SIDE_BY_SIDE) -m long tests/unit tests/contract
 
 test-lowest: venv  ## unit and contract tests on the lowest versions that the requirements allow
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest

@@ -48,7 +48,8 @@ def dispatch(
     """
     started = time.monotonic()
     redactor = Redactor(config or {})
-    session = _bare_session(redactor, parameters, reporter)
+    requester = requester or Requester()
+    session = _bare_session(redactor, parameters, requester, reporter)
     with at_work(redactor):
         try:
             common = admit(parameters, redactor.knows)
@@ -172,8 +173,7 @@ def _deadline(
     return started + max(0.0, timeout - grace - min(_MARGIN, timeout / 10)), grace
 
 
-def _requester(given: Requester | None, common: Common) -> Requester:
-    requester = given or Requester()
+def _requester(requester: Requester, common: Common) -> Requester:
     changes = {
         "user": common.requested_by or requester.user,
         "trigger_id": common.trigger_id or requester.trigger_id,
@@ -194,12 +194,15 @@ def _prune(session: Session) -> None:
 
 
 def _bare_session(
-    redactor: Redactor, parameters: Mapping[str, Any], reporter: Reporter | None
+    redactor: Redactor,
+    parameters: Mapping[str, Any],
+    requester: Requester,
+    reporter: Reporter | None,
 ) -> Session:
     """Return a session that can report a bug, before anything is known to be right."""
     return Session(
         config=PackConfig(),
-        requester=Requester(),
+        requester=requester,
         reporter=Voice(reporter or LineReporter(), redactor.text),
         redactor=redactor,
         stop=Stop(0),

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import pytest
-import yaml
 
+from support.action_files import NAMES, action
 from support.web_form import RUNNER, WebForm, unregistered
 
-FILES = sorted((Path(__file__).parents[2] / "actions").glob("*.yaml"))
-FORMS = {path.stem: WebForm(yaml.safe_load(path.read_text())["parameters"]) for path in FILES}
+
+@cache
+def form_of(name: str) -> WebForm:
+    return WebForm(action(name)["parameters"])
 
 
-@pytest.fixture(params=FORMS)
+@pytest.fixture(params=NAMES)
 def form(request: pytest.FixtureRequest) -> WebForm:
-    return FORMS[request.param]
+    return form_of(request.param)
 
 
 def needed(form: WebForm) -> dict[str, Any]:

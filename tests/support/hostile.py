@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from support.action_files import action
 from workflow_api.parameters import ALWAYS, CHANGING, READING
 from workflow_api.workflow import Workflow, workflow_named
-
-ACTIONS = Path(__file__).parents[2] / "actions"
-NAMES = sorted(path.stem for path in ACTIONS.glob("*.yaml"))
 
 #: Thirty values, each of which has broken some program. None of them is clearly false.
 VALUES: dict[str, Any] = {
@@ -51,11 +46,6 @@ VALUES: dict[str, Any] = {
 }  # fmt: skip
 
 
-@cache
-def _yaml(name: str) -> dict[str, Any]:
-    return dict(yaml.safe_load((ACTIONS / f"{name}.yaml").read_text()))
-
-
 def parameters_of(name: str) -> list[str]:
     """Return every parameter that reaches the dispatcher in a call of the action."""
     workflow = workflow_named(name)
@@ -68,7 +58,7 @@ def plain_call(name: str) -> dict[str, Any]:
     """Return parameters with which the action can be called, as its form would send them."""
     form = {
         parameter: schema.get("default")
-        for parameter, schema in _yaml(name)["parameters"].items()
+        for parameter, schema in action(name)["parameters"].items()
         if parameter in parameters_of(name) and not schema.get("immutable")
     }
     form |= {parameter: _some(parameter) for parameter in _needed(workflow_named(name))}
@@ -106,12 +96,16 @@ _BESIDES: dict[str, Any] = {
 }
 
 
-def calls(name: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield the parameter, the kind of value, and the call that has it there."""
+def calls(name: str, values: int = len(VALUES)) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the parameter, the kind of value, and the call that has it there.
+
+    Of fewer ``values`` than there are, each parameter gets others than the next one, and the same
+    in every run: what fails once fails again.
+    """
     plain = plain_call(name)
     for parameter in parameters_of(name):
-        for kind, value in VALUES.items():
-            call = {**plain, parameter: value}
+        for kind in random.Random(f"{name} {parameter}").sample(list(VALUES), values):
+            call = {**plain, parameter: VALUES[kind]}
             if parameter != "dry_run" and workflow_named(name).changes:
                 call["dry_run"] = True
             yield parameter, kind, call

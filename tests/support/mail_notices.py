@@ -35,6 +35,8 @@ NAMES = {
     ),
     "hostile": HOSTILE,
 }
+#: What :func:`extremes` returns variables for.
+EXTREMES = ("nothing", "one", *NAMES, "many", "too many")
 _PLAIN: dict[str, Any] = {
     "integer": 31,
     "number": 2.5,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from support.action_files import NAMES, action
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.mail_cloud import MailCloud, mail_cloud, project, server, user
@@ -17,10 +16,6 @@ from support.runs import new_state
 from support.smtp_faults import Fault
 from workflow_api.dispatch import dispatch
 
-ACTIONS = {
-    path.stem: yaml.safe_load(path.read_text())["parameters"]
-    for path in sorted((Path(__file__).parents[2] / "actions").glob("*.yaml"))
-}
 # What is typed into a required field.
 TYPED = {
     "any": "web-1",
@@ -49,7 +44,7 @@ def forms(name: str) -> list[dict[str, Any]]:
     """Return what StackStorm hands over of a form; one for each choice in a required field."""
     parameters = {
         parameter: given
-        for parameter, given in ACTIONS[name].items()
+        for parameter, given in action(name)["parameters"].items()
         if "{{" not in str(given.get("default", "")) and parameter != "timeout"
     }
     left_alone = {parameter: given.get("default") for parameter, given in parameters.items()}
@@ -84,7 +79,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         yield cloud.config(state_url=state)
 
 
-@pytest.mark.parametrize("name", sorted(ACTIONS.keys() - OF_A_RUN))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - OF_A_RUN))
 def test_the_defaults_of_a_form_are_not_refused(
     name: str, post: MailCloud, house: dict[str, Any]
 ) -> None:
@@ -96,7 +91,7 @@ def test_the_defaults_of_a_form_are_not_refused(
     config = post.config()
     if name.startswith(ON_HOSTS) and not name.endswith((".search", ".list")):
         config = house
-    if "cloud_b" in ACTIONS[name]:
+    if "cloud_b" in action(name)["parameters"]:
         (entry,) = config["clouds"]
         config = {**config, "clouds": [entry, {**entry, "name": "twin"}], "default_cloud": "fake"}
     went = 0
@@ -107,12 +102,12 @@ def test_the_defaults_of_a_form_are_not_refused(
             went += 1
         else:  # a choice may need another field; its description says so
             assert form.get("notice") == "maintenance", (form, result["summary"])
-            assert "work needs it" in ACTIONS[name]["window"]["description"]
+            assert "work needs it" in action(name)["parameters"]["window"]["description"]
     assert went
 
 
 def test_what_asks_for_a_run_leaves_nothing_else_to_defaults() -> None:
     for name in OF_A_RUN:
-        visible = {n for n, given in ACTIONS[name].items() if "position" in given}
+        visible = {n for n, given in action(name)["parameters"].items() if "position" in given}
         mine = visible - {"output", "output_file", "workflow", "requested_by", "deadline"}
-        assert {n for n in mine if not ACTIONS[name][n].get("required")} <= {"step"}
+        assert {n for n in mine if not action(name)["parameters"][n].get("required")} <= {"step"}

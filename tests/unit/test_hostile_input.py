@@ -13,20 +13,29 @@ from typing import Any
 
 import pytest
 
+from support.action_files import NAMES
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Project, Server
 from support.fake_cloud_http import Answer, Request
-from support.hostile import NAMES, VALUES, calls
+from support.hostile import VALUES, calls, parameters_of
 from support.runs import Silent, folder, new_state
 from workflow_api.dispatch import dispatch
 
 # Seconds for one call, which takes a few milliseconds on a machine with nothing else to do.
 PATIENCE = 20
 NIL = str(uuid.UUID(int=0))
+# How many of the values each parameter is given where not all of them are.
+SOME = 5
 
 
 def test_there_is_much_to_try() -> None:
     assert (len(VALUES), len(NAMES) >= 59) == (30, True)
+
+
+def test_some_of_the_values_are_all_of_them_in_all() -> None:
+    tried = [(kind, parameter) for name in NAMES for parameter, kind, _ in calls(name, SOME)]
+    assert {kind for kind, _ in tried} == set(VALUES)
+    assert len(tried) == SOME * sum(len(parameters_of(name)) for name in NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +69,20 @@ def config(cloud: FakeCloud) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "values", [SOME, pytest.param(len(VALUES), marks=pytest.mark.long)], ids=["some", "all"]
+)
 def test_every_value_is_answered(
-    name: str, cloud: FakeCloud, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    name: str,
+    values: int,
+    cloud: FakeCloud,
+    config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(os.path.dirname(config["state_url"].removeprefix("sqlite:///")))
     cloud.requests.clear()
     wrong = []
-    for parameter, kind, call in calls(name):
+    for parameter, kind, call in calls(name, values):
         with within(PATIENCE, f"{parameter}: {kind}"):
             ended, result = dispatch(name, call, config, reporter=Silent())
         told = json.dumps(result, allow_nan=False)
