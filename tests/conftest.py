@@ -12,7 +12,7 @@ from accounts import repeating
 ASKED_FOR = {
     "crash": "takes minutes: ask for it with -m crash (make test-crash)",
     "cloud": "needs a real OpenStack: ask for it with -m cloud (make test-cloud, make test)",
-    "long": "make test-fast has a sample of it: ask for it with -m long (make test-long, make test)",
+    "long": "has a sample that runs: ask for all with -m long (make test-long, make test)",
 }
 
 
