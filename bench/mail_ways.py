@@ -46,7 +46,7 @@ def render(number: str) -> None:
     """Write messages from their variables to the bytes that go out; each is another one."""
     from accounts.config import load
     from accounts.smtp import SmtpAccount
-    from workflows.campaign_mail import Writer
+    from campaigns.composition import Writer
 
     account = {"name": "bench", "host": "localhost", "sender": "Cloud <cloud@example.org>"}
     smtp = SmtpAccount.from_config(load({"smtp_accounts": [account]}), None)

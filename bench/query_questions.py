@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from accounts.cloud import Cloud
-from query_api.conditions import any_of, test
-from query_api.query import Query, query
+from query_api.execution.query import Query, query
+from query_api.language.conditions import any_of, test
 
 _OPEN = ("0.0.0.0/0", "::/0")
 _LEFT = ("server", "volume", "port", "floating_ip", "network", "image", "security_group")

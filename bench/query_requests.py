@@ -38,12 +38,12 @@ from query_questions import QUESTIONS, Question  # noqa: E402
 
 from accounts.cloud import Cloud  # noqa: E402
 from accounts.config import load  # noqa: E402
-from query_api.conditions import all_of  # noqa: E402
-from query_api.frame import Frame  # noqa: E402
-from query_api.query import Query  # noqa: E402
+from query_api.execution.columns import Frame  # noqa: E402
+from query_api.execution.query import Query  # noqa: E402
+from query_api.execution.running import Run  # noqa: E402
+from query_api.language.conditions import all_of  # noqa: E402
+from query_api.language.schema import Link, Resource  # noqa: E402
 from query_api.resources import resource  # noqa: E402
-from query_api.running import Run  # noqa: E402
-from query_api.schema import Link, Resource  # noqa: E402
 from support.cloud_proxied import behind, endpoints  # noqa: E402
 from support.proxy import CloudProxy  # noqa: E402
 

@@ -129,7 +129,7 @@ def from_nothing(url: str) -> None:
 
 
 def _question() -> Any:
-    from query_api.query import query
+    from query_api.execution.query import query
 
     return query("server").select(*COLUMNS)
 
@@ -160,8 +160,8 @@ def _ready(url: str) -> Any:
 
 def verbs(url: str) -> dict[str, float]:
     """Return the CPU seconds of a whole query of each verb: the better of two runs."""
-    from query_api.conditions import any_of, not_, test
-    from query_api.query import query
+    from query_api.execution.query import query
+    from query_api.language.conditions import any_of, not_, test
 
     cloud, every, plain = _ready(url), query("server"), _question()
     either = any_of(test("name", "matches_regex", "^(web|db)-"), test("tags", "has_tag", "gpu"))

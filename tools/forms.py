@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from workflow_api.parameters import ALWAYS, CHANGING, READING
-from workflow_api.table import FORMS
+from common.table import FORMS
+from engine.parameters import ALWAYS, CHANGING, READING
 from workflow_api.workflow import RunRequest, workflow_named
 
 Given = dict[str, Any]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from query_api.narrowing import MOST_SINGLE
-from query_api.preset_names import ALIASES, ARITY
-from query_api.presets import NEGATIVE, POSITIVE, fitting
+from common.text import listed
+from query_api.language.operator_names import ALIASES, ARITY
+from query_api.language.operators import NEGATIVE, POSITIVE, fitting
+from query_api.language.schema import Kind, Listing, Property, Resource
 from query_api.resources import names, resource
-from query_api.schema import Kind, Listing, Property, Resource
+from query_api.wire.narrowing import MOST_SINGLE
 from search_actions import SEARCHES
-from workflow_api.text import listed
 
 _BY_HAND = Path(__file__).with_name("query_page.md")
 _SAYS = {

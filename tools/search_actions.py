@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from forms import written
+from query_api.language.schema import Resource
 from query_api.resources import names, resource
-from query_api.schema import Resource
 from workflow_api.workflow import workflow_named
 
 

@@ -22,8 +22,8 @@ class WorkflowAction(Action):
         """Return (success, result): the result is plain JSON whatever happens."""
         if sys.version_info < (3, 10):  # noqa: UP036 - pack.yaml can say no more than "3"
             return False, {"summary": TOO_OLD, "text": TOO_OLD}
-        from workflow_api.dispatch import dispatch  # pylint: disable=import-error # see the path
-        from workflow_api.stackstorm import (  # pylint: disable=import-error # above
+        from engine.dispatch import dispatch  # pylint: disable=import-error # see the path
+        from engine.stackstorm import (  # pylint: disable=import-error # above
             ExecutionOutput,
             harmless,
             logging_to,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from workflow_api.errors import UserError
-from workflow_api.text import clean, shorten
+from common.errors import UserError
+from common.text import clean, shorten
 
 _ODD = re.compile(r"[\x00-\x20\x7f-\xa0\\<>\"{}|^`]")
 _LONGEST = 100

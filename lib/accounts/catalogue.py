@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from accounts.services import VERSIONS, major, named_version
-from workflow_api.errors import NotFound, UserError
-from workflow_api.text import clean, listed, near
+from common.errors import NotFound, UserError
+from common.text import clean, listed, near
 
 if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo

@@ -13,9 +13,9 @@ from accounts.config import CloudEntry, PackConfig
 from accounts.entries import of_entry
 from accounts.reach import Reach
 from accounts.services import VERSIONS
-from workflow_api.errors import CloudError, RunbookError
-from workflow_api.text import clean
-from workflow_api.version import VERSION
+from common.errors import CloudError, RunbookError
+from common.text import clean
+from common.version import VERSION
 
 if TYPE_CHECKING:
     from keystoneauth1.access import AccessInfo

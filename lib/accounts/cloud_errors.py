@@ -12,9 +12,9 @@ from keystoneauth1 import exceptions
 
 from accounts import connections
 from accounts.failures import AnswerTooLarge, AnswerTooSlow, NoLogin, Redirected
-from workflow_api.errors import CloudError, RunbookError, UserError
-from workflow_api.redaction import excerpt
-from workflow_api.text import clean
+from common.errors import CloudError, RunbookError, UserError
+from common.redaction import excerpt
+from common.text import clean
 
 if TYPE_CHECKING:
     from accounts.cloud import Cloud

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from accounts.cloud import Cloud
 from accounts.config import PackConfig
-from workflow_api.errors import CloudError, UserError
+from common.errors import CloudError, UserError
 
 Answer = TypeVar("Answer")
 # What is wrong with one cloud: what it said, or credentials and settings that are not accepted.

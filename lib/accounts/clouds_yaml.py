@@ -12,9 +12,9 @@ from typing import Any
 from accounts import services
 from accounts.config import CloudEntry
 from accounts.reach import Reach, certificate
-from workflow_api.errors import NotFound, UserError
-from workflow_api.files import read_regular
-from workflow_api.text import clean, listed, near
+from common.errors import NotFound, UserError
+from common.files import read_regular
+from common.text import clean, listed, near
 
 OBEYED = frozenset(
     {
@@ -138,7 +138,7 @@ def _check_files(where: str) -> None:
     """Raise UserError for a file that the SDK would wait for, choke on, or pass over if broken."""
     from openstack.config import loader
 
-    from workflow_api.strict_yaml import LONGEST, Unreadable, load
+    from common.strict_yaml import LONGEST, Unreadable, load
 
     for names in (loader.CONFIG_FILES, loader.SECURE_FILES, loader.VENDOR_FILES):
         for path in filter(os.path.exists, names):

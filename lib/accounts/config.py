@@ -10,12 +10,12 @@ import msgspec
 
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
 from accounts.texts import Name
-from workflow_api.duration import Duration, decoded
-from workflow_api.errors import NotFound, UserError
-from workflow_api.text import listed, near
+from common.duration import Duration, decoded
+from common.errors import NotFound, UserError
+from common.text import listed, near
 
 if TYPE_CHECKING:
-    from workflow_api.files import Places
+    from common.files import Places
 
 Entry = TypeVar("Entry", "CloudEntry", SmtpEntry)
 
@@ -124,7 +124,7 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     @property
     def places(self) -> Places:
         """Where answers and previews may be written: ``out/`` beside the state store by default."""
-        from workflow_api.files import Places  # few actions write any
+        from common.files import Places  # few actions write any
 
         if self.files.allowed:
             if wrong := [one for one in self.files.allowed if not os.path.isabs(one)]:

@@ -11,8 +11,8 @@ import msgspec
 
 from accounts.services import misspelt
 from accounts.texts import WORDS
-from workflow_api.errors import UserError
-from workflow_api.text import clean
+from common.errors import UserError
+from common.text import clean
 
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
 _PATTERN = re.compile(r"Expected `str` matching regex (.+)$")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from workflow_api.text import clean, shorten
+from common.text import clean, shorten
 
 _LONGEST = 300
 _Kinds = type[BaseException] | tuple[type[BaseException], ...]

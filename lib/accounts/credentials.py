@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from accounts import services
-from workflow_api.errors import UserError
-from workflow_api.text import clean, near
+from common.errors import UserError
+from common.text import clean, near
 
 # Plugins that keystoneauth has and that cannot work here.
 _UNFIT = {

@@ -7,9 +7,9 @@ import os
 from accounts import services
 from accounts.config import CloudEntry
 from accounts.reach import Reach, certificate
-from workflow_api.errors import UserError
-from workflow_api.files import read_regular
-from workflow_api.text import clean
+from common.errors import UserError
+from common.files import read_regular
+from common.text import clean
 
 
 def of_entry(entry: CloudEntry) -> Reach:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from accounts.failures import NoLogin
-from workflow_api.text import clean, shorten
+from common.text import clean, shorten
 
 _LONGEST = 200
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from accounts.texts import Colour, Domain, Filled, Host, Name
-from workflow_api.duration import Duration
+from common.duration import Duration
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflow_api.errors import UserError
+from common.errors import UserError
 
 
 @dataclass(frozen=True)

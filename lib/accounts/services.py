@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workflow_api.text import near
+from common.text import near
 
 # What the path below a service's root begins with; placement has no version there.
 VERSIONS = {
@@ -54,7 +54,7 @@ def by_service(given: Mapping[str, Any], where: str) -> dict[str, Any]:
 
     Raises UserError for keys that are no service types, and for two that are the same one.
     """
-    from workflow_api.errors import UserError
+    from common.errors import UserError
 
     if odd := sorted(word for word in given if official(word) is None):
         raise UserError(

@@ -18,8 +18,8 @@ from keystoneauth1.session import NoOpSemaphore, Session
 from accounts import logins
 from accounts.retriable import is_to_be_repeated
 from accounts.transport import Transport, logging_in, refuse_change
-from workflow_api import tracing
-from workflow_api.redaction import learn
+from common import tracing
+from common.redaction import learn
 
 # Without a handler its warnings would go to stderr raw; what they mean is said in our errors.
 logging.getLogger("keystoneauth").addHandler(logging.NullHandler())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from accounts.config import PackConfig
 from accounts.mail_config import SmtpEntry
-from workflow_api.errors import UserError
+from common.errors import UserError
 
 _PORTS = {"none": 25, "starttls": 587, "tls": 465}
 

@@ -23,7 +23,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from accounts import bounded
 from accounts.failures import AnswerTooLarge, AnswerTooSlow, Redirected, origin
-from workflow_api import tracing
+from common import tracing
 
 _CHUNK = 64 * 1024
 # What an answer has beside its body: headers, sizes of chunks, what a proxy says before it.

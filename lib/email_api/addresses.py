@@ -11,9 +11,9 @@ import idna
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
+from common.errors import UserError
+from common.text import clean, shorten
 from email_api.mailboxes import mailboxes
-from workflow_api.errors import UserError
-from workflow_api.text import clean, shorten
 
 # What follows an address in the oldest form of a name (RFC 822): `ann@example.org (Ann Lee)`.
 _COMMENT = re.compile(r"([^\s<>]+)\s*\(([^()]*)\)")

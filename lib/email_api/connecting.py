@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from accounts.smtp import SmtpAccount
+from common.errors import CloudError, RunbookError, UserError
+from common.files import read_regular
+from common.redaction import Redactor, excerpt
+from common.text import clean, shorten
 from email_api.sessions import EndlessReply, SecureSession, Session
-from workflow_api.errors import CloudError, RunbookError, UserError
-from workflow_api.files import read_regular
-from workflow_api.redaction import Redactor, excerpt
-from workflow_api.text import clean, shorten
 
 _LONGEST = 300
 # What a server can take for the name of a machine (RFC 5321, 4.1.1.1), which has a dot.

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from email.header import Header
 
+from common.text import clean
 from email_api.addresses import Address
-from workflow_api.text import clean
 
 # How long a line should be at most (RFC 2047, 2; RFC 5322, 2.1.1 would bear two more).
 _LINE = 76

@@ -15,10 +15,10 @@ from email.utils import format_datetime
 import msgspec
 
 from accounts.smtp import SmtpAccount
+from common.errors import UserError
+from common.text import clean
 from email_api.addresses import Address, address, addresses
 from email_api.headers import address_header, text_header, token_header
-from workflow_api.errors import UserError
-from workflow_api.text import clean
 
 _MIB = 2**20
 _LONGEST_LINK = 900

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workflow_api.errors import NotFound, UserError
-from workflow_api.text import clean, listed, near
+from common.errors import NotFound, UserError
+from common.text import clean, listed, near
 
 if TYPE_CHECKING:
     from accounts.mail_config import Organisation
+    from common.table import Table
     from email_api.rendering import Templates
     from email_api.variables import Schema
-    from workflow_api.table import Table
 
 _OURS = Path(__file__).with_suffix("")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")

@@ -15,15 +15,15 @@ from jinja2 import meta, nodes
 from markupsafe import Markup
 
 from accounts.mail_config import Organisation
+from common.errors import UserError
+from common.files import read_regular
+from common.text import clean, count, listed, shorten
 from email_api.active import active_content
 from email_api.bounds import LONGEST, BoundedEnvironment, bounded
 from email_api.remote import remote_content
 from email_api.styles import inlined, look
 from email_api.tables import KEEP, LINE, Rows, folded, rows_of
 from email_api.variables import RESERVED, Schema
-from workflow_api.errors import UserError
-from workflow_api.files import read_regular
-from workflow_api.text import clean, count, listed, shorten
 
 OURS = Path(__file__).with_name("notices")
 # A notice's own templates, in the order in which they are rendered.

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from common.table import Table
+from common.text import count, width
+from common.view import View
 from email_api.styles import STYLES
 from email_api.variables import Variable
-from workflow_api.table import Table
-from workflow_api.text import count, width
-from workflow_api.view import View
 
 # A line of plain text is not longer than this, a name that is longer aside.
 LINE = 76

@@ -18,10 +18,10 @@ from typing import Literal
 import msgspec
 
 from accounts.smtp import SmtpAccount
+from common.errors import Interrupted
 from email_api.connecting import SmtpError, opened, refusal, spoken
 from email_api.messages import Envelope
 from email_api.sessions import EndlessReply, Session
-from workflow_api.errors import Interrupted
 
 __all__ = ["Mailer", "Outcome", "SmtpError"]
 

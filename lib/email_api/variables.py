@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from workflow_api.errors import UserError
-from workflow_api.humane import humaniser
-from workflow_api.table import UNITS
-from workflow_api.text import clean, listed, near
-from workflow_api.view import brief
+from common.errors import UserError
+from common.table import UNITS
+from common.text import clean, listed, near
+from common.units import humaniser
+from common.view import brief
 
 Scalar = Literal["text", "integer", "number", "boolean", "date", "time", "link", "choice", "texts"]
 Kind = Literal[Scalar, "prose", "rows", "table"]

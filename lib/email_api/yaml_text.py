@@ -6,8 +6,8 @@ import datetime
 import math
 from typing import Any
 
-from workflow_api.strict_yaml import Unreadable, load
-from workflow_api.view import brief
+from common.strict_yaml import Unreadable, load
+from common.view import brief
 
 __all__ = ["Unreadable", "plain_yaml"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from workflow_api.errors import NotFound, UserError
-from workflow_api.text import clean, near
+from common.errors import NotFound, UserError
+from common.text import clean, near
 
 PACK = "openstack_ops"
 ACTIONS = Path(__file__).resolve().parents[2] / "actions"

@@ -14,12 +14,12 @@ from typing import Annotated, Any, TextIO, cast
 
 import typer
 
+from common.errors import NotFound, UserError
+from common.text import clean
 from local_runner import completion
 from local_runner.actions import ACTIONS, Catalogue, alike
 from local_runner.running import DONE, FAILED, INTERRUPTED, REFUSED, Command
 from local_runner.screen import AnswerLost, Answers, forgiving, tell_lost
-from workflow_api.errors import NotFound, UserError
-from workflow_api.text import clean
 
 NAME = "runbook"
 COMMANDS = ("list", "show", "run")
@@ -205,7 +205,7 @@ def _no_command(word: str, catalogue: Catalogue) -> UserError:
 
 def _bug(error: Exception) -> int:
     """Log an unexpected exception of this command's own and say where."""
-    from workflow_api.unreadable import own_file
+    from engine.unreadable import own_file
 
     if closed := own_file(error):
         typer.echo(f"{NAME}: {closed}", err=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from common.errors import Refused, UserError
+from common.files import at_home, read_regular
+from common.text import clean, near
 from local_runner.actions import RUNNER_PARAMETERS, Action, Parameter
 from local_runner.casts import cast
 from local_runner.validation import invalid, with_defaults
-from workflow_api.errors import Refused, UserError
-from workflow_api.files import at_home, read_regular
-from workflow_api.text import clean, near
 
 # The only two StackStorm expressions that the pack's YAMLs hold (and they are fixed values).
 USER = "{{ action_context.user }}"

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from common.text import shorten
 from local_runner.actions import Action, Catalogue, Parameter
-from workflow_api.text import shorten
 
 VARIABLE = "_RUNBOOK_COMPLETE"
 _BASH = "complete_bash"
@@ -80,9 +80,9 @@ def _values(action: Action, key: str, clouds: Callable[[], Iterable[str]]) -> li
 
 def cloud_names(config: Path | None) -> list[str]:
     """Return the names of the configured clouds; none if that cannot be told."""
+    from common.files import read_regular
+    from common.strict_yaml import LONGEST, load
     from local_runner.configuration import find
-    from workflow_api.files import read_regular
-    from workflow_api.strict_yaml import LONGEST, load
 
     try:
         values = load(read_regular(find(config), most=LONGEST).decode())

@@ -10,11 +10,11 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from workflow_api.errors import UserError
-from workflow_api.files import at_home, read_regular
-from workflow_api.redaction import secrets_in
-from workflow_api.strict_yaml import LONGEST, Unreadable, load
-from workflow_api.text import clean, listed
+from common.errors import UserError
+from common.files import at_home, read_regular
+from common.redaction import secrets_in
+from common.strict_yaml import LONGEST, Unreadable, load
+from common.text import clean, listed
 
 VARIABLE = "OPENSTACK_OPS_CONFIG"
 PLACES = ("~/.config/openstack_ops/config.yaml", "/opt/stackstorm/configs/openstack_ops.yaml")

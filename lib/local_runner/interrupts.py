@@ -1,4 +1,4 @@
-"""Saying what Ctrl-C does. The stop itself is the engine's business (see workflow_api.stop)."""
+"""Saying what Ctrl-C does. The stop itself is the engine's business (see engine.stop)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from workflow_api.stop import heeded
+from engine.stop import heeded
 
 AGAIN = "Ctrl-C again leaves running steps where they are"
 _SETTLED = 0.3

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from common.text import clean, shorten
 from local_runner.actions import Action, Parameter
 from local_runner.screen import clean_lines, console, is_terminal
-from workflow_api.text import clean, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console

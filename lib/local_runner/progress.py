@@ -16,14 +16,14 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from workflow_api.duration import humanize
-from workflow_api.reporter import Tally, opening
-from workflow_api.text import clean
+from common.duration import humanize
+from common.text import clean
+from engine.reporter import Tally, opening
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from workflow_api.reporter import Reporter
+    from engine.reporter import Reporter
 
 _STYLES = {"done": "green", "failed": "bold red", "unknown": "bold red", "left": "yellow"}
 _STYLES |= {"begun": "yellow", "undone": "yellow"}

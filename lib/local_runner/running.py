@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from common.errors import UserError
+from common.text import clean
 from local_runner.actions import Action, Catalogue
 from local_runner.arguments import parameters_for
 from local_runner.configuration import find, read
 from local_runner.interrupts import announced
 from local_runner.screen import AnswerLost, console, forget, is_terminal, tell_lost
-from workflow_api.errors import UserError
-from workflow_api.text import clean
 
 if TYPE_CHECKING:
     from local_runner.progress import Steady
@@ -68,7 +68,7 @@ class Command:
         for warning in settings.warnings:
             sys.stderr.write(f"Warning: {clean(warning)}\n")
 
-        from workflow_api.dispatch import dispatch
+        from engine.dispatch import dispatch
 
         with self._reporting(action) as reporter:
             return dispatch(
@@ -82,8 +82,8 @@ class Command:
     @contextmanager
     def _reporting(self, action: Action) -> Iterator[Steady]:
         """Show progress on the terminal if there is one; stdout is kept for JSON if asked."""
+        from engine.reporter import LineReporter
         from local_runner.progress import Steady, TerminalReporter
-        from workflow_api.reporter import LineReporter
 
         stream = sys.stderr if self.as_json else sys.stdout
         with ExitStack() as stack:
@@ -113,7 +113,7 @@ class Command:
 
 def _refusal(error: UserError) -> dict[str, Any]:
     """Return a refusal in the shape in which the dispatcher tells one."""
-    from workflow_api.result import Result
+    from common.result import Result
 
     reasons = getattr(error, "reasons", None) or [str(error)]
     failed = [{"what": "request", "why": reason} for reason in reasons]
@@ -122,7 +122,7 @@ def _refusal(error: UserError) -> dict[str, Any]:
 
 def _interruption(reporter: Steady | None) -> dict[str, Any]:
     """Return the answer of a command that Ctrl-C ended where the engine had no part in it."""
-    from workflow_api.result import Result
+    from common.result import Result
 
     run = reporter.run if reporter else None
     if run is not None:

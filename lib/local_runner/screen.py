@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
-from workflow_api.text import clean
+from common.text import clean
 
 if TYPE_CHECKING:
     from rich.console import Console

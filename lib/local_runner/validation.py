@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from common.text import clean, near, shorten
 from local_runner.actions import Parameter
-from workflow_api.text import clean, near, shorten
 
 
 def with_defaults(value: Any, schema: Mapping[str, Any]) -> Any:

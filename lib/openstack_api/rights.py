@@ -6,8 +6,8 @@ import uuid
 
 from accounts.catalogue import as_override
 from accounts.cloud import Cloud
-from workflow_api import tracing
-from workflow_api.errors import CloudError
+from common import tracing
+from common.errors import CloudError
 
 # No thing has the nil UUID (RFC 9562), so what is allowed ends in 404 and changes nothing.
 _NOBODY = "00000000-0000-0000-0000-000000000000"

@@ -8,9 +8,9 @@ from typing import Any
 
 from accounts.catalogue import as_override
 from accounts.cloud import Cloud
-from workflow_api import tracing
-from workflow_api.errors import CloudError, RunbookError, UnknownOutcome
-from workflow_api.text import clean
+from common import tracing
+from common.errors import CloudError, RunbookError, UnknownOutcome
+from common.text import clean
 
 _OPEN = "It had been sent, so whether it was done is not known."
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, and_, case, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from common.errors import Held
+from common.text import clean
 from state import requests
 from state.clock import db_now
 from state.leases import Leases
@@ -22,8 +24,6 @@ from state.records import (
 )
 from state.retries import TryAgain, retried
 from state.schema import claims, runs
-from workflow_api.errors import Held
-from workflow_api.text import clean
 
 _OF_RUN = runs.c.id, STATE
 # Nothing more happens to these, unless somebody applies them.

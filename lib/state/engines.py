@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from common.errors import UserError
+from common.files import read_regular
+from common.text import clean, listed
 from state import files
 from state.clock import STEADY_NOW
-from workflow_api.errors import UserError
-from workflow_api.files import read_regular
-from workflow_api.text import clean, listed
 
 _EXAMPLES = (
     "Write it like sqlite:////var/lib/openstack_ops/state.db "

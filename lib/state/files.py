@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from common.errors import StoreLost, UserError
+from common.files import read_regular
 from state import advice, foreign
-from workflow_api.errors import StoreLost, UserError
-from workflow_api.files import read_regular
 
 # Read and write for the owner and the group: actions and sensors can be different users.
 SHARED = 0o660

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from sqlalchemy import Engine, inspect
 
+from common.text import clean, listed
 from state.schema import metadata
-from workflow_api.text import clean, listed
 
 # Every store has this table, and it is made with the first of the others.
 _OURS = {"runs", "steps", "claims"}

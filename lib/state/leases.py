@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, and_, bindparam, func, literal, or_, select, update
 
+from common.errors import Held, LeaseLost, NotFound, StopRequested, UserError
 from state import requests
 from state.clock import db_now
 from state.records import EXPIRED, STATE, RequestRecord, RunRecord, Verb, read_run, select_runs
 from state.retries import retried
 from state.schema import runs
 from state.store import Store
-from workflow_api.errors import Held, LeaseLost, NotFound, StopRequested, UserError
 
 if TYPE_CHECKING:
     from workflow_api.context import Requester

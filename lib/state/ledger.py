@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, select, update
 
+from common.errors import NotFound, RunbookError
 from state.clock import db_now
 from state.leases import Leases
 from state.mail_records import (
@@ -28,7 +29,6 @@ from state.mail_records import (
 from state.retries import retried
 from state.schema import campaigns, claims, mails, runs
 from state.store import Store
-from workflow_api.errors import NotFound, RunbookError
 
 __all__ = ["STATES", "Campaign", "Campaigns", "Ledger", "Mail", "MailState", "NewMail"]
 

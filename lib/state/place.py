@@ -17,11 +17,11 @@ from sqlalchemy import select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
+from common.errors import UserError
+from common.text import clean
 from state import advice, engines, files, foreign
 from state.clock import db_now
 from state.retries import reason
-from workflow_api.errors import UserError
-from workflow_api.text import clean
 
 _NETWORK = re.compile(
     r"nfs.*|cifs|smb.*|fuse(\..*|$)|9p|afs|ceph|gluster.*|lustre|gfs2?|ocfs2|virtiofs"

@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, InternalError, OperationalError
 
-from workflow_api.errors import StoreError, UserError
+from common.errors import StoreError, UserError
 
 # MariaDB: lock wait timeout, deadlock, record changed since last read (11.6 and later).
 _CONFLICTS = {1205, 1213, 1020}

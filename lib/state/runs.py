@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Insert, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from common.errors import AlreadyStarted, Ambiguous, NotFound
 from state import requests
 from state.clock import db_now
 from state.leases import Leases
@@ -26,7 +27,6 @@ from state.records import (
 )
 from state.retries import retried
 from state.schema import attempts, claims, run_requests, runs, steps
-from workflow_api.errors import AlreadyStarted, Ambiguous, NotFound
 
 # Shorter beginnings of ids are no names of runs.
 _SHORTEST = 4

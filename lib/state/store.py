@@ -12,11 +12,11 @@ from pathlib import Path
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
+from common.errors import StoreError, StoreLost, UserError
 from state import engines, files, foreign
 from state.clock import SteadyClock
 from state.retries import is_conflict, is_damaged, is_missing, not_answered, reason
 from state.schema import HEAD, identity, runs
-from workflow_api.errors import StoreError, StoreLost, UserError
 
 _PATIENCE = 60.0
 # The revision since which a store has an id.

@@ -1,8 +1,7 @@
 """What a runbook is made of. Everything a runbook may use of the house stands here."""
 
-from workflow_api.context import Context, Requester
-from workflow_api.duration import Duration, humanize
-from workflow_api.errors import (
+from common.duration import Duration, humanize
+from common.errors import (
     Ambiguous,
     CloudError,
     Held,
@@ -15,13 +14,14 @@ from workflow_api.errors import (
     UnknownOutcome,
     UserError,
 )
-from workflow_api.picking import picked
+from common.picking import picked
+from common.result import Result
+from common.table import Table
+from common.text import clean, count, listed, near
+from workflow_api.context import Context, Requester
 from workflow_api.plan import OnFailure, Plan, Undo
 from workflow_api.ref import Ref
-from workflow_api.result import Result
 from workflow_api.step import Attempt, Begun, step
-from workflow_api.table import Table
-from workflow_api.text import clean, count, listed, near
 from workflow_api.workflow import RunRequest, workflow
 
 __all__ = [

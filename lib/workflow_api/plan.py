@@ -12,7 +12,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from workflow_api.errors import Refused
+from common.errors import Refused
+from common.text import clean
 from workflow_api.former_steps import modernised
 from workflow_api.ref import Ref, as_parameter, as_stored, references, shown
 from workflow_api.step import (
@@ -23,7 +24,6 @@ from workflow_api.step import (
     definition_of,
     step_named,
 )
-from workflow_api.text import clean
 
 FORMAT = 1
 Undo = Literal["never", "on_cancel", "on_failure"]

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from workflow_api.duration import Duration
-from workflow_api.text import clean
+from common.duration import Duration
+from common.text import clean
 
 RESULT = "$result"
 # Data from a cloud that looks like a reference is stored under this, and is never taken for one.

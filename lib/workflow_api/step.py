@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from workflow_api.text import clean
+from common.text import clean
 
 if TYPE_CHECKING:
     from state.ledger import Ledger

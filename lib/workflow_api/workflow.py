@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from workflow_api.errors import UserError
+from common.errors import UserError
+from common.table import Table
 from workflow_api.plan import Plan
 from workflow_api.step import is_account
-from workflow_api.table import Table
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")

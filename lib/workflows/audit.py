@@ -34,8 +34,8 @@ def orphans(
     eleven requests for migrations, and the allocations of their providers once more; and the
     users, a listing a domain, if any are to be named.
     """
-    from workflows import audit_orphans as audit
-    from workflows.auditing import audited, chosen
+    from audits import orphans as audit
+    from audits.findings import audited, chosen
 
     wanted = chosen("kinds", kinds, [*audit.KINDS, audit.ALLOCATION])
     return audited(
@@ -63,8 +63,8 @@ def security_groups(
     a request for a hundred groups; of the servers behind these ports and, to name whose they are,
     projects, domains, and the users of each domain.
     """
-    from workflows import audit_rules as audit
-    from workflows.auditing import audited, chosen
+    from audits import rules as audit
+    from audits.findings import audited, chosen
 
     ranges, wanted = audit.parse_ports(ports), chosen("protocols", protocols, audit.PROTOCOLS)
     return audited(
@@ -93,8 +93,8 @@ def old_snapshots(
     Costs a listing of volume snapshots and two of images; of the volumes, projects and, a listing
     a domain, the users of what was found.
     """
-    from workflows import audit_snapshots as audit
-    from workflows.auditing import audited
+    from audits import snapshots as audit
+    from audits.findings import audited
 
     return audited(
         clouds,
@@ -125,8 +125,8 @@ def roles(
     users and groups (which list the domains again); if there are roles on the system, one request
     for what roles imply, and one for each group that has such a role there.
     """
-    from workflows import audit_roles as audit
-    from workflows.auditing import audited
+    from audits import roles as audit
+    from audits.findings import audited
 
     return audited(
         clouds,
@@ -153,8 +153,8 @@ def drift(
 
     Costs a listing of each in each cloud (two of images), and of its projects if images are found.
     """
-    from workflows import audit_drift as audit
-    from workflows.auditing import chosen, parts_of, table
+    from audits import drift as audit
+    from audits.findings import chosen, parts_of, table
 
     wanted = chosen("what", what, audit.WHAT)
     if cloud_a.name == cloud_b.name:

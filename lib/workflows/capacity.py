@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from accounts.cloud import Cloud
+from hypervisors.hosts import Host, Hosts, hosts, place
 from workflow_api import Context, Table, clean, count, listed, picked, workflow
-from workflows.hosts import Host, Hosts, hosts, place
 
 if TYPE_CHECKING:
-    from query_api.compute_types import Server
-    from query_api.inventories import Room
-    from query_api.placement import Demand
+    from query_api.lookups.placement import Demand
+    from query_api.resources.inventories import Room
+    from query_api.wire.compute_types import Server
 
 # So many different sizes are looked at if no flavors are named: there is a request for each.
 _MOST = 20
@@ -53,9 +53,9 @@ def report(
     zone: str | None = None,
 ) -> Table:
     """Report what is used and free by zone and aggregate, and how many more of each flavor fit."""
-    from query_api import inventories
-    from query_api.fitting import fitting
-    from query_api.reading import Reading
+    from query_api.lookups.fitting import fitting
+    from query_api.resources import inventories
+    from query_api.wire.reading import Reading
 
     reading = Reading(cloud)
     sizes, left_out = _sizes(cloud, flavors)
@@ -92,7 +92,7 @@ def _sizes(cloud: Cloud, wanted: Sequence[str]) -> tuple[list[_Size], int]:
 
     Also returns how many sizes were left out. Raises NotFound with near names.
     """
-    from query_api.query import query
+    from query_api.execution.query import query
 
     asked = query("flavor") if wanted else query("flavor").where("is_public", "equal_to", True)
     known = asked.select(*_FLAVOR).sort_by("ram", "vcpus", "disk", "name").run([cloud]).dicts()
@@ -120,7 +120,8 @@ def _named(cloud: Cloud, wanted: str, known: Iterable[Mapping[str, Any]]) -> Map
 
 
 def _size(flavor: Mapping[str, Any]) -> _Size:
-    from query_api import compute_types, placement
+    from query_api.lookups import placement
+    from query_api.wire import compute_types
 
     specs = {key: str(value) for key, value in (flavor["extra_specs"] or {}).items()}
     sizes = {name: flavor[name] or 0 for name in ("vcpus", "ram", "disk", "ephemeral", "swap")}
@@ -159,7 +160,7 @@ def _allowed(size: _Size, fits: Mapping[str, int], found: Hosts) -> dict[str, in
 
 
 def _may_have(size: _Size, host: Host, found: Hosts) -> bool:
-    from workflows.preflight import aggregates_allow
+    from migration.placement_check import aggregates_allow
 
     return host.usable and aggregates_allow(size.server, host.service_host, found.aggregates)
 

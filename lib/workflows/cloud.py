@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.cloud import Cloud
+from health.bytecode import command, compiled_anew
 from openstack_api import rights
-from query_api import compute, identity, placement
+from query_api.lookups import compute, identity, placement
 from workflow_api import CloudError, Context, RunbookError, Table, clean, count, workflow
-from workflows.bytecode import command, compiled_anew
 
 # Services that the pack asks, and the newest microversion that it cannot do without.
 _SERVICES = {

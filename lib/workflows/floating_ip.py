@@ -1,5 +1,5 @@
 """Runbooks about floating IPs: list, search."""
 
-from workflows.searching import register
+from searches.searching import register
 
 register("floating_ip", "floating IPs")

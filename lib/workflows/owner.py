@@ -10,10 +10,10 @@ from accounts.clouds import Clouds
 from workflow_api import CloudError, Context, NotFound, Table, clean, count, listed, workflow
 
 if TYPE_CHECKING:
-    from query_api.clues import Clue
-    from query_api.people import Account, Holder
-    from query_api.reading import Reading
-    from query_api.sightings import Sighting
+    from query_api.lookups.clues import Clue
+    from query_api.lookups.matches import Sighting
+    from query_api.lookups.people import Account, Holder
+    from query_api.wire.reading import Reading
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -33,7 +33,7 @@ _IDLE = {
 @workflow("owner.find")
 def find(ctx: Context, clouds: Clouds, any: str, allow_partial: bool = False) -> Table:
     """Find out what an id, name, IP, MAC or host name stands for, and whom to write to."""
-    from query_api.clues import clue
+    from query_api.lookups.clues import clue
 
     wanted = clue(any)
     rows, reasons = _everywhere(clouds, wanted)
@@ -57,8 +57,7 @@ def _everywhere(
 ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """Return what all clouds say, and why it may not be all. Raises if none of them answers."""
     from accounts.clouds import of_each
-    from query_api import sightings  # noqa: F401 - imported once, not in each thread
-    from query_api.reading import Reading
+    from query_api.wire.reading import Reading
 
     readings = {cloud: Reading(cloud) for cloud in clouds}
     rows: list[dict[str, Any]] = []
@@ -71,7 +70,7 @@ def _everywhere(
 
 
 def _rows(reading: Reading, wanted: Clue) -> list[dict[str, Any]]:
-    from query_api.sightings import sightings
+    from query_api.lookups.matches import sightings
 
     found = sightings(reading, wanted)
     if not found:
@@ -84,7 +83,8 @@ class _Around:
     """What stands around the things that were found: servers, projects, people, each once."""
 
     def __init__(self, reading: Reading, found: Sequence[Sighting]) -> None:
-        from query_api import people, sightings
+        from query_api.lookups import matches as sightings
+        from query_api.lookups import people
 
         self._reading = reading
         # In each of these None is what is no more; what could not be read, or was not looked up, is
@@ -114,7 +114,7 @@ class _Around:
     def _accounts(
         self, holders: Sequence[Holder], found: Sequence[Sighting]
     ) -> dict[str, Account | None]:
-        from query_api import people
+        from query_api.lookups import people
 
         makers = [self._maker_of(one) for one in found]
         makers += [one.id for one in found if one.what == "user"]
@@ -270,7 +270,7 @@ def _near(clouds: Sequence[Cloud], wanted: Clue) -> list[str]:
     """Return names that may be meant: of projects and of a page of servers in each cloud."""
     if wanted.kind != "name":
         return []
-    from query_api import compute, identity
+    from query_api.lookups import compute, identity
     from workflow_api import near
 
     known: list[str] = []

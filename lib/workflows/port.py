@@ -1,5 +1,5 @@
 """Runbooks about ports: list, search."""
 
-from workflows.searching import register
+from searches.searching import register
 
 register("port", "ports")

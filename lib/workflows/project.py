@@ -1,5 +1,5 @@
 """Runbooks about projects: list, search."""
 
-from workflows.searching import register
+from searches.searching import register
 
 register("project", "projects")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from accounts.clouds import Clouds
 from query_api.resources import names
+from searches.searching import answered, question
 from workflow_api import Context, Table, workflow
-from workflows.searching import answered, question
 
 if TYPE_CHECKING:
     Name = str

@@ -1,5 +1,5 @@
 """Runbooks about security groups: list, search."""
 
-from workflows.searching import register
+from searches.searching import register
 
 register("security_group", "security groups")

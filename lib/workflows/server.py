@@ -7,9 +7,12 @@ import json
 from typing import Any
 
 from accounts.cloud import Cloud, not_there
+from migration.move import move_server, verify_arrived
+from migration.policy import Migration, movement, step_data
 from openstack_api import compute as change
-from query_api import compute, image
-from query_api.compute_types import Server
+from query_api.lookups import compute, image
+from query_api.wire.compute_types import Server
+from searches.searching import register
 from workflow_api import (
     Attempt,
     CloudError,
@@ -23,9 +26,6 @@ from workflow_api import (
     step,
     workflow,
 )
-from workflows.movement import Migration, movement, step_data
-from workflows.moving import move_server, verify_arrived
-from workflows.searching import register
 
 # What is written on every image that a runbook takes: which run, which step, how long to keep it.
 _RUN, _STEP, _KEEP = "openstack_ops_run", "openstack_ops_step", "openstack_ops_keep_until"
@@ -69,8 +69,8 @@ def show_server(ctx: Context, cloud: Cloud, server: str) -> Table:
 
 def _whose(cloud: Cloud, server: Server) -> dict[str, Any]:
     """Return names and ids of the project and the user of a server; ids where there is no name."""
-    from query_api import people
-    from query_api.reading import Reading
+    from query_api.lookups import people
+    from query_api.wire.reading import Reading
 
     reading = Reading(cloud)
     asked = [("project", people.project, server.project_id), ("user", people.user, server.user_id)]
@@ -157,7 +157,7 @@ def migrate(
     keep_snapshot: Duration = Duration.parse("7d"),  # noqa: B008 - a constant
 ) -> Plan:
     """Move one server to another hypervisor."""
-    from workflows.preflight import elsewhere, refuse_down  # which a list need not wait for
+    from migration.placement_check import elsewhere, refuse_down  # which a list need not wait for
 
     version = compute.to_judge(cloud)
     (found,) = ctx.claimed(lambda: [compute.find_server(cloud, server, microversion=version)])

@@ -1,5 +1,5 @@
 """Runbooks about users: list, search."""
 
-from workflows.searching import register
+from searches.searching import register
 
 register("user", "users")

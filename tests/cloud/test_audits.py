@@ -13,14 +13,14 @@ from openstack.connection import Connection
 
 from accounts.cloud import Cloud
 from accounts.config import load
+from audits.drift import WHAT, drift
+from audits.findings import Part, Row
 from devcloud.settings import Settings
-from query_api.query import Query
+from query_api.execution.query import Query
 from support.audit_faults import Faults
 from support.cloud_operator import Operator
 from support.cloud_proxied import Proxied
 from support.proxy import Match, Status
-from workflows.audit_drift import WHAT, drift
-from workflows.auditing import Part, Row
 
 KEEP = "openstack_ops_keep_until"
 

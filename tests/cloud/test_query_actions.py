@@ -11,12 +11,12 @@ from openstack.connection import Connection
 from accounts.cloud import Cloud
 from accounts.clouds import Clouds
 from accounts.config import load
+from engine.dispatch import dispatch
 from local_runner.actions import Catalogue
 from local_runner.arguments import parameters_for
 from support.cloud_operator import Operator
 from support.cloud_proxied import Proxied
 from support.query_page import commands, programs
-from workflow_api.dispatch import dispatch
 
 
 @pytest.fixture

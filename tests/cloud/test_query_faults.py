@@ -18,15 +18,15 @@ from openstack.connection import Connection
 
 from accounts.cloud import Cloud
 from accounts.config import load
-from query_api import paging
-from query_api.query import Query, Stage, query
+from common.errors import CloudError, RunbookError, UserError
+from query_api.execution.query import Query, Stage, query
 from query_api.resources import resource
+from query_api.wire import paging
 from support.cloud_proxied import behind, endpoints
 from support.cloud_servers import Servers
 from support.proxy import CloudProxy, Cut, CutHalf, Delay, Hold, Kind, Match, Slow, Status
 from support.proxy_faults import Answer as Answered
 from support.proxy_faults import Point, Visit
-from workflow_api.errors import CloudError, RunbookError, UserError
 
 DETAILS, LISTING = Match("compute", "GET", r"/servers/detail\?"), Match(
     "compute", "GET", "/servers"

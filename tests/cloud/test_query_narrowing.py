@@ -13,15 +13,15 @@ from openstack.connection import Connection
 
 from accounts.cloud import Cloud
 from accounts.config import load
+from common.errors import CloudError, UserError
 from devcloud.settings import Settings
-from query_api import reader
-from query_api.conditions import Condition, Test, not_, test
-from query_api.query import Query, query
+from query_api.execution.query import Query, query
+from query_api.language.conditions import Condition, Test, not_, test
+from query_api.language.schema import Filter, Listing, Resource
 from query_api.resources import names, resource
-from query_api.schema import Filter, Listing, Resource
+from query_api.wire import reader
 from support.narrow_values import values
 from support.odd_things import NAMES, odd_things
-from workflow_api.errors import CloudError, UserError
 
 # Others may change the cloud meanwhile: what differs is asked again.
 TRIES = 3

@@ -9,10 +9,10 @@ from openstack.connection import Connection
 
 from accounts.cloud import Cloud
 from accounts.config import load
+from common.errors import CloudError
 from devcloud.settings import Settings
-from query_api.query import Query, query
+from query_api.execution.query import Query, query
 from query_api.resources import names
-from workflow_api.errors import CloudError
 
 MEMBER, PROJECT = "bruno", "shop"
 # What has to be known before anything can be listed.

@@ -11,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import create_engine, event, inspect, text, update
 
 pytest.register_assert_rewrite("support.state_cases", "support.ledger_cases")
+from common.errors import Held, UserError  # noqa: E402
 from state.journal import Journal  # noqa: E402
 from state.ledger import Ledger  # noqa: E402
 from state.place import look_at  # noqa: E402
@@ -42,7 +43,6 @@ from support.state_cases import (  # noqa: E402
 )
 from support.state_machine import machine  # noqa: E402
 from support.state_workers import processes  # noqa: E402
-from workflow_api.errors import Held, UserError  # noqa: E402
 
 __all__ = ["journal", "ledger", "processes", "store"]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_api.duration import Duration
-from workflow_api.parameters import ALWAYS, CHANGING, READING
+from common.duration import Duration
+from common.table import FORMS
+from engine.parameters import ALWAYS, CHANGING, READING
 from workflow_api.plan import Plan
-from workflow_api.table import FORMS
 from workflow_api.workflow import RunRequest, Workflow, workflow_named
 
 ACTIONS = Path(__file__).parents[2] / "actions"
@@ -229,7 +229,7 @@ def test_an_action(path: Path) -> None:
 
 
 def test_every_workflow_has_an_action() -> None:
-    modules = [p.stem for p in (ACTIONS.parent / "lib" / "workflows").glob("*.py")]
+    modules = [p.stem for p in (ACTIONS.parent / "lib" / "workflows").iterdir()]
     subjects = {path.stem.partition(".")[0] for path in FILES}
     assert subjects <= set(modules)
     for path in FILES:

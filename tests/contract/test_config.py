@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from accounts.config import PackConfig, load
-from workflow_api.duration import Duration
-from workflow_api.errors import UserError
+from common.duration import Duration
+from common.errors import UserError
 
 TOP = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((TOP / "config.schema.yaml").read_text())

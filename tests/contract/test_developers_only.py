@@ -27,7 +27,7 @@ for found in pkgutil.walk_packages([str(lib)]):
     # alembic alone runs its migrations, in a context that it makes.
     if ".migrations." not in found.name:
         import_module(found.name)
-from workflow_api.dispatch import dispatch
+from engine.dispatch import dispatch
 answers = {}
 for path in sorted((lib.parent / "actions").glob("*.yaml")):
     kind, result = dispatch(path.stem, {}, json.loads(sys.argv[2]))

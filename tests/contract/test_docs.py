@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from common.version import VERSION
 from query_api.resources import names, resource
-from workflow_api.version import VERSION
 
 TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text()

@@ -178,7 +178,7 @@ _IMPORTED = """
 import json, sys
 sys.path.insert(0, {lib!r})
 calls, config, heavy = json.loads({given!r})
-from workflow_api.dispatch import dispatch
+from engine.dispatch import dispatch
 found = {{}}
 for name, parameters in calls:
     before = set(sys.modules)

@@ -6,11 +6,11 @@ import pytest
 import yaml
 
 from generate import TOP, pages
-from query_api import conditions
-from query_api.paths import resolve
-from query_api.preset_names import ARITY
+from query_api.execution.paths import resolve
+from query_api.language import conditions
+from query_api.language.operator_names import ARITY
+from query_api.language.where import parse
 from query_api.resources import names, resource
-from query_api.where import parse
 from query_page import _SAYS
 from search_actions import SEARCHES, actions
 

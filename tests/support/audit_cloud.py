@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from engine.dispatch import dispatch
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Json
 from support.fake_cloud_http import Answer, Request
-from workflow_api.dispatch import dispatch
 
 #: Long ago.
 OLD = "2020-01-02T03:04:05Z"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from openstack.connection import Connection
 
-from query_api.answer import Answer
+from query_api.execution.answer import Answer
 
 
 class Servers:

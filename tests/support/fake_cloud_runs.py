@@ -13,12 +13,14 @@ from typing import Any, cast
 import pytest
 
 from accounts.cloud import Cloud
-from query_api import migration_watch
+from common import tracing
+from migration import following
+from migration import move as moving
+from query_api.lookups import migration_watch
 from state.journal import Journal
-from workflow_api import Context, Plan, Requester, Table, tracing
+from workflow_api import Context, Plan, Requester, Table
 from workflow_api.plan import PlannedStep
 from workflow_api.workflow import workflow_named
-from workflows import following, moving
 
 
 @dataclass

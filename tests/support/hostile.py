@@ -7,8 +7,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from engine.parameters import ALWAYS, CHANGING, READING
 from support.action_files import action
-from workflow_api.parameters import ALWAYS, CHANGING, READING
 from workflow_api.workflow import Workflow, workflow_named
 
 #: Thirty values, each of which has broken some program. None of them is clearly false.

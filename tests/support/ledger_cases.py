@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from common.errors import LeaseLost, NotFound, RunbookError
 from state.journal import Journal
 from state.ledger import STATES, Campaigns, Ledger, Mail, MailState, NewMail
 from state.mail_records import told
@@ -20,7 +21,6 @@ from state.schema import campaigns, mails
 from state.store import Store
 from support.state import Holder, begin, empty, expire, take
 from support.state_cases import store
-from workflow_api.errors import LeaseLost, NotFound, RunbookError
 
 HOUR = 3600.0
 KEY = "email.shutoff_servers-2026-11-21-0a1b2c3d"

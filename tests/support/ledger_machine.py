@@ -10,12 +10,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from common.errors import LeaseLost, RunbookError
 from state.journal import Journal
 from state.ledger import Ledger, MailState, NewMail
 from state.store import Store
 from support.ledger_cases import KEY, ledger_of
 from support.state import begin, empty, expire, take
-from workflow_api.errors import LeaseLost, RunbookError
 
 PEOPLE = [f"{letter}@example.org" for letter in "abcd"]
 _people = st.sets(st.sampled_from(PEOPLE))

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from query_api import resources
-from query_api.properties import (
+from query_api.language.schema import WHOLE, Filter, Link, Listing, Resource, Source, exact
+from query_api.resources.properties import (
     address,
     addresses,
     boolean,
@@ -23,8 +24,7 @@ from query_api.properties import (
     texts,
     time,
 )
-from query_api.reading import Reading
-from query_api.schema import WHOLE, Filter, Link, Listing, Resource, Source, exact
+from query_api.wire.reading import Reading
 from support.oracle_rows import Sheet
 
 STATUSES = ("ACTIVE", "ERROR", "SHUTOFF")

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from query_api.conditions import All, Any_, Condition, Not, Test
+from query_api.language.conditions import All, Any_, Condition, Not, Test
 from support import made_up_worlds as w
 from support.made_up import SHEETS
 from support.oracle import Question

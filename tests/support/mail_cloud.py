@@ -10,12 +10,12 @@ from email.message import EmailMessage
 from email.policy import default
 from typing import Any, cast
 
+from engine.dispatch import dispatch
 from support.audit_cloud import AuditCloud
 from support.fake_cloud_estate import Json
 from support.fake_cloud_http import Answer, Request
 from support.runs import folder, new_state
 from support.smtp_server import SmtpServer
-from workflow_api.dispatch import dispatch
 
 OPERATORS = "ops@example.org"
 LONG_AGO, LATELY = "2020-01-02T03:04:05Z", "2999-01-01T00:00:00Z"

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from common.text import clean
 from email_api.variables import Column, Schema, Variable
-from workflow_api.text import clean
 
 # No template of ours has such a tag or attribute, so that one in a page came from a value.
 MARK = "zz9"

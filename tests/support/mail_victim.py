@@ -23,16 +23,16 @@ import pytest
 # All that is imported late, so that a process that is forked off need not read it.
 import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
 
+import campaigns.sending  # noqa: F401
 import email_api.transport  # noqa: F401
-import workflow_api.runs  # noqa: F401
-import workflows.campaign_sending  # noqa: F401
+import engine.runs  # noqa: F401
 from email_api.notices import notice
+from engine.dispatch import dispatch
 from state.journal import Journal
 from state.ledger import Ledger
 from support.runs import Silent, for_real
 from support.toy_mail import NOTICE
 from workflow_api import Requester
-from workflow_api.dispatch import dispatch
 
 JOURNALLED = ("begin_run", "claim", "store_plan", "begin_attempt", "end_attempt", "finish")
 WRITTEN = ("record", "wake", "again", "begin", "end")

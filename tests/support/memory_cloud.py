@@ -9,7 +9,7 @@ from typing import Any
 
 from accounts.cloud import Cloud
 from accounts.config import load
-from workflow_api.errors import CloudError
+from common.errors import CloudError
 
 Json = dict[str, Any]
 # Called with the path, the parameters and the microversion of a request.

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from query_api.kinds import LISTS
-from query_api.schema import Property
+from query_api.language.kinds import LISTS
+from query_api.language.schema import Property
 
 #: Texts that a service may take for an operator, a pattern, a list, a number or nothing.
 ODD = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from query_api.conditions import Condition
+from query_api.language.conditions import Condition
 from support.oracle_rows import Row, Rows, World
 from support.oracle_values import amount, in_order, rank, seconds, shown
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from query_api.conditions import All, Any_, Condition, Not, Test
+from query_api.language.conditions import All, Any_, Condition, Not, Test
 from support.oracle_values import LISTS, About, moment, passes, shown
 
 Row = Mapping[str, Any]

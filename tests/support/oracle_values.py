@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from query_api.conditions import Test
+from query_api.language.conditions import Test
 
 LISTS = ("texts", "addresses")
 NUMBERS = ("integer", "number")

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from query_api.reading import Reading
-from workflow_api.errors import CloudError
+from common.errors import CloudError
+from query_api.wire.reading import Reading
 
 Json = dict[str, Any]
 

@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from query_api.decode import Shape
-from query_api.kinds import NUMBERS
-from query_api.preset_names import ARITY
-from query_api.presets import fitting
-from query_api.schema import WHOLE, Link, Listing, Property, Resource
+from query_api.language.kinds import NUMBERS
+from query_api.language.operator_names import ARITY
+from query_api.language.operators import fitting
+from query_api.language.schema import WHOLE, Link, Listing, Property, Resource
+from query_api.wire.decode import Shape
 
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 _PROPERTY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")

@@ -17,12 +17,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from engine.dispatch import dispatch
 from state.journal import Journal
 from state.records import RunRecord
 from state.store import Store
 from support.toys import WORLD, Fault, World
 from workflow_api import Requester
-from workflow_api.dispatch import dispatch
 from workflow_api.workflow import workflow_named
 
 PERSON = Requester(user="ann", origin="test")

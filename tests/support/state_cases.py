@@ -16,6 +16,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select, text, update
 
+from common.errors import (
+    AlreadyStarted,
+    Ambiguous,
+    Held,
+    LeaseLost,
+    NotFound,
+    StopRequested,
+    UserError,
+)
 from state.clock import db_now
 from state.journal import Journal
 from state.schema import HEAD, attempts, claims, metadata, runs, steps
@@ -37,15 +46,6 @@ from support.state import (
     take,
 )
 from workflow_api import Requester
-from workflow_api.errors import (
-    AlreadyStarted,
-    Ambiguous,
-    Held,
-    LeaseLost,
-    NotFound,
-    StopRequested,
-    UserError,
-)
 
 HOUR = 3600.0
 

@@ -19,11 +19,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import func, select
 
+from common.errors import Held, LeaseLost, UserError
 from state.journal import Journal
 from state.schema import attempts, claims
 from state.store import Store
 from support.state import LEASE, Holder, begin, draw, empty, end, expire, take
-from workflow_api.errors import Held, LeaseLost, UserError
 
 SUBJECTS = [f"server:{letter}" for letter in "abcd"]
 _subjects = st.lists(st.sampled_from(SUBJECTS), max_size=3)

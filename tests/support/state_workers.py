@@ -27,10 +27,10 @@ import sqlalchemy.dialects.mysql.pymysql
 import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
 
 import state.upgrade  # noqa: F401
+from common.errors import Held, UserError
 from state.journal import Journal
 from state.store import Store
 from support.state import attempt, begin, new_run, take
-from workflow_api.errors import Held, UserError
 
 PROCESSES = 8
 #: Two users of one group, that need not be known to the system.

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from accounts.smtp import SmtpAccount
+from campaigns.planning import Delivery, LeftOut, Letter, campaign_key, plan_campaign
 from state.ledger import Campaigns, Mail
 from support import smtp_server
 from support.runs import House, folder, new_state
 from workflow_api import Context, Plan, workflow
-from workflows import email_campaign  # noqa: F401 - it registers email.campaign.*
-from workflows.campaigns import Delivery, LeftOut, Letter, campaign_key, plan_campaign
+from workflows.email import campaign as email_campaign  # noqa: F401 - it registers email.campaign.*
 
 NOTICE = "shutoff_servers"
 #: A mail is tried again within a second, not within minutes.

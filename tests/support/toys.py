@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from common import tracing
 from workflow_api import (
     Attempt,
     CloudError,
@@ -25,7 +26,6 @@ from workflow_api import (
     Table,
     UnknownOutcome,
     step,
-    tracing,
     workflow,
 )
 

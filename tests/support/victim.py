@@ -19,12 +19,12 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tests")]
 
+from engine.dispatch import dispatch  # noqa: E402
 from state.journal import Journal  # noqa: E402
 from support import toy_parts  # noqa: E402,F401 - it registers more steps
 from support.runs import Silent, for_real  # noqa: E402
 from support.toys import World  # noqa: E402
 from workflow_api import Requester  # noqa: E402
-from workflow_api.dispatch import dispatch  # noqa: E402
 
 _JOURNALLED = (
     "create",

@@ -20,15 +20,15 @@ import pytest
 from accounts import repeating
 from accounts.cloud import Cloud
 from accounts.config import load
-from query_api import compute
+from common.errors import Interrupted
+from engine.stop import Stop
+from query_api.lookups import compute
 from support.certificates import Authority
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_runs import tracing_as
 from support.raw_http import Call, RawServer, answer
 from workflow_api import CloudError
-from workflow_api.errors import Interrupted
-from workflow_api.stop import Stop
 
 TOP = Path(__file__).parents[2]
 MIB = 1024 * 1024
@@ -238,7 +238,7 @@ def test_a_stop_ends_the_wait_for_an_answer_and_the_pause_between_two() -> None:
 _ASKING = """
 import sys
 sys.path.insert(0, {lib!r})
-from workflow_api.dispatch import dispatch
+from engine.dispatch import dispatch
 print("asking", flush=True)
 kind, result = dispatch("owner.find", {{"any": "web-1"}}, {config!r})
 print(kind, flush=True)

@@ -11,13 +11,14 @@ import pytest
 from accounts import services
 from accounts.cloud import Cloud
 from accounts.config import load
+from common import tracing
 from openstack_api.compute import disable_service
-from query_api import compute
+from query_api.lookups import compute
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Hypervisor, Server
 from support.fake_cloud_http import Answer
 from support.fake_cloud_runs import read
-from workflow_api import CloudError, NotFound, UserError, tracing
+from workflow_api import CloudError, NotFound, UserError
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import yaml
 from accounts.cloud import Cloud
 from accounts.config import PackConfig, load
 from openstack_api.sdk import connection
-from query_api import compute
+from query_api.lookups import compute
 from support.fake_cloud import PASSWORD, FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from workflow_api import CloudError, NotFound, UserError

@@ -20,7 +20,7 @@ from accounts import repeating
 from accounts.cloud import Cloud
 from accounts.cloud_errors import spoken
 from accounts.config import load
-from query_api import compute
+from query_api.lookups import compute
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Server
 from workflow_api import CloudError, NotFound, RunbookError, UserError

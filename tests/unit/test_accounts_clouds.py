@@ -9,14 +9,14 @@ import pytest
 from accounts.cloud import Cloud
 from accounts.clouds import Clouds
 from accounts.config import PackConfig, load
+from common.redaction import Redactor
+from engine.parameters import bind
+from engine.reporter import LineReporter
+from engine.session import Session
+from engine.stop import Stop
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from workflow_api import Context, Requester, Table, UserError
-from workflow_api.parameters import bind
-from workflow_api.redaction import Redactor
-from workflow_api.reporter import LineReporter
-from workflow_api.session import Session
-from workflow_api.stop import Stop
 from workflow_api.workflow import Workflow, workflow, workflow_named
 
 

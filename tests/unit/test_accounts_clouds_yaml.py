@@ -16,7 +16,7 @@ from accounts import clouds_yaml, services
 from accounts.cloud import Cloud
 from accounts.config import load
 from accounts.reach import Reach
-from query_api import compute
+from query_api.lookups import compute
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_http import Answer

@@ -14,10 +14,10 @@ from keystoneauth1 import loading
 from accounts.cloud import Cloud
 from accounts.config import load
 from accounts.credentials import _UNFIT
+from common.redaction import secrets_in
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_runs import read
 from workflow_api import UserError
-from workflow_api.redaction import secrets_in
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "config.schema.yaml").read_text())
 NAMES = sorted(loading.get_available_plugin_names())

@@ -11,14 +11,14 @@ import pytest
 from accounts import repeating
 from accounts.cloud import Cloud
 from accounts.config import load
-from query_api import compute
+from engine.dispatch import dispatch
+from query_api.lookups import compute
 from support.certificates import Authority
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_runs import tracing_as
 from support.raw_http import Call, RawServer, answer
 from workflow_api import CloudError, RunbookError, UserError
-from workflow_api.dispatch import dispatch
 
 PASSWORD = "correct horse"
 

@@ -14,14 +14,15 @@ import tenacity
 
 from accounts import repeating
 from accounts.cloud import Cloud
+from common import tracing
+from common.errors import LeaseLost
 from openstack_api import compute as change
-from query_api import compute
+from query_api.lookups import compute
 from support.fake_cloud import PASSWORD, FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_http import Answer, Fault, Request
 from support.fake_cloud_runs import tracing_as
-from workflow_api import CloudError, UnknownOutcome, UserError, tracing
-from workflow_api.errors import LeaseLost
+from workflow_api import CloudError, UnknownOutcome, UserError
 
 SERVERS, SERVICE = "GET /compute/v2.1/servers/detail", "PUT .*/os-services/"
 

@@ -8,8 +8,8 @@ import pytest
 
 from accounts.config import PackConfig, load
 from accounts.smtp import SmtpAccount
-from workflow_api.errors import NotFound, UserError
-from workflow_api.redaction import Redactor
+from common.errors import NotFound, UserError
+from common.redaction import Redactor
 from workflow_api.step import is_account
 
 SECRET = "correct horse battery"

@@ -15,17 +15,18 @@ from accounts import repeating
 from accounts.cloud import Cloud
 from accounts.config import load
 from accounts.session import TracedSession
+from common import tracing
+from common.errors import LeaseLost
 from openstack_api import compute as change
 from openstack_api.sdk import changing
-from query_api import compute
+from query_api.lookups import compute
 from support.certificates import Authority
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_http import Request
 from support.fake_cloud_runs import tracing_as
 from support.raw_http import Call, RawServer, answer
-from workflow_api import CloudError, UnknownOutcome, tracing
-from workflow_api.errors import LeaseLost
+from workflow_api import CloudError, UnknownOutcome
 
 SERVERS, SERVICE = "GET /compute/v2.1/servers/detail", "PUT .*/os-services/"
 LOGIN = "POST /identity/v3/auth/tokens"

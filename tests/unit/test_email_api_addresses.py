@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.errors import UserError
 from email_api.addresses import Address, address, addresses
-from workflow_api.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ import pytest
 
 from accounts.config import load
 from accounts.smtp import SmtpAccount
+from common.errors import Interrupted
 from email_api.transport import Mailer, Outcome, SmtpError
+from engine.stop import Stop
 from support.certificates import Authority
 from support.mailing import message, never
 from support.smtp_server import SmtpServer
-from workflow_api.errors import Interrupted
-from workflow_api.stop import Stop
 
 Script = Callable[[socket.socket], None]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from common.errors import UserError
 from email_api.transport import Mailer, SmtpError
 from support.certificates import Authority
 from support.mailing import PASSWORD, USERS, account_of, commands, never, one
 from support.smtp_server import Fault, SmtpServer
-from workflow_api.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from accounts.config import load
 from accounts.smtp import SmtpAccount
+from common.errors import UserError
+from common.text import clean
 from email_api.addresses import Address
 from email_api.headers import address_header
 from email_api.messages import Envelope, Part, compose
-from workflow_api.errors import UserError
-from workflow_api.text import clean
 
 unhurried = settings(deadline=None, max_examples=50)  # a busy machine is no slow message
 HEADERS = ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted"]

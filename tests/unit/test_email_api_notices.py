@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.mail_config import Colours, Organisation
+from common.text import clean, width
 from email_api.notices import Rendered, as_variable, example, names, notice
 from email_api.rendering import LOGO
 from email_api.tables import LINE
 from support.mail_notices import EXTREMES, HOSTILE, MARK, Page, extremes, variables
 from workflow_api import Table
-from workflow_api.text import clean, width
 
 NOW = datetime.datetime(2026, 11, 21, 9, 30, tzinfo=datetime.timezone.utc)
 NAMES = names()

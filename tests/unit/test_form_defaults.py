@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from engine.dispatch import dispatch
 from support.action_files import NAMES, action
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.mail_cloud import MailCloud, mail_cloud, project, server, user
 from support.runs import new_state
 from support.smtp_faults import Fault
-from workflow_api.dispatch import dispatch
 
 # What is typed into a required field.
 TYPED = {

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
+from engine.dispatch import dispatch
 from support.action_files import NAMES
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Project, Server
 from support.fake_cloud_http import Answer, Request
 from support.hostile import VALUES, calls, parameters_of
 from support.runs import Silent, folder, new_state
-from workflow_api.dispatch import dispatch
 
 # Seconds for one call, which takes a few milliseconds on a machine with nothing else to do.
 PATIENCE = 20

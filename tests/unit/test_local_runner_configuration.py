@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import UserError
 from local_runner import completion, configuration
 from local_runner.configuration import find, read
 from local_runner.logs import log_to_file
-from workflow_api.errors import UserError
 
 
 @pytest.fixture(autouse=True)

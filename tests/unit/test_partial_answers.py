@@ -10,17 +10,17 @@ from typing import Any, cast
 
 import pytest
 
-from query_api import compute
-from query_api.identity import project_ids
-from query_api.query import query
-from query_api.reading import Reading
+from engine.dispatch import dispatch
+from query_api.execution.query import query
+from query_api.lookups import compute
+from query_api.lookups.identity import project_ids
+from query_api.wire.reading import Reading
 from support.audit_cloud import AuditCloud
 from support.audit_cloud import server as plain_server
 from support.fake_cloud_estate import Json
 from support.fake_cloud_http import Answer, Request
 from support.mail_cloud import MailCloud, left, mail_cloud, server, user
 from workflow_api import CloudError, NotFound
-from workflow_api.dispatch import dispatch
 
 DOMAINS = [{"id": "domain-1", "name": "Default"}, {"id": "domain-2", "name": "ldap"}]
 ALL = {"all_projects": True}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from query_api.answer import Answer, Column
-from query_api.query import query
+from common.errors import UserError
+from query_api.execution.answer import Answer, Column
+from query_api.execution.query import query
 from query_api.resources import resource
-from workflow_api.errors import UserError
 
 ID, COUNT = Column("id", "text"), Column("count", "integer")
 

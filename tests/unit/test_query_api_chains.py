@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from query_api.chains import parse_follow, parse_join
-from workflow_api.errors import UserError
+from common.errors import UserError
+from query_api.language.chains import parse_follow, parse_join
 
 
 @pytest.mark.parametrize(

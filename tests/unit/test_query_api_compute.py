@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from accounts.cloud import Cloud
-from query_api import compute, identity, image
+from common.errors import Ambiguous
+from query_api.lookups import compute, identity, image
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Flavor, Group, Hypervisor, Project, Server, uuid_of
 from support.fake_cloud_http import Request
 from workflow_api import CloudError, NotFound, UserError
-from workflow_api.errors import Ambiguous
 
 LISTING = "GET .*/servers/detail"
 Ask = Callable[[Cloud], list[Any]]

@@ -14,7 +14,7 @@ import sys, threading
 sys.path.insert(0, sys.argv[1])
 sys.setswitchinterval(1e-6)
 import msgspec
-from query_api.reader import converted, decoder
+from query_api.wire.reader import converted, decoder
 
 class Shared(msgspec.Struct):
     x: int | None = None

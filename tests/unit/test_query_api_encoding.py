@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from query_api import encoding
+from query_api.language.schema import Filter, Property
 from query_api.resources import (
     identity,
     image,
@@ -21,7 +21,7 @@ from query_api.resources import (
     security_group,
     volume,
 )
-from query_api.schema import Filter, Property
+from query_api.wire import encoding
 
 ENCODED: list[tuple[Callable[[Any], str | None], Any, str | None]] = [
     (encoding.flag, True, "true"),

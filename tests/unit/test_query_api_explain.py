@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from query_api import narrowing
-from query_api.query import Query, query
+from common.errors import UserError
+from query_api.execution.query import Query, query
+from query_api.wire import narrowing
 from support.memory_cloud import Json, MemoryCloud, Shelf
-from workflow_api.errors import UserError
 
 
 def cost(asked: Query, name: str, done: str) -> str:

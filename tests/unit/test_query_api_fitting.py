@@ -9,8 +9,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.fitting import fitting
-from query_api.placement import Demand
+from query_api.lookups.fitting import fitting
+from query_api.lookups.placement import Demand
 
 SMALL = Demand("small", {"VCPU": 2, "MEMORY_MB": 1024})
 GPU = Demand("gpu", {"VCPU": 1, "VGPU": 2}, frozenset({"HW_GPU"}), frozenset({"OLD"}))

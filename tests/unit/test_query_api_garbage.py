@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from query_api import garbage
-from query_api.query import query
+from common.errors import CloudError
+from query_api.execution import garbage
+from query_api.execution.query import query
 from support.memory_cloud import MemoryCloud, refused
-from workflow_api.errors import CloudError
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from query_api.query import query
+from common.errors import CloudError
+from query_api.execution.query import query
 from support.memory_cloud import Json, MemoryCloud, refused
-from workflow_api.errors import CloudError
 
 USERS = ("Ann", "bob")
 

@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from query_api.grouping import (
+from common.duration import Duration
+from common.errors import UserError
+from query_api.execution.query import query
+from query_api.language.grouping import (
     FUNCTIONS,
     Aggregate,
     Group,
@@ -24,9 +27,6 @@ from query_api.grouping import (
     unparse_aggregate,
     unparse_group_by,
 )
-from query_api.query import query
-from workflow_api.duration import Duration
-from workflow_api.errors import UserError
 
 
 def without_places(groups: list[Group]) -> list[Group]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from query_api.inventories import FEW, Inventory, Room, inventories, rooms
+from query_api.resources.inventories import FEW, Inventory, Room, inventories, rooms
 from support.placement_trees import Provider, Trees
 
 MANY = FEW + 1

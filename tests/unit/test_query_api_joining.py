@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from query_api.conditions import Condition, any_of, not_, test
-from query_api.query import Query, query
+from common.errors import CloudError
+from engine.dispatch import dispatch
+from query_api.execution.query import Query, query
+from query_api.language.conditions import Condition, any_of, not_, test
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.made_up import registered
 from support.made_up_cloud import MadeUpCloud
 from support.memory_cloud import MemoryCloud, refused
 from support.oracle_rows import World
-from workflow_api.dispatch import dispatch
-from workflow_api.errors import CloudError
 
 WORLD: World = {
     "thing": [

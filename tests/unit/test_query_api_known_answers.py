@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from query_api.query import query
+from query_api.execution.query import query
 from support.memory_cloud import Json, MemoryCloud, Serve, Shelf, refused
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -267,8 +267,8 @@ _COLUMNS = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from datetime import datetime, timezone
-from query_api.query import query
-from query_api.running import Run
+from query_api.execution.query import query
+from query_api.execution.running import Run
 asked = query("server").group_by("status", "host").select("user_id", "name", "id", "name")
 print(Run(asked.append_from("image", "name"), datetime.now(timezone.utc))._shown)
 print(query("server").select_all().selected)

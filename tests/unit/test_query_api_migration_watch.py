@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from accounts import repeating
-from query_api import migration_watch
-from query_api.compute_types import Migration
-from query_api.migration_watch import MigrationWatch, Watches
+from common.errors import Interrupted
+from query_api.lookups import migration_watch
+from query_api.lookups.migration_watch import MigrationWatch, Watches
+from query_api.wire.compute_types import Migration
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_runs import Clock
 from workflow_api import CloudError
-from workflow_api.errors import Interrupted
 
 LISTING = "GET .*/os-migrations"
 MANY = 8

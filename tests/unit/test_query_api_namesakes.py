@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from engine.dispatch import dispatch
 from support.audit_cloud import AuditCloud
 from support.fake_cloud_estate import Json
 from support.mail_cloud import left, mail_cloud, project, user
 from support.mail_cloud import server as shut_off
-from workflow_api.dispatch import dispatch
 
 
 def server(name: str, project: str, user: str = "u1") -> Json:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api import nova_patterns
+from query_api.wire import nova_patterns
 
 # Names and values that share characters often, and some that are special to a pattern.
 TEXTS = st.text(alphabet="abAB-_. 1é*?[]^$|\\(+", max_size=6)

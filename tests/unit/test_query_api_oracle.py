@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from query_api.conditions import All, Condition, test
-from query_api.grouping import Group, Range
-from query_api.query import Query, query
+from query_api.execution.query import Query, query
+from query_api.language.conditions import All, Condition, test
+from query_api.language.grouping import Group, Range
 from support.made_up import registered
 from support.made_up_cloud import MadeUpCloud
 from support.made_up_questions import FITS, NOW, ROWS, asking, questions

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from query_api.packing import Item, unplaced
+from query_api.lookups.packing import Item, unplaced
 
 Free = dict[str, dict[str, int]]
 PLACES = ("p", "q", "r")

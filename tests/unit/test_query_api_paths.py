@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from query_api.paths import resolve
+from common.errors import UserError
+from query_api.execution.paths import resolve
 from query_api.resources import resource
-from workflow_api.errors import UserError
 
 SERVER = resource("server")
 

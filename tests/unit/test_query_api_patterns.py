@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api import nova_patterns, patterns
-from query_api.patterns import searching
-from query_api.predicates import Unfit
-from query_api.query import query
+from query_api.execution.predicates import Unfit
+from query_api.execution.query import query
+from query_api.language import patterns
+from query_api.language.patterns import searching
+from query_api.wire import nova_patterns
 from support.memory_cloud import MemoryCloud, Shelf
 from workflow_api import UserError
 
@@ -121,9 +122,9 @@ def test_the_database_is_given_no_pattern_that_it_takes_long_for(given: str, ask
 def test_a_question_without_a_pattern_imports_no_engine() -> None:
     code = (
         "import sys; sys.path.insert(0, 'lib')\n"
-        "from query_api.where import parse\n"
-        "from query_api.query import query\n"
+        "from query_api.language.where import parse\n"
+        "from query_api.execution.query import query\n"
         "query('server').where(parse('name = a and status in (A, B)')).explain()\n"
-        "assert 're2' not in sys.modules and 'query_api.patterns' not in sys.modules\n"
+        "assert 're2' not in sys.modules and 'query_api.language.patterns' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

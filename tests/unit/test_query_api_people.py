@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from query_api.people import FEW, MOST, accounts, project, roles_in, roles_of, users_named
-from query_api.reading import Reading
+from query_api.lookups.people import FEW, MOST, accounts, project, roles_in, roles_of, users_named
+from query_api.wire.reading import Reading
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Project
 from support.fake_cloud_tables import Tables

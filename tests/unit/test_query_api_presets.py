@@ -7,11 +7,20 @@ from typing import Any
 
 import pytest
 
-from query_api.conditions import Not, Test, all_of, any_of, not_
-from query_api.predicates import Unfit, compiled
-from query_api.presets import NEGATIVE, POSITIVE, fitting
-from query_api.properties import address, addresses, boolean, integer, mapping, text, texts, time
-from query_api.schema import Property
+from query_api.execution.predicates import Unfit, compiled
+from query_api.language.conditions import Not, Test, all_of, any_of, not_
+from query_api.language.operators import NEGATIVE, POSITIVE, fitting
+from query_api.language.schema import Property
+from query_api.resources.properties import (
+    address,
+    addresses,
+    boolean,
+    integer,
+    mapping,
+    text,
+    texts,
+    time,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 RAM = integer("ram", "", unit="MiB")

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from query_api.conditions import (
+from common.errors import UserError
+from query_api.execution.query import Query, query
+from query_api.language.conditions import (
     DEEPEST,
     All,
     Condition,
@@ -16,10 +18,8 @@ from query_api.conditions import (
     not_,
     test,
 )
-from query_api.grouping import group
-from query_api.query import Query, query
-from query_api.where import parse, unparse
-from workflow_api.errors import UserError
+from query_api.language.grouping import group
+from query_api.language.where import parse, unparse
 
 ON = test("status", "equal_to", "ACTIVE")
 OFF = test("status", "equal_to", "SHUTOFF")

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from query_api import paging
-from query_api.conditions import any_of, test
-from query_api.properties import integer, text
-from query_api.query import Query, Stage, query
-from query_api.schema import Listing, Paging, Resource, exact
+from common.errors import CloudError, UserError
+from query_api.execution.query import Query, Stage, query
+from query_api.language.conditions import any_of, test
+from query_api.language.schema import Listing, Paging, Resource, exact
+from query_api.resources.properties import integer, text
+from query_api.wire import paging
 from support.memory_cloud import Json, MemoryCloud, Shelf, refused
-from workflow_api.errors import CloudError, UserError
 
 WAYS = ["marker", "offset", "walk"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from query_api.decode import shape_of
+from query_api.language.schema import Filter, Link, Listing, Property, Resource, Source
 from query_api.resources import compute, hypervisor, placement, quota, server, server_history
-from query_api.schema import Filter, Link, Listing, Property, Resource, Source
+from query_api.wire.decode import shape_of
 from support.resource_rules import faults_of
 
 TABLES: dict[str, Resource] = {

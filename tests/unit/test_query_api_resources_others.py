@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from query_api.decode import shape_of
+from query_api.language.schema import Resource
 from query_api.resources import (
     compute,
     hypervisor,
@@ -24,7 +24,7 @@ from query_api.resources import (
     server_history,
     volume,
 )
-from query_api.schema import Resource
+from query_api.wire.decode import shape_of
 from support.resource_rules import faults_of
 
 

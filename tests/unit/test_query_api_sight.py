@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from query_api import sight
-from query_api.query import query
+from query_api.execution.query import query
+from query_api.wire import visibility as sight
 from support.memory_cloud import Json, MemoryCloud, Serve, Shelf, refused
 
 NO_RIGHT = "the account has no right to see all of them"

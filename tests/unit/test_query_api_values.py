@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from query_api import times
-from query_api.kinds import value_for
-from query_api.properties import (
+from common.errors import NotFound, UserError
+from query_api.execution.query import query
+from query_api.language import times
+from query_api.language.kinds import value_for
+from query_api.language.schema import Property
+from query_api.resources.properties import (
     address,
     addresses,
     boolean,
@@ -19,10 +22,7 @@ from query_api.properties import (
     texts,
     time,
 )
-from query_api.query import query
-from query_api.schema import Property
 from support.memory_cloud import MemoryCloud
-from workflow_api.errors import NotFound, UserError
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 TOKYO = timezone(timedelta(hours=9))

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from query_api import paging
-from query_api.answer import Answer
-from query_api.properties import integer, text
-from query_api.query import Query, Stage
-from query_api.schema import Listing, Resource, exact
+from common.errors import CloudError
+from query_api.execution.answer import Answer
+from query_api.execution.query import Query, Stage
+from query_api.language.schema import Listing, Resource, exact
+from query_api.resources.properties import integer, text
+from query_api.wire import paging
 from support.memory_cloud import Json, MemoryCloud, Shelf, refused
-from workflow_api.errors import CloudError
 
 STUCK = "the service answered with the same page again: rows after it are missing"
 LISTING = Listing(

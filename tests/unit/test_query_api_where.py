@@ -11,11 +11,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from query_api.conditions import All, Any_, Condition, Not, Test, Typed, all_of, any_of, test
-from query_api.conditions import tests as each_of
-from query_api.preset_names import ALIASES, ARITY, FOR_MANY
-from query_api.where import parse, pointed, unparse
-from workflow_api.errors import UserError
+from common.errors import UserError
+from query_api.language.conditions import (
+    All,
+    Any_,
+    Condition,
+    Not,
+    Test,
+    Typed,
+    all_of,
+    any_of,
+    test,
+)
+from query_api.language.conditions import tests as each_of
+from query_api.language.operator_names import ALIASES, ARITY, FOR_MANY
+from query_api.language.where import parse, pointed, unparse
 
 
 def without_places(condition: Condition) -> Condition:

@@ -8,9 +8,9 @@ import pytest
 
 from local_runner.actions import Catalogue
 from local_runner.arguments import parameters_for
-from query_api.paths import resolve
+from query_api.execution.paths import resolve
+from searches.searching import question
 from support.query_page import commands, conditions, programs
-from workflows.searching import question
 
 # What is not part of the question itself.
 _AROUND = {"clouds", "resource", "explain", "allow_partial", "output", "output_file"}

@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import func, select
 
 import state
+from common.errors import UserError
 from state import files
 from state.journal import Journal
 from state.schema import attempts, steps
@@ -25,7 +26,6 @@ from state.store import Store
 from support import state_workers as workers
 from support.state import attempt, begin, expire, sqlite_url, take
 from support.state_workers import processes
-from workflow_api.errors import UserError
 
 __all__ = ["processes"]
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import UserError
 from state import foreign
 from state.engines import parsed
 from state.place import look_at
 from state.store import Store
 from support.state import sqlite_url
-from workflow_api.errors import UserError
 
 
 def made_of(text: str) -> Callable[[Path], None]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from common.errors import StoreLost, UserError
 from state import files
 from state.journal import Journal
 from state.store import Store
@@ -21,7 +22,6 @@ from support.old_state import OF_0_1_0, check_upgraded, old_store
 from support.runs import House, new_state, toy_house
 from support.state import begin, end, expire, sqlite_url
 from support.toys import WORLD, World
-from workflow_api.errors import StoreLost, UserError
 
 Place = tuple[House, World]
 STAGES = [{"do": "paint", "to": ["a", "b"], "undo": "on_failure"}, {"do": "paint", "to": ["c"]}]

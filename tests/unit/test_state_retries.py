@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
+from common.errors import CloudError, LeaseLost, UserError
 from state import retries
 from state.retries import TryAgain, retried
 from state.store import Store
 from support.state import sqlite_url
-from workflow_api.errors import CloudError, LeaseLost, UserError
 
 
 def sqlite_error(words: str) -> OperationalError:

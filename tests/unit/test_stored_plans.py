@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from engine.dispatch import dispatch
 from state.journal import Journal
 from state.records import NewRun
 from state.store import Store
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.runs import new_state
-from workflow_api.dispatch import dispatch
 
 #: What 0.1.0 stored for a drain of cmp-1, with a server that runs and one that is shut off.
 OF_0_1_0 = json.loads((Path(__file__).parents[1] / "data" / "drain_plan_0_1_0.json").read_text())

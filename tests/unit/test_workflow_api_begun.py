@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from engine.reporter import LineReporter
 from support import toy_parts  # noqa: F401 - it registers the steps
 from support.runs import House, Victim, toy_house
 from support.toys import WORLD, Fault, World
 from workflow_api import Attempt, Begun, Context, Plan, step, workflow
-from workflow_api.reporter import LineReporter
 
 KILLS = int(os.environ.get("CRASH_KILLS", "6"))
 BUILD = {"do": "build", "to": ["h"]}

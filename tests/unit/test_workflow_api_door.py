@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from common.redaction import Redactor
+from engine.dispatch import dispatch
+from engine.door import admit
 from support.runs import House, toy_house
 from support.toys import WORLD, World
 from workflow_api import UserError
-from workflow_api.dispatch import dispatch
-from workflow_api.door import admit
-from workflow_api.redaction import Redactor
 
 A = {"do": "paint", "to": ["a"]}
 SECRET = "correct-horse"

@@ -11,10 +11,10 @@ import pytest
 from accounts.cloud import Cloud
 from accounts.config import load
 from accounts.smtp import SmtpAccount
+from common.files import Places, read_regular
 from email_api.connecting import _context
+from engine.output_file import OutputFile
 from workflow_api import UserError
-from workflow_api.files import Places, read_regular
-from workflow_api.output_file import OutputFile
 
 
 @pytest.fixture

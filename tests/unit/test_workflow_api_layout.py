@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_api.table import Table
-from workflow_api.text import clean, width, wrapped
+from common.table import Table
+from common.text import clean, width, wrapped
 
 ID = "25606d28-971b-40bf-858d-f91287a97437"
 ROW = {

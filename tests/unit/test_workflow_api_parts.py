@@ -13,6 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.redaction import Redactor
+from common.result import Result, cap, plain
+from common.text import shorten, width
+from engine.lease import Lease
+from engine.parameters import bind
+from engine.stop import Stop
 from state.journal import Journal
 from support import toys
 from workflow_api import (
@@ -29,12 +35,6 @@ from workflow_api import (
     listed,
     near,
 )
-from workflow_api.lease import Lease
-from workflow_api.parameters import bind
-from workflow_api.redaction import Redactor
-from workflow_api.result import Result, cap, plain
-from workflow_api.stop import Stop
-from workflow_api.text import shorten, width
 from workflow_api.workflow import workflow, workflow_named
 
 # -- durations ---------------------------------------------------------------------------------

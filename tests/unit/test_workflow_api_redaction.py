@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from keystoneauth1 import loading
 
 from accounts.cloud_errors import spoken
+from common.redaction import HIDDEN, Redactor, at_work, excerpt, learn, secrets_in
+from engine.dispatch import dispatch
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_http import Answer, Request
 from workflow_api import clean
-from workflow_api.dispatch import dispatch
-from workflow_api.redaction import HIDDEN, Redactor, at_work, excerpt, learn, secrets_in
 
 HARD = "pä55/wörd+%41'\"&\\x<Z>🔑"
 # What secrets are made of: what people type and what generators make.

@@ -127,7 +127,7 @@ def test_a_cancel_that_is_refused_asks_nothing(place: Place) -> None:
 
 def test_an_execution_that_is_cancelled_is_remembered(place: Place) -> None:
     """StackStorm tells nobody but the process, which can be killed right after."""
-    from workflow_api.dispatch import dispatch
+    from engine.dispatch import dispatch
 
     house, world = place
     stages = [{**A, "data": {"seconds": 30}}, B]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workflow_api.rows import Rows
-from workflow_api.table import Table
+from common.rows import Rows
+from common.table import Table
 
 ROWS = [{"name": "a", "ram": 1}, {"name": "b", "ram": None}, {"name": "c", "ram": 3}]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from engine import stackstorm
 from support.raw_http import Call, RawServer, answer
-from workflow_api import stackstorm
 
 TOKEN = "st2-token-of-the-execution"
 

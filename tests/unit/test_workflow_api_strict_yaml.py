@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from common.errors import UserError
+from common.strict_yaml import LONGEST, Unreadable, load
 from local_runner.configuration import read
-from workflow_api.errors import UserError
-from workflow_api.strict_yaml import LONGEST, Unreadable, load
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)

@@ -85,7 +85,7 @@ def test_every_failure_is_of_one_tree() -> None:
 
 def test_what_a_reading_runbook_does_not_import() -> None:
     code = (
-        "import sys, workflow_api, workflow_api.dispatch\n"
+        "import sys, workflow_api, engine.dispatch\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run(

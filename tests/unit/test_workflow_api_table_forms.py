@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.result import plain
+from common.table import FORMS
+from common.text import width
+from common.units import humaniser
+from engine.dispatch import dispatch
 from workflow_api import Context, Table, workflow
-from workflow_api.dispatch import dispatch
-from workflow_api.humane import humaniser
-from workflow_api.result import plain
-from workflow_api.table import FORMS
-from workflow_api.text import width
 
 UTC = datetime.timezone.utc
 NOW = datetime.datetime(2026, 11, 21, 4, 0, tzinfo=UTC)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from common.result import Result, cap
+from common.table import FORMS
 from workflow_api import Table
-from workflow_api.result import Result, cap
-from workflow_api.table import FORMS
 
 HOSTILE = "we\x1b[31mb\u202e"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_api import unreadable
+from engine import unreadable
 
 PACK = unreadable.PACK
 
@@ -41,7 +41,7 @@ def test_anything_else_is_still_a_bug(error: Exception) -> None:
 
 CLOSED = """
 import os, sys
-from workflow_api import unreadable
+from engine import unreadable
 from local_runner.app import main
 sys.path.append(sys.argv[1])
 os.setgid(61000); os.setuid(61001)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from engine.dispatch import dispatch
 from support.audit_cloud import AuditCloud
-from workflow_api.dispatch import dispatch
 
 pytestmark = pytest.mark.usefixtures("no_back_off")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from engine.dispatch import dispatch
 from support.audit_cloud import DOMAIN, GONE, LIVING, OLD, USER, AuditCloud, port, server
-from workflow_api.dispatch import dispatch
 
 pytestmark = pytest.mark.usefixtures("no_back_off")
 

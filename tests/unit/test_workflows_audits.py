@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from audits.rules import parse_ports
 from support.audit_cloud import LIVING, OLD, USER, AuditCloud, port, server
 from workflow_api import UserError
-from workflows.audit_rules import parse_ports
 
 pytestmark = pytest.mark.usefixtures("no_back_off")
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from workflows import bytecode
+from health import bytecode
 
 LIBRARY = bytecode.LIBRARY
-ASK = "import workflows.bytecode as b; print(b.compiled_anew())"
+ASK = "import health.bytecode as b; print(b.compiled_anew())"
 
 
 @pytest.fixture
 def library(tmp_path: Path) -> Path:
     """A copy of the part of the library that is asked, nothing of it compiled."""
     to = tmp_path / "a pack" / "lib"
-    (to / "workflows").mkdir(parents=True)
+    (to / "health").mkdir(parents=True)
     for name in ("__init__.py", "bytecode.py"):
-        shutil.copy(LIBRARY / "workflows" / name, to / "workflows")
+        shutil.copy(LIBRARY / "health" / name, to / "health")
     return to
 
 
@@ -41,7 +41,7 @@ def asked(library: Path, *flags: str, **environment: str) -> str:
 
 def test_where_python_keeps_it_there_is_nothing_to_say(library: Path) -> None:
     assert asked(library) == "None"
-    assert list((library / "workflows" / "__pycache__").iterdir())
+    assert list((library / "health" / "__pycache__").iterdir())
 
 
 def test_where_it_may_not_keep_it_that_is_said(library: Path) -> None:
@@ -52,21 +52,21 @@ def test_where_it_may_not_keep_it_that_is_said(library: Path) -> None:
 def test_what_compileall_has_left_is_enough_until_the_text_changes(library: Path) -> None:
     assert compileall.compile_dir(library, quiet=1)
     assert asked(library, "-B") == "None"
-    (library / "workflows" / "bytecode.py").open("a").write("# changed\n")
+    (library / "health" / "bytecode.py").open("a").write("# changed\n")
     assert asked(library, "-B") == "PYTHONDONTWRITEBYTECODE is set"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
 def test_a_folder_that_cannot_be_written(library: Path) -> None:
-    (library / "workflows").chmod(0o500)
-    assert asked(library) == f"this user cannot write {library / 'workflows'}"
+    (library / "health").chmod(0o500)
+    assert asked(library) == f"this user cannot write {library / 'health'}"
 
 
 def test_a_folder_of_another_user(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    monkeypatch.setattr(bytecode, "_loaded", lambda: [library / "workflows" / "bytecode.py"])
+    monkeypatch.setattr(bytecode, "_loaded", lambda: [library / "health" / "bytecode.py"])
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
-    assert bytecode.compiled_anew() == f"this user cannot write {library / 'workflows'}/__pycache__"
+    assert bytecode.compiled_anew() == f"this user cannot write {library / 'health'}/__pycache__"
 
 
 def test_the_command_is_one_that_works(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:

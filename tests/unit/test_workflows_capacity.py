@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from engine.dispatch import dispatch
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Aggregate, Hypervisor, Json, Server
 from support.fake_cloud_tables import Tables
-from workflow_api.dispatch import dispatch
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from support.fake_cloud_estate import Hypervisor
 from support.mail_cloud import OPERATORS, MailCloud, left, mail_cloud, server, told, user
 from workflow_api import UserError
-from workflows.email_hosts import parse_window
+from workflows.email.hosts import parse_window
 
 LATER = "2999-12-01 22:00 for 4h"
 

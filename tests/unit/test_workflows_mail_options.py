@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from engine.dispatch import dispatch
 from support.fake_cloud_estate import Hypervisor
 from support.mail_cloud import MailCloud, mail_cloud, project, server
-from workflow_api.dispatch import dispatch
 
 SOON = f"{datetime.now(timezone.utc) + timedelta(days=30):%Y-%m-%d}"
 SHOP, ALL = {"projects": ["shop"]}, {"all_projects": True}

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from query_api.query import query
+from engine.dispatch import dispatch
+from query_api.execution.query import query
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Course, Hypervisor, Migration, Server
 from support.fake_cloud_plans import drain, hosts, refusal
 from support.fake_cloud_runs import Clock, FakeAttempt, call, drawn, perform, read
 from support.fake_cloud_tables import Tables
 from workflow_api import CloudError, Refused, StepFailed, UserError
-from workflow_api.dispatch import dispatch
 from workflows import hypervisor
 
 ADVICE = "openstack server delete --force"

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from query_api.clues import LOOKS, SHOWN, Clue, clue
-from query_api.people import FEW
+from engine.dispatch import dispatch
+from query_api.lookups.clues import LOOKS, SHOWN, Clue, clue
+from query_api.lookups.people import FEW
 from query_api.resources import resource
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Json, Project, Server, uuid_of
 from support.fake_cloud_tables import Tables
 from workflow_api import UserError
-from workflow_api.dispatch import dispatch
 
 pytestmark = pytest.mark.usefixtures("no_back_off")
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workflows.owners import Owner, readers
+from owners.owners import Owner, readers
 
 LOCAL = st.sampled_from(["ann", "Ann", "bob", "bob+x", "ü", ""])
 DOMAIN = st.sampled_from(["example.org", "EXAMPLE.org", "exämple.org", "x", ""])

@@ -7,11 +7,11 @@ import signal
 import time
 from pathlib import Path
 
+from engine.dispatch import dispatch
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_http import Request
 from support.state import sqlite_url
-from workflow_api.dispatch import dispatch
 
 
 def test_a_plan_names_its_region_and_is_applied_there_only(tmp_path: Path) -> None:

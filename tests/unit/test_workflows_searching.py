@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from common.errors import NotFound, UserError
+from engine.dispatch import dispatch
+from searches.searching import question
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Flavor, Hypervisor, Project, Server
 from support.fake_cloud_tables import Tables
-from workflow_api.dispatch import dispatch
-from workflow_api.errors import NotFound, UserError
-from workflows.searching import question
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from query_api.schema import Resource
-from workflow_api.errors import NotFound
-from workflow_api.text import near
+from common.errors import NotFound
+from common.text import near
+from query_api.language.schema import Resource
 
 # The resources by the module of this package that they stand in.
 MODULES: dict[str, tuple[str, ...]] = {

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from query_api.properties import boolean, integer, mapping, number, or_none, text, texts, time
-from query_api.schema import Filter, Link, Listing, Resource, Source, exact
+from query_api.language.schema import Filter, Link, Listing, Resource, Source, exact
+from query_api.resources.properties import (
+    boolean,
+    integer,
+    mapping,
+    number,
+    or_none,
+    text,
+    texts,
+    time,
+)
 
 if TYPE_CHECKING:
-    from query_api.reading import Reading
+    from query_api.wire.reading import Reading
 
 # Flavors come with their extra specs; the form of the rest has not changed since.
 _FLAVORS = "2.61"

@@ -9,14 +9,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from query_api import inventories
-from query_api.properties import address, integer, mapping, number, text, texts
-from query_api.reader import Link as PageLink
-from query_api.reader import rows
-from query_api.schema import Link, Listing, Property, Resource, Source
+from query_api.language.schema import Link, Listing, Property, Resource, Source
+from query_api.resources import inventories
+from query_api.resources.properties import address, integer, mapping, number, text, texts
+from query_api.wire.reader import Link as PageLink
+from query_api.wire.reader import rows
 
 if TYPE_CHECKING:
-    from query_api.reading import Reading
+    from query_api.wire.reading import Reading
 
 # Hypervisors and their services have UUIDs. CPUs are no longer told of from 2.88 on.
 _NOVA = "2.53"

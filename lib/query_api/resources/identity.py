@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from query_api.encoding import (
+from query_api.language.schema import WHOLE, Filter, Link, Listing, Property, Resource, exact
+from query_api.resources.properties import boolean, listed_text, mapping, text, texts, time
+from query_api.wire.encoding import (
     flag,
     keystone_id,
     keystone_name,
@@ -13,8 +15,6 @@ from query_api.encoding import (
     keystone_uuid,
     only_true,
 )
-from query_api.properties import boolean, listed_text, mapping, text, texts, time
-from query_api.schema import WHOLE, Filter, Link, Listing, Property, Resource, exact
 
 # Comparisons in Keystone's database ignore case, which finds no less. It answers what it is asked
 # for twice with what is both, so there is a request for each.

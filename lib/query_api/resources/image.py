@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from query_api.encoding import (
+from query_api.language.schema import WHOLE, Filter, Link, Listing, Resource, exact
+from query_api.resources.properties import boolean, integer, mapping, or_none, text, texts, time
+from query_api.wire.encoding import (
     ceiling,
     flag,
     floor,
@@ -16,8 +18,6 @@ from query_api.encoding import (
     tag,
     whole,
 )
-from query_api.properties import boolean, integer, mapping, or_none, text, texts, time
-from query_api.schema import WHOLE, Filter, Link, Listing, Resource, exact
 
 # What Glance itself says of an image; all else was put there.
 _OWN = frozenset(

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from query_api.encoding import cidr, flag, ip, whole
-from query_api.neutron import (
+from query_api.language.schema import Link, Resource, exact
+from query_api.resources.neutron import (
     BY_PROJECT,
     PROJECT,
     ROUTES,
@@ -20,8 +20,16 @@ from query_api.neutron import (
     routes,
     whose,
 )
-from query_api.properties import address, addresses, boolean, integer, or_none, text, texts
-from query_api.schema import Link, Resource, exact
+from query_api.resources.properties import (
+    address,
+    addresses,
+    boolean,
+    integer,
+    or_none,
+    text,
+    texts,
+)
+from query_api.wire.encoding import cidr, flag, ip, whole
 
 
 class _FixedIp(msgspec.Struct):

@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from query_api.properties import integer, mapping, text
-from query_api.schema import Link, Listing, Resource, exact
+from query_api.language.schema import Link, Listing, Resource, exact
+from query_api.resources.properties import integer, mapping, text
 
 # Providers say what they are a part of, and are found by it.
 _PLACEMENT = "1.14"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from query_api.properties import integer, text
-from query_api.schema import Link, Listing, Resource
+from query_api.language.schema import Link, Listing, Resource
+from query_api.resources.properties import integer, text
 
 
 def _quotas(service: str, around: str, used: str) -> Callable[[Any], Iterator[dict[str, Any]]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from query_api.encoding import keystone_id
-from query_api.properties import boolean, text
-from query_api.schema import WHOLE, Link, Listing, Resource, exact
+from query_api.language.schema import WHOLE, Link, Listing, Resource, exact
+from query_api.resources.properties import boolean, text
+from query_api.wire.encoding import keystone_id
 
 # Keystone refuses a project together with a domain, and a user together with a group. So it is
 # asked for one of each only; the others are looked at here. Asked for what comes of the grants of

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from query_api.encoding import flag, ip
-from query_api.neutron import (
+from query_api.language.schema import Link, Resource, exact
+from query_api.resources.neutron import (
     BY_PROJECT,
     PROJECT,
     ROUTES,
@@ -19,8 +19,17 @@ from query_api.neutron import (
     routes,
     whose,
 )
-from query_api.properties import address, addresses, boolean, mapping, or_none, text, texts, time
-from query_api.schema import Link, Resource, exact
+from query_api.resources.properties import (
+    address,
+    addresses,
+    boolean,
+    mapping,
+    or_none,
+    text,
+    texts,
+    time,
+)
+from query_api.wire.encoding import flag, ip
 
 
 class _External(msgspec.Struct):

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from query_api.encoding import cidr, whole
-from query_api.neutron import PROJECT, any_of, dated, listing, named, whose
-from query_api.properties import boolean, integer, or_none, text, texts, time
-from query_api.schema import Filter, Link, Resource
+from query_api.language.schema import Filter, Link, Resource
+from query_api.resources.neutron import PROJECT, any_of, dated, listing, named, whose
+from query_api.resources.properties import boolean, integer, or_none, text, texts, time
+from query_api.wire.encoding import cidr, whole
 
 # Never asked for here: whoever asks Neutron for the groups or rules of a project makes it a default
 # security group if it has none, also if there is no such project (any more).

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from query_api import nova_patterns
-from query_api.properties import (
+from query_api.language.schema import Filter, Link, Listing, Resource, exact
+from query_api.resources.properties import (
     address,
     addresses,
     boolean,
@@ -18,7 +18,7 @@ from query_api.properties import (
     texts,
     time,
 )
-from query_api.schema import Filter, Link, Listing, Resource, exact
+from query_api.wire import nova_patterns
 
 # The statuses that Nova can be asked for. It refuses others, and DELETED (which admins may ask
 # for) would give rows that are in no listing.

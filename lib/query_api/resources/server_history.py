@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from accounts.cloud import not_there
-from query_api.narrowing import refuse_flood
-from query_api.properties import integer, text, texts, time
-from query_api.schema import WHOLE, Filter, Link, Listing, Resource, Source, exact
-from query_api.times import normal
-from workflow_api.errors import CloudError
+from common.errors import CloudError
+from query_api.language.schema import WHOLE, Filter, Link, Listing, Resource, Source, exact
+from query_api.language.times import normal
+from query_api.resources.properties import integer, text, texts, time
+from query_api.wire.narrowing import refuse_flood
 
 if TYPE_CHECKING:
-    from query_api.reading import Reading
+    from query_api.wire.reading import Reading
 
 MIGRATION = Resource(
     name="migration",

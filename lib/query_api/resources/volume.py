@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from query_api.encoding import cinder_word, flag, whole
-from query_api.properties import boolean, integer, mapping, or_none, text, texts, time
-from query_api.schema import Link, Listing, Resource, exact
+from query_api.language.schema import Link, Listing, Resource, exact
+from query_api.resources.properties import boolean, integer, mapping, or_none, text, texts, time
+from query_api.wire.encoding import cinder_word, flag, whole
 
 # A parameter that Cinder does not know makes its answer empty, and so do `volume_type` and
 # `encrypted`; of a repeated one it looks at the last. Texts are compared whole, case aside.

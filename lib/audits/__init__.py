@@ -1,0 +1,1 @@
+"""What audits look for; the runbooks are in workflows.audit."""

@@ -1,0 +1,1 @@
+"""Mail campaigns: planned, composed, sent once, resumed."""

@@ -1,0 +1,132 @@
+"""What says how a mail is sent, and by what its campaign is known if it was given no key.
+
+The same request is the same campaign however it is written: it goes by what it is about and to
+whom, in the form in which the runbook has understood it, and by nothing of how it is sent.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from accounts.smtp import SmtpAccount
+from owners.resolvers import Ownership
+
+if TYPE_CHECKING:
+    from accounts.cloud import Cloud
+    from campaigns.recipients import Delivery
+    from query_api.execution.query import Query
+    from workflow_api import Context
+
+_Options = TypeVar("_Options", bound="Options")
+# Parameters that say how something is sent, and not what or to whom.
+_HOW = frozenset({"unsubscribe"})
+_ALLOWED = "allow_"
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What a mail runbook was asked on a day (UTC)."""
+
+    runbook: str
+    day: datetime.date
+    about: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The key of its campaign."""
+        from campaigns.planning import campaign_key
+
+        told = {name: _plain(value) for name, value in self.about.items()}
+        return campaign_key(
+            self.runbook, self.day, {name: value for name, value in told.items() if value}
+        )
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How a campaign is sent."""
+
+    note: str | None = None
+    campaign: str | None = None
+    cc: list[str] = []
+    bcc: list[str] = []
+    limit: int | None = None
+    override_recipient: str | None = None
+    max_recipients: int | None = None
+    preview_dir: str | None = None
+    # No parameter: what the campaign is called by if it is given no key.
+    asked: Asked | None = None
+
+    def asking(self: _Options, ctx: Context, runbook: str, given: Mapping[str, Any]) -> _Options:
+        """Return the options of a runbook with what it was asked in its parameters."""
+        about = {
+            name: value
+            for name, value in given.items()
+            if name not in _HOW
+            and not name.startswith(_ALLOWED)
+            and not isinstance(value, SmtpAccount)
+        }
+        asked = Asked(runbook, ctx.asked_at.date(), {**about, **self.whose(ctx)})
+        return msgspec.structs.replace(self, asked=asked)
+
+    def about(self: _Options, **known: Any) -> _Options:
+        """Return the options of a campaign about these, instead of how parameters named them.
+
+        What is None is not what it is about.
+        """
+        assert self.asked is not None
+        asked = msgspec.structs.replace(self.asked, about={**self.asked.about, **known})
+        return msgspec.structs.replace(self, asked=asked)
+
+    def about_query(self: _Options, asked: Query) -> _Options:
+        """Return the options of a campaign about what a query finds, however it was written."""
+        from query_api.language.where import unparse
+
+        return self.about(resource=asked.resource.name, where=unparse(asked.stages[0].condition))
+
+    def whose(self, ctx: Context) -> Mapping[str, Any]:
+        """Return what of the options says to whom it goes."""
+        return {}
+
+    @property
+    def key(self) -> str:
+        """The campaign's key, as given or else by what is asked."""
+        assert self.asked is not None
+        return self.campaign or self.asked.key
+
+    def common(self, cloud: Cloud | None) -> dict[str, Any]:
+        """Return the variables that every notice can be given, those that are known."""
+        # Readers of a site's only cloud know which it is.
+        several = cloud is not None and len(cloud.config.clouds) > 1
+        known = {"note": self.note, "cloud": cloud.name if cloud and several else None}
+        return {name: value for name, value in known.items() if value}
+
+    def delivery(self, **more: Any) -> Delivery:
+        """Return how a campaign goes out; ``more`` is what it says besides."""
+        from campaigns.recipients import Delivery
+
+        names = ("cc", "bcc", "limit", "override_recipient", "max_recipients", "preview_dir")
+        return Delivery(**{name: getattr(self, name) for name in names}, **more)
+
+
+class OwnerOptions(Options, frozen=True, kw_only=True):
+    """How a campaign to owners is sent, and who they are."""
+
+    owner: Ownership | None = None
+    tell_operators: bool = False
+    allow_partial: bool = False
+
+    def whose(self, ctx: Context) -> Mapping[str, Any]:
+        """Return whose they are: the same rows are told to others as another campaign."""
+        return {"owner": self.owner or ctx.config.email.owner}
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter as it counts: of a list only what is in it, of an account its name."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, (list, tuple)):
+        return sorted({str(getattr(one, "name", one)).strip() for one in value})
+    return getattr(value, "name", value)

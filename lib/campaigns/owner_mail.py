@@ -1,0 +1,242 @@
+"""What all mail runbooks have in common: how they are registered, and mail to owners.
+
+A mail runbook takes ``options``, one of the structs of ``mail_options``, and is registered with
+``mail_workflow``: each field of the struct is a parameter of the action.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from campaigns.options import Options, OwnerOptions
+from owners.owners import label, project_of, readers
+from owners.resolvers import way
+from protection.marks import protected
+from workflow_api import Context, Plan, Refused, workflow
+
+if TYPE_CHECKING:
+    from accounts.cloud import Cloud
+    from accounts.smtp import SmtpAccount
+    from owners.owners import Readers, Row
+    from query_api.execution.query import Query
+
+Runbook = Callable[..., Plan]
+Reasons = Sequence[tuple[str, str]]
+# What a mail runbook is given beside what it is asked.
+_OWN = ("ctx", "options")
+
+
+def mail_workflow(name: str) -> Callable[[Runbook], Runbook]:
+    """Register a mail runbook, with the fields of its ``options`` as parameters of its own."""
+
+    def register(function: Runbook) -> Runbook:
+        hints = typing.get_type_hints(function)
+        kind: type[Options] = hints.pop("options")
+        signature = inspect.signature(function)
+        fields = [one for one in msgspec.structs.fields(kind) if one.name != "asked"]
+        types = typing.get_type_hints(kind)
+        more = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=[] if field.default is msgspec.NODEFAULT else field.default,
+            )
+            for field in fields
+        ]
+        names = {field.name for field in fields}
+
+        def run(ctx: Context, *arguments: Any, **given: Any) -> Plan:
+            options = kind(**{name: given.pop(name) for name in names & given.keys()})
+            bound = signature.bind(ctx, *arguments, options=options, **given)
+            bound.apply_defaults()
+            asked = {name: value for name, value in bound.arguments.items() if name not in _OWN}
+            bound.arguments["options"] = options.asking(ctx, name, asked)
+            return function(*bound.args, **bound.kwargs)
+
+        run.__doc__, run.__annotations__ = function.__doc__, {
+            **hints,
+            **{name: types[name] for name in names},
+        }
+        shown = [
+            parameter for parameter in signature.parameters.values() if parameter.name != "options"
+        ]
+        vars(run)["__signature__"] = inspect.Signature([*shown, *more])
+        workflow(name)(run)
+        return function
+
+    return register
+
+
+def owner_mail(
+    ctx: Context,
+    cloud: Cloud,
+    smtp: SmtpAccount,
+    options: OwnerOptions,
+    found: Readers,
+    *,
+    notice: str,
+    title: str,
+    content: Callable[[Sequence[Row]], Mapping[str, Any]],
+    common: Mapping[str, Any] | None = None,
+    reasons: Reasons = (),
+    label: Callable[[Row], str] = label,
+) -> Plan:
+    """Return the plan that tells each reader of their rows, of which ``content`` makes variables.
+
+    ``reasons`` say why the rows may not be all; Refused then, unless the options allow it.
+    """
+    from campaigns.planning import plan_campaign
+    from campaigns.recipients import Letter
+
+    refuse_partial(title, reasons, options.allow_partial)
+    letters = [
+        Letter(
+            address=reader.address,
+            content=content(reader.rows),
+            name=reader.name or "",
+            project=", ".join(dict.fromkeys(filter(None, map(project_of, reader.rows)))),
+            concerns=list(map(label, reader.rows)),
+        )
+        for reader in found.told
+    ]
+    plan = plan_campaign(
+        ctx,
+        smtp,
+        notice,
+        letters,
+        title=title,
+        key=options.key,
+        common={**(common or {}), **options.common(cloud)},
+        left_out=found.left,
+        delivery=options.delivery(tell_operators=options.tell_operators),
+        whole=not reasons,
+    )
+    for what, why in reasons:
+        plan.leave(what, why)
+    if not letters:
+        plan.note("There is nobody to be told.")
+    return plan
+
+
+def server_mail(
+    ctx: Context,
+    cloud: Cloud,
+    smtp: SmtpAccount,
+    options: OwnerOptions,
+    asked: Query,
+    *,
+    notice: str,
+    title: str,
+    columns: Mapping[str, str | Callable[[Row], Any]],
+    common: Mapping[str, Any] | None = None,
+    also: Sequence[str] = (),
+    spare_protected: bool = False,
+    remark: str = "",
+) -> Plan:
+    """Return the plan that tells the owners of servers of those that ``asked`` finds.
+
+    ``columns`` say what of a server stands in the variable ``servers`` of the notice: a path, or
+    what a row (which has the paths in ``also``) makes of it. With ``spare_protected`` nobody is
+    told of protected servers.
+    """
+    ways = way(asked.resource, cloud, options.owner)
+    own = [path for path in columns.values() if isinstance(path, str)]
+    more = ("tags", "metadata") if spare_protected else ()
+    paths = dict.fromkeys(("id", "name", "project_id", *own, *also, *more, *ways.columns))
+    answer = asked.select(*paths).sort_by("project.name", "name", "id").run([cloud])
+    rows = answer.dicts()
+    marks = ctx.config.protected
+    why = {r["id"]: protected(r["tags"], r["metadata"], marks) for r in rows if spare_protected}
+    spared = [row for row in rows if why.get(row["id"])]
+    kept = {id(row) for row in spared}
+    found = readers(
+        (row for row in rows if id(row) not in kept),
+        ways,
+        cloud.config.email.local_domains,
+        unread=answer.unread,
+    )
+
+    def servers(rows: Sequence[Row]) -> Mapping[str, Any]:
+        return {
+            "servers": [
+                {name: row[of] if isinstance(of, str) else of(row) for name, of in columns.items()}
+                for row in rows
+            ]
+        }
+
+    plan = owner_mail(
+        ctx,
+        cloud,
+        smtp,
+        options,
+        found,
+        notice=notice,
+        title=title,
+        content=servers,
+        common=common,
+        reasons=[*answer.reasons, *ways.reasons],
+    )
+    for row in spared:
+        plan.skip(f"{label(row)} ({row['id']})", why[row["id"]])
+    if remark:
+        plan.note(remark)
+    return plan
+
+
+def letter_to(
+    ctx: Context,
+    smtp: SmtpAccount,
+    options: Options,
+    receiver: str,
+    *,
+    notice: str,
+    title: str,
+    content: Mapping[str, Any],
+    common: Mapping[str, Any] | None = None,
+    **delivery: Any,
+) -> Plan:
+    """Return the plan of a campaign of one mail, to each address that the receiver has.
+
+    Raises UserError if one of them is not valid, or if there is none.
+    """
+    from campaigns.planning import plan_campaign
+    from campaigns.recipients import Letter
+
+    keys_of(receiver, smtp.config.email.local_domains)
+    return plan_campaign(
+        ctx,
+        smtp,
+        notice,
+        [Letter(address=receiver, content=content)],
+        title=title,
+        key=options.key,
+        common={**(common or {}), **options.common(None)},
+        delivery=options.delivery(**delivery),
+    )
+
+
+def keys_of(receiver: str, local_domains: Sequence[str]) -> list[str]:
+    """Return whom a mail goes to, however the addresses are written and ordered.
+
+    Raises UserError for one that is not valid, and if there is none.
+    """
+    from email_api.addresses import address, addresses
+
+    found = addresses(receiver, local_domains) or [address(receiver, local_domains)]
+    return sorted(one.key for one in found)
+
+
+def refuse_partial(title: str, reasons: Reasons, allow_partial: bool) -> None:
+    """Raise Refused if an answer is not whole: mail is not sent on half a picture."""
+    if reasons and not allow_partial:
+        raise Refused(
+            title,
+            [f"not everything could be read: {what}: {why.rstrip('.')}" for what, why in reasons],
+            advice="Try again when the cloud is whole, or send to those who were found with "
+            "allow_partial=true.",
+        )

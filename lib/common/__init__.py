@@ -1,0 +1,1 @@
+"""Small types that everybody may import and that import nobody."""

@@ -1,0 +1,146 @@
+"""Carrying out a stored plan: bounded parallel stages, each step journalled around its change.
+
+The order of things for one step is what makes a run safe to kill: the attempt is committed, then
+its change is sent, then its result is committed. Whoever finds an attempt that was begun and not
+ended asks the step's ``find`` what became of it before anything is sent again. A step that is done
+in part is *begun*: a run that goes on goes on with it, and one that is given up finishes or undoes
+it before it says so.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from common.errors import CutOff, Interrupted, RunbookError, StepFailed, UnknownOutcome
+from engine.ending import UNSETTLED, Ending, still_running
+from workflow_api.plan import PlannedStep, Stage
+
+if TYPE_CHECKING:
+    from state.records import RunState
+
+# How often a change is sent that was looked up and had not happened.
+_TRIES = 3
+
+
+class Engine(Ending):
+    """Carries out one plan of one run."""
+
+    def execute(self) -> RunState:
+        """Carry out what is not done yet and return the state in which the run ends.
+
+        Raises CutOff if this process may not, or cannot, journal anything more of it.
+        """
+        self.announce()
+        for stage in self.plan.stages:
+            complete = self._run_stage(stage)
+            if self.running.stop.requested:
+                break
+            if not complete and stage.on_failure == "stop":
+                break
+        return self._conclude()
+
+    def _run_stage(self, stage: Stage) -> bool:
+        """Run a stage; return whether everything in it is done."""
+        waiting = [step for step in stage.steps if self.state(step) in (*UNSETTLED, "pending")]
+        # What an earlier process left open is looked up first, whatever else has failed.
+        waiting.sort(key=lambda step: self.state(step) == "pending")
+        running: set[Future[None]] = set()
+        with ThreadPoolExecutor(max_workers=stage.at_most, thread_name_prefix="step") as pool:
+            while waiting or running:
+                while (
+                    waiting and len(running) < stage.at_most and self._may_look(stage, waiting[0])
+                ):
+                    step = waiting.pop(0)
+                    running.add(pool.submit(self.guarded, step, lambda s: self._perform(s, stage)))
+                if not running:
+                    break
+                self._say_stopping()
+                running = still_running(running)
+        return all(self.state(step) == "done" for step in stage.steps)
+
+    def _say_stopping(self) -> None:
+        stop = self.running.stop
+        if stop.requested and not self.running.said_stopping:
+            self.running.said_stopping = True
+            self.running.reporter.say(f"Stopping: {stop.reason}; running steps are being finished.")
+
+    def _may_look(self, stage: Stage, step: PlannedStep) -> bool:
+        """Whether the step's turn has come: to be looked up if it is not settled, or to be sent."""
+        if self.state(step) in UNSETTLED:
+            return not self.running.stop.requested
+        return self._may_send(stage)
+
+    def _may_send(self, stage: Stage) -> bool:
+        if self.running.stop.requested:
+            return False
+        return stage.on_failure == "continue" or not any(
+            self.state(other) == "failed" or other.key in self.gave_up for other in stage.steps
+        )
+
+    def _perform(self, step: PlannedStep, stage: Stage) -> None:
+        if step.is_child:
+            self._perform_child(step)
+            return
+        if self.state(step) in UNSETTLED:
+            self.runner.look_up(step)
+        tries = 0
+        while self.state(step) in ("pending", "begun") and self._may_send(stage):
+            tries += 1
+            try:
+                self.runner.apply(step)
+                why = "it is done in part"
+            except UnknownOutcome as unknown:
+                self.runner.look_up(step)
+                why = self.running.told(unknown)
+            if tries == _TRIES:
+                self._raise_unless_done(step, why)
+
+    def _raise_unless_done(self, step: PlannedStep, why: str) -> None:
+        """Raise what it means that a step was sent as often as it is ever sent."""
+        if self.state(step) == "pending":
+            error = f"It was sent {_TRIES} times and has not happened: {why}"
+            self.runner.set(step, "failed", error)
+            raise StepFailed(error) from None
+        if self.state(step) == "begun":
+            raise UnknownOutcome(f"It was gone on with {_TRIES} times and is not done: {why}")
+
+    def _perform_child(self, step: PlannedStep) -> None:
+        parameters = self._child_parameters(step)
+        attempt = self.runner.begin(step, "apply")
+        try:
+            child = self.children.drawn(self.running, self.run, step, parameters)
+            state = child.execute()
+            summary = self.children.finish(self.running, child, state)
+        except CutOff:
+            raise
+        except RunbookError as error:  # its plan was refused, or could not be drawn
+            told = self.running.told(error)
+            self.runner.end(step, attempt, "failed", "failed", error=told)
+            raise
+        if state == "interrupted":
+            self.runner.end(step, attempt, "interrupted", "unknown", error=summary)
+            raise Interrupted(summary)
+        if state != "succeeded":
+            self.runner.end(step, attempt, "failed", "failed", error=summary)
+            raise StepFailed(summary)
+        self.runner.end(step, attempt, "done", "done", result={"run": child.run, "said": summary})
+        self.running.reporter.ended(self.runner.name(step), step.sentence, "done", summary)
+
+    def _child_parameters(self, step: PlannedStep) -> dict[str, Any]:
+        try:
+            parameters: dict[str, Any] = self.runner.resolved(step)["parameters"]
+        except StepFailed as error:
+            self.runner.set(step, "failed", str(error))
+            raise
+        return parameters
+
+    def _conclude(self) -> RunState:
+        self.raise_if_lost()
+        if all(self.state(step) == "done" for step in self.plan.steps()):
+            return "succeeded"
+        if self.running.stop.kind == "cancel":
+            return self.give_up()
+        if self.running.stop.requested or self.is_open():
+            return "interrupted"
+        return self.fail({"on_failure"})

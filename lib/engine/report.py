@@ -1,0 +1,219 @@
+"""Telling a plan or a run as a result: what was done, what failed, what was left, what is next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common.duration import humanize
+from common.result import Result
+from common.table import Table
+from common.text import count
+from workflow_api.plan import Plan
+
+if TYPE_CHECKING:
+    from engine.reporter import Reporter
+    from engine.stop import Stop
+    from state.journal import Journal
+    from state.records import RunRecord, StepRecord
+
+NOT_UNDONE = "it was done and could not be undone: "
+BEGUN = "it was done in part: "
+
+
+@dataclass(frozen=True)
+class Child:
+    """A child run's plan as a dry run drew it, with the children that it has itself."""
+
+    plan: Plan
+    children: Mapping[str, Child]
+
+
+Children = Mapping[str, Child]
+
+
+def changes(plan: Plan, children: Children) -> int:
+    """Return how many changes a plan makes with its children, as far as they could be drawn."""
+    inner = sum(changes(child.plan, child.children) for child in children.values())
+    return plan.changes() + inner
+
+
+def planned(run: str, plan: Plan, children: Children, holders: Iterable[str]) -> Result:
+    """Return what a dry run answers: the plan, and how to carry it out."""
+    total = sum(1 for _ in plan.steps())
+    held = list(holders)
+    lines = [f"Plan: {plan.title}", *(f"On {where}" for where in plan.where), ""]
+    lines += list(_lines(plan, children)) if total else ["  nothing to do"]
+    for entry in plan.left:
+        lines.append(f"  left     {entry['what']}: {entry['why']}")
+    for entry in plan.skipped:
+        lines.append(f"  skipped  {entry['what']}: {entry['why']}")
+    lines += ["", *plan.notes] if plan.notes else []
+    lines += ["", *held] if held else []
+    lines += ["", f"Nothing was changed. Carry out exactly this plan with: run.apply run={run}"]
+    return Result(
+        run=run,
+        summary=f"dry run: {plan.title}: {count(total, 'step')}, "
+        f"{count(changes(plan, children), 'change')}; apply with run.apply run={run}",
+        skipped=list(plan.skipped),
+        left=list(plan.left),
+        rows=list(_rows(plan, children)),
+        text="\n".join(lines) + "\n",
+    )
+
+
+def _lines(plan: Plan, children: Children, indent: str = "  ") -> Iterable[str]:
+    for number, stage in enumerate(plan.stages, 1):
+        if len(stage.steps) > 1:
+            yield (
+                f"{indent}{number}. {count(len(stage.steps), 'step')}, at most {stage.at_most} "
+                f"at once; on failure {stage.on_failure}:"
+            )
+            yield from (f"{indent}     - {step.sentence}" for step in stage.steps)
+            continue
+        step = stage.steps[0]
+        yield f"{indent}{number}. {step.sentence}"
+        if not step.is_child:
+            continue
+        if child := children.get(step.key):
+            yield f"{indent}   (as it would be now; it is drawn again when it is reached)"
+            yield from _lines(child.plan, child.children, indent + "   ")
+            yield from (f"{indent}   left: {e['what']}: {e['why']}" for e in child.plan.left)
+        else:
+            yield f"{indent}   (it is drawn when it is reached: an earlier step has to end first)"
+
+
+def _rows(plan: Plan, children: Children, run: str | None = None) -> Iterable[dict[str, Any]]:
+    """Yield a row a step; a child's rows follow the step that runs it, and name it."""
+    for number, stage in enumerate(plan.stages, 1):
+        for step in stage.steps:
+            yield {
+                "stage": number,
+                "at_most": stage.at_most,
+                "step": step.key,
+                "what": step.sentence,
+                "changes": step.changes,
+                "child_of": run,
+            }
+            if child := children.get(step.key):
+                yield from _rows(child.plan, child.children, step.key)
+
+
+def finished(
+    journal: Journal, run: RunRecord, plan: Plan, state: str, stop: Stop, reporter: Reporter
+) -> Result:
+    """Return what a run answers that ended in ``state``, laid out for the reporter's screen."""
+    steps = journal.steps(run.id)
+    undoing = {a.key: a.error for a in journal.attempts(run.id) if a.kind == "undo"}
+    changing = {step.key for step in plan.steps() if step.changes}
+    rows: list[dict[str, Any]] = []
+    result = Result(run=run.id, rows=rows, skipped=list(plan.skipped), left=list(plan.left))
+    for step in steps:
+        row = _row(step)
+        rows.append(row)
+        what, why = step.sentence, step.error
+        result.left += row.pop("left", ())  # what a step that is done could not do
+        if step.state == "done" and step.undone:
+            result.left.append({"what": what, "why": step.told})
+        elif step.state in ("done", "begun") and step.key in changing:
+            result.changed.append(row)
+            if step.key in undoing:
+                why = f"{NOT_UNDONE}{undoing[step.key] or 'nobody knows why'}"
+                result.failed.append({**row, "why": why})
+            elif step.state == "begun":
+                result.left.append({"what": what, "why": f"{BEGUN}{step.told}"})
+        elif step.state in ("failed", "unknown", "running"):
+            result.failed.append({**row, "why": why or "nobody knows whether it happened"})
+        elif step.state in ("pending", "skipped"):
+            result.left.append({"what": what, "why": why or _not_sent(step)})
+    result.summary = _summary(run, plan, steps, state, stop)
+    if was_left_done(result):
+        result.summary += ". Not everything could be undone: see what failed"
+    result.text = _text(result, reporter)
+    return result
+
+
+def _not_sent(step: StepRecord) -> str:
+    return "it was looked up and has not happened" if step.attempts else "it was not started"
+
+
+def was_left_done(result: Result) -> bool:
+    """Whether something was to be undone and could not be."""
+    return any(entry["why"].startswith(NOT_UNDONE) for entry in result.failed)
+
+
+def _row(step: StepRecord) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "what": step.sentence,
+        "state": "undone" if step.undone else step.state,
+        "seconds": round(step.seconds, 1) if step.seconds is not None else None,
+        "step": step.key,
+    }
+    if isinstance(step.result, dict):
+        row.update({key: value for key, value in step.result.items() if key not in row})
+    if step.undone:
+        row["said"] = step.told
+    if step.error:
+        row["error"] = step.error
+    return row
+
+
+def _summary(run: RunRecord, plan: Plan, steps: list[StepRecord], state: str, stop: Stop) -> str:
+    done = sum(step.state == "done" for step in steps)
+    bad = [step for step in steps if step.state in ("failed", "unknown", "running")]
+    since = run.started_at or run.created_at
+    took = f" in {humanize(max(0.0, run.now - since))}"
+    if not steps:
+        return f"{plan.title}: {state}: nothing to do"
+    parts = [f"{plan.title}: {state}: {done} of {count(len(steps), 'step')} done{took}"]
+    if undone := sum(step.undone for step in steps):
+        parts.append(f"{undone} of them undone again")
+    if begun := [step for step in steps if step.state == "begun"]:
+        more = f" (and {len(begun) - 1} more)" if len(begun) > 1 else ""
+        parts.append(f"{len(begun)} in part ({begun[0].told}){more}")
+    if failed := sum(step.state == "failed" for step in steps):
+        parts.append(f"{failed} failed")
+    if failed < len(bad):
+        parts.append(f"{len(bad) - failed} with an unknown outcome")
+    if plan.left:
+        parts.append(f"{len(plan.left)} left as they were")
+    text = ", ".join(parts)
+    if stop.reason and state in ("interrupted", "cancelled"):
+        text += f" ({stop.reason})"
+    cancelled = stop.kind == "cancel"
+    if bad and (state != "interrupted" or cancelled):
+        first = f"{bad[0].sentence}: {bad[0].error}"
+        text += f". {first}" + ("" if len(bad) == 1 else f" (and {len(bad) - 1} more)")
+    if state == "interrupted":
+        text = f"{text.rstrip('.')}. {what_next(run, steps, cancelled=cancelled)}"
+    return text
+
+
+def what_next(run: RunRecord, steps: list[StepRecord], *, cancelled: bool = False) -> str:
+    """Return what an operator can do about an interrupted run.
+
+    One that was ``cancelled`` just now is not to be cancelled once more at once: what keeps it
+    open has to be settled first, by the cloud or by a person.
+    """
+    unsettled = [step for step in steps if step.state in ("running", "begun", "unknown")]
+    if not cancelled:
+        return f"Go on with run.resume run={run.id}, or give it up with run.cancel run={run.id}"
+    if not unsettled:
+        return f"Not everything was undone yet; go on with that by run.resume run={run.id}"
+    key = unsettled[0].key
+    return (
+        "It is given up, and keeps what it claims until that is settled: ask again when the cloud "
+        "has come to an end with it, or look for yourself and decide it with "
+        f"run.settle run={run.id} step={key} as=done (or as=not_done) reason=..."
+    )
+
+
+def _text(result: Result, reporter: Reporter) -> str:
+    lines = [result.summary]
+    if result.rows and not reporter.shows_steps:
+        table = Table(("state", "seconds", "what", "said"), result.rows)
+        lines += ["", table.render(columns=reporter.columns).rstrip()]
+    for name in ("failed", "left", "skipped"):
+        lines += [f"{name:<8} {row['what']}: {row['why']}" for row in getattr(result, name)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Hypervisors: what holds them, and where they stand."""

@@ -1,0 +1,1 @@
+"""Moving servers between hypervisors: policy, placement check, the migration step."""

@@ -1,0 +1,142 @@
+"""The steps that move servers and look whether they arrived."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from accounts.cloud import Cloud
+from migration.following import ON_ITS_WAY, Follower
+from openstack_api import compute as change
+from query_api.lookups import compute
+from query_api.wire.compute_types import Server
+from workflow_api import Attempt, Begun, CloudError, StepFailed, clean, count, listed, step
+
+# Nova has a server arrive moments before or after it ends the record of its migration.
+_ARRIVES_WITHIN = 30.0
+_LOOK = 1.0
+
+
+def find_move(
+    attempt: Attempt, cloud: Cloud, server: str, name: str, source: str, how: str
+) -> dict[str, Any] | Begun | None:
+    """Say what became of an earlier attempt: its result, None if it is not done, or StepFailed.
+
+    The attempt noted the server's newest migration before it asked for one, so a newer record is
+    its own. A cold migration that waits to be confirmed is begun: the server has moved, and its
+    source still holds its place and its disk.
+    """
+    noted = attempt.notes.get("newest_migration")
+    if noted is None:
+        return None  # noted before the request is sent, so nothing was sent
+    follow = Follower(attempt, cloud, server, name, source, how, noted)
+    record, now = follow.record_if_any()
+    if not follow.awaits_confirm(now):
+        if record is None:
+            return None if now.host == source else follow.moved(now.host, "found on")
+        if found := follow.to_the_end(confirms=False):
+            return found
+    return Begun(f"it is off {source} and its migration waits to be confirmed", server=server)
+
+
+def finish_move(
+    attempt: Attempt, cloud: Cloud, server: str, name: str, source: str, how: str
+) -> dict[str, Any] | None:
+    """Confirm a cold migration whose run goes no further: the server is where it was sent.
+
+    It is not reverted: that would stop the server once more, on the host that is to be left.
+    """
+    newest = attempt.notes["newest_migration"]
+    return Follower(attempt, cloud, server, name, source, how, newest).to_the_end(confirms=True)
+
+
+@step(
+    "server.move",
+    "{how}-migrate {name} ({size}) from {source}",
+    key="{server}",
+    find=find_move,
+    finish=finish_move,
+)
+def move_server(
+    attempt: Attempt,
+    cloud: Cloud,
+    server: str,
+    name: str,
+    size: str,
+    source: str,
+    how: str,
+    target: str | None = None,
+) -> dict[str, Any] | None:
+    """Move one server and follow the migration of this very request by its own record."""
+    follow = Follower(attempt, cloud, server, name, source, how)
+    begun = False
+    if how == "cold":
+        # An earlier attempt can have got so far: under our claim nobody else can have.
+        now = follow.server_now()
+        begun = follow.awaits_confirm(now)
+        if now.host != source and not begun and follow.is_settled(now):
+            return follow.moved(now.host, "found on")
+    if begun:
+        follow.newer_than -= 1
+    attempt.note(newest_migration=follow.newer_than)
+    try:
+        if how == "live":
+            change.live_migrate(cloud, server, target)
+        elif not begun:
+            change.cold_migrate(cloud, server, target)
+    except CloudError as refused:
+        follow.raise_if_on_its_way(refused)
+        raise
+    return follow.to_the_end(confirms=True)
+
+
+@step("server.verify_arrived", "check that what was moved arrived well", changes=False)
+def verify_arrived(
+    attempt: Attempt, cloud: Cloud, servers: dict[str, str], source: str | None = None
+) -> dict[str, Any]:
+    """Fail if any of the servers (names by id) is in ERROR, or is not off the host ``source``.
+
+    The records of their migrations said that they are done; this asks the servers themselves, all
+    of them with one listing of each kind.
+    """
+    wrong = [
+        f"{servers[server.id]} is in ERROR on {clean(server.host or '')}"
+        + (f" ({clean(server.fault.message)})" if server.fault else "")
+        for server in compute.servers(cloud, status="ERROR")
+        if server.id in servers and server.status == "ERROR"
+    ]
+    for server in _not_arrived(attempt, cloud, source, servers) if source else ():
+        state = f"{server.status}, {server.task_state}" if server.task_state else server.status
+        there = clean(server.host or "no host")
+        where = f"still on {source}" if server.host == source else f"not settled on {there}"
+        wrong.append(
+            f"{servers[server.id]} is {where} ({state}), though its migration is said to be "
+            "completed"
+        )
+    if wrong:
+        raise StepFailed(f"Not all arrived well: {listed(sorted(wrong))}.")
+    return {"said": f"{count(len(servers), 'server')} looked at"}
+
+
+def _not_arrived(
+    attempt: Attempt, cloud: Cloud, source: str, servers: dict[str, str]
+) -> list[Server]:
+    """Return those that the host still has, or that still migrate, after a while to arrive."""
+    until = time.monotonic() + _ARRIVES_WITHIN
+    while True:
+        # One whose host was changed and whose task was not ended is MIGRATING on its target.
+        seen = [
+            *compute.servers(cloud, host=source),
+            *compute.servers(cloud, status="MIGRATING"),
+        ]
+        found = {
+            server.id: server
+            for server in seen
+            if server.id in servers
+            and server.status != "ERROR"
+            and (server.host == source or server.status in ON_ITS_WAY)
+        }
+        moving = [s for s in found.values() if s.task_state or s.status in ON_ITS_WAY]
+        if not moving or time.monotonic() >= until:
+            return list(found.values())
+        attempt.wait(_LOOK)

@@ -1,0 +1,1 @@
+"""Whom a thing belongs to, and who is told of it."""

@@ -1,0 +1,1 @@
+"""Which things bulk runbooks leave alone."""

@@ -1,0 +1,1 @@
+"""Carrying a query out, from its check to its answer."""

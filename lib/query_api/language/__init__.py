@@ -1,0 +1,1 @@
+"""What a query is written in: conditions, paths, kinds of values, groups."""

@@ -1,0 +1,1 @@
+"""What goes to a service and comes back: filters, pages, decoding."""

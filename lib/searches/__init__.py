@@ -1,0 +1,1 @@
+"""Questions as actions ask them."""
