@@ -78,10 +78,11 @@ def test_cloud_check(operator: Operator) -> None:
 
     found = {row["check"]: row["result"] for row in ended.result["rows"]}
     # A test's state store lies in a temporary folder, as no other should.
-    bad = [check for check, result in found.items() if result == "BAD"]
-    assert bad == ["state filesystem"]
-    assert "is temporary" in ended.summary
-    assert ended.kind == "failed"
+    # That is a warning: it does not fail the check, and says what follows.
+    assert "BAD" not in found.values()
+    assert found["state filesystem"] == "WARN"
+    assert "is temporary" in ended.result["text"]
+    assert ended.kind == "done"
     for check in (
         "login",
         "clock",
