@@ -82,8 +82,9 @@ _ENCODINGS: tuple[tuple[str, str, Callable[[re.Match[str]], str]], ...] = (
 _TAKEN = r"|[0-9a-fA-F]{1,8}|[nrt]|[xuU][0-9a-fA-F]{0,8}|#?\w{0,8};|[br /]{0,5}>"
 _GIVEN = r"|[=%][0-9a-fA-F=%]{0,8}|\\[xuU]?[0-9a-fA-F]{0,8}|&[#\w]{0,8}|<[br /]{0,5}"
 _LONGEST_PART = 10
-# How much of a secret is left at least, by which it is found.
-_REST = 1
+# How much of a secret is left at least, by which it is found: one sign or two are everywhere, and
+# a look at each place takes a millisecond.
+_REST = 3
 # How many characters such a part, which may be encoded too, has in a text.
 _REACH = 24
 
