@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from accounts import catalogue
 from accounts.config import CloudEntry, PackConfig
 from accounts.entries import of_entry
-from accounts.reach import Reach
+from accounts.reach import LOGGING_IN, Reach
 from accounts.services import VERSIONS
 from common.errors import CloudError, RunbookError
 from common.text import clean
@@ -142,7 +142,7 @@ class Cloud:
 
     def log_in(self) -> None:
         """Log in, if this has not been done: a request does so itself. Raises as :meth:`get`."""
-        with self.errors("logging in"):
+        with self.errors(LOGGING_IN):
             self.session.get_token()
 
     def access(self) -> AccessInfo | None:
@@ -150,9 +150,10 @@ class Cloud:
 
         Raises as :meth:`get`.
         """
-        with self.errors("logging in"):
+        with self.errors(LOGGING_IN):
             ask = getattr(self.session.auth, "get_access", None)
-            found: AccessInfo | None = ask(self.session) if ask else None
+            with self.session.logging_in():
+                found: AccessInfo | None = ask(self.session) if ask else None
             return found
 
     def confined_to(self) -> str | None:

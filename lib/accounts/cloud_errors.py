@@ -12,6 +12,7 @@ from keystoneauth1 import exceptions
 
 from accounts import connections
 from accounts.failures import AnswerTooLarge, AnswerTooSlow, NoLogin, Redirected
+from accounts.reach import LOGGING_IN
 from common.errors import CloudError, RunbookError, UserError
 from common.redaction import excerpt
 from common.text import clean
@@ -23,6 +24,8 @@ _LONGEST = 500
 _OURS, _LIBRARIES = str(Path(__file__).parents[1]), {"keystoneauth1", "openstack"}
 _STUMBLED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 _NO_API = (exceptions.DiscoveryFailure, exceptions.NotFound)
+# What another service, or a page, answers to a login that is sent to it.
+_NOT_KEYSTONE = {401, 404, 405}
 _NO_REDIRECT = "Check the address in auth_url or the catalogue, and what a proxy before it does."
 _FAILED = "The service failed: its log has the request id."
 _BY_STATUS = {
@@ -88,10 +91,7 @@ def translated(error: Exception, cloud: Cloud, doing: str) -> RunbookError | Non
         met = error.__context__  # what keystoneauth met when it looked for the API
         if isinstance(met, exceptions.ClientException) and not isinstance(met, _NO_API):
             return translated(met, cloud, doing)
-        return CloudError(
-            f"Cloud {name}: {doing}: no OpenStack API answers at the configured address.",
-            advice="Check auth_url: it usually ends in /v3.",
-        )
+        return _no_keystone(cloud, doing)
     if isinstance(error, exceptions.ClientException):
         return CloudError(f"Cloud {name}: {doing}: {_reason(error)}.")
     if stumbled(error):
@@ -102,6 +102,13 @@ def translated(error: Exception, cloud: Cloud, doing: str) -> RunbookError | Non
             "whether something on the way (a proxy, a login page) answers in their place.",
         )
     return None
+
+
+def _no_keystone(cloud: Cloud, doing: str) -> CloudError:
+    return CloudError(
+        f"Cloud {cloud.name}: {doing}: Keystone's API does not answer at the configured address.",
+        advice="Check auth_url: it usually ends in /v3.",
+    )
 
 
 def stumbled(error: BaseException) -> bool:
@@ -165,6 +172,9 @@ def _right_address(error: Redirected) -> str:
 def _answered(error: Any, cloud: Cloud, doing: str) -> RunbookError:
     status, request_id = error.http_status, error.request_id or ""
     asked = urlsplit(getattr(error, "url", "") or "").path
+    is_elsewhere = status in _NOT_KEYSTONE and not _is_login(error, asked, status)
+    if doing == LOGGING_IN and is_elsewhere and _is_at_auth_url(error, cloud):
+        return _no_keystone(cloud, doing)
     if status == 401 and asked.endswith("/auth/tokens"):
         return UserError(
             f"Cloud {cloud.name}: the credentials are not accepted (401).",
@@ -176,6 +186,24 @@ def _answered(error: Any, cloud: Cloud, doing: str) -> RunbookError:
     said = spoken(getattr(error, "response", None)) or _reason(error)
     message = f"Cloud {cloud.name}: {doing}: {status}: {said}"
     return CloudError(message, status=status, request_id=request_id, advice=advice_on(status))
+
+
+def _is_at_auth_url(error: Any, cloud: Cloud) -> bool:
+    """Return whether the answer came from where auth_url has Keystone tell versions or log in.
+
+    An identity provider and what federation asks have addresses of their own.
+    """
+    configured = str(cloud.reach.auth.get("auth_url") or "").rstrip("/")
+    address = str(getattr(error, "url", "") or "").rstrip("/")
+    return address == configured or (
+        address.startswith(configured) and address.endswith(("/auth/tokens", "/v2.0/tokens"))
+    )
+
+
+def _is_login(error: Any, asked: str, status: int) -> bool:
+    """Return whether an answer is Keystone's own refusal of credentials."""
+    posted = getattr(error, "method", "POST") == "POST"
+    return status == 401 and posted and asked.count("/v3/") == 1 and asked.endswith("/auth/tokens")
 
 
 def advice_on(status: int) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 
 from common.errors import UserError
 
+#: What a cloud is doing before it is asked anything, in sentences.
+LOGGING_IN = "logging in"
+
 
 @dataclass(frozen=True)
 class Reach:

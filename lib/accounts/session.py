@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 import requests
+from keystoneauth1 import exceptions
 from keystoneauth1.session import NoOpSemaphore, Session
 
 from accounts import logins
@@ -56,11 +58,28 @@ class TracedSession(Session):  # type: ignore[misc]
 
     def get_auth_headers(self, auth: Any = None, **how: Any) -> Any:
         """Return the headers that a request is sent with, and remember the token in them."""
-        headers = super().get_auth_headers(auth, **how)
+        with self.logging_in(auth):
+            headers = super().get_auth_headers(auth, **how)
         if token := (headers or {}).get("X-Auth-Token"):
             learn(token)
         self._mine.token = token
         return headers
+
+    @contextmanager
+    def logging_in(self, auth: Any = None) -> Iterator[None]:
+        """Raise DiscoveryFailure if this thread is about to log in while it does so already.
+
+        What answers 401 where Keystone tells its versions is asked again by keystoneauth with a
+        token, and the login for that would wait for the lock that the first one holds: for good.
+        """
+        login, under_way = id(auth or self.auth), self._mine.__dict__.setdefault("under_way", set())
+        if login in under_way:
+            raise exceptions.DiscoveryFailure("a token is asked for before there is a login")
+        under_way.add(login)
+        try:
+            yield
+        finally:
+            under_way.discard(login)
 
     def invalidate(self, auth: Any = None) -> bool:
         """Forget a token that was refused; unless another thread has renewed it since."""

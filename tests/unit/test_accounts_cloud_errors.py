@@ -146,7 +146,7 @@ def test_something_else_answers_at_the_address() -> None:
         cloud = Cloud.from_config(load({"clouds": [entry]}), None)
         with pytest.raises(CloudError) as raised:
             compute.servers(cloud)
-    assert "no OpenStack API answers at the configured address." in str(raised.value)
+    assert "Keystone's API does not answer at the configured address." in str(raised.value)
     assert "Check auth_url: it usually ends in /v3." in str(raised.value)
 
 

@@ -96,6 +96,21 @@ def test_an_address_that_is_none(url: str) -> None:
     assert "\x1b" not in str(error)
 
 
+@pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found"])
+@pytest.mark.parametrize(
+    "path", ["/v3/auth/tokens", "/identity/v3/auth/tokens", "/v2.0", "/compute/v2.1", "/v3/auth"]
+)
+def test_an_address_of_something_else_than_keystone(path: str, status: str) -> None:
+    refusal = answer(b'{"error": {"message": "It hurts."}}', status, X_Openstack_Request_Id="req-1")
+    with RawServer(lambda call: call.say(refusal)) as server:
+        error = told_of(f"{server.origin}{path}")
+    assert str(error) == (
+        "Cloud x: logging in: Keystone's API does not answer at the configured address. "
+        "Check auth_url: it usually ends in /v3."
+    )
+    assert len(server.calls) < 12, "a login that is asked for a login goes round"
+
+
 def test_an_endpoint_override_that_is_none() -> None:
     error = told_of("http://127.0.0.1:1/v3", endpoint_override={"compute": "nova:8774"})
     assert error.message.startswith(
