@@ -155,7 +155,7 @@ def test_no_answer_in_time() -> None:
         cloud = fake.account(limits={"timeouts": {"request": "0.05s"}})
         cloud.session.get_token()
         cloud.supports("compute", "2.1")
-        fake.hooks.append(lambda request: time.sleep(0.1))
+        fake.hooks.append(lambda request: time.sleep(0.5))
         with pytest.raises(CloudError) as raised:
             compute.servers(cloud)
     assert raised.value.message == f"{DOING} no answer within 0.05s."
