@@ -8,11 +8,13 @@ import shlex
 import sqlite3
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from support.runs import new_state
+from support.sampling import sampled
 
 BOXES = Path(__file__).parents[1] / "support/boxes.py"
 FULL, CLOSED = ">/dev/full", ">&-"
@@ -76,8 +78,7 @@ def ended(tmp_path: Path) -> list[str]:
         return [state for (state,) in store.execute("SELECT state FROM runs")]
 
 
-@pytest.mark.parametrize("streams", [FULL, CLOSED])
-@pytest.mark.parametrize("words", ASKED)
+@pytest.mark.parametrize(("words", "streams"), sampled(list(product(ASKED, (FULL, CLOSED))), 8))
 def test_a_lost_answer_is_a_failure_and_says_so(ask, words: str, streams: str) -> None:
     done = ask(words, streams)
     assert done.returncode == (ASKED[words] or 1)

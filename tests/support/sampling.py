@@ -1,0 +1,25 @@
+"""Of many cases that are much alike, a sample for every day and the rest for `make test`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+
+def sampled(cases: Collection[Any], count: int) -> list[Any]:
+    """Return the cases as parameters, all but ``count`` of them marked ``long``.
+
+    Which ones are in the sample depends on the number of cases alone: what fails once fails again.
+    """
+    chosen = set(random.Random(len(cases)).sample(range(len(cases)), count))
+    return [
+        case if place in chosen else pytest.param(*_values(case), marks=pytest.mark.long)
+        for place, case in enumerate(cases)
+    ]
+
+
+def _values(case: Any) -> tuple[Any, ...]:
+    return case if isinstance(case, tuple) else (case,)
