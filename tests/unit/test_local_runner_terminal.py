@@ -213,8 +213,7 @@ def test_a_lost_connection_is_a_stop_and_not_a_death(actions):
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     assert run.stdout is not None
-    while "start" not in run.stdout.readline():
-        pass
+    assert any("start" in line for line in iter(run.stdout.readline, "")), "it ended before"
     run.send_signal(signal.SIGHUP)
     said = run.stdout.read()
     assert run.wait(60) == 3
