@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -58,7 +59,8 @@ def parsed(url: str) -> URL:
             "state_url: the path of a SQLite file must be absolute (four slashes).",
             advice=_EXAMPLES,
         )
-    if driver == "sqlite" and not str(found.database).isprintable():
+    # SQLAlchemy 2.1 has undone the quoting of a path by now, 2.0 has not.
+    if driver == "sqlite" and not unquote(str(found.database)).isprintable():
         raise UserError("state_url: the path has a control character in it.", advice=_EXAMPLES)
     if driver == "sqlite" and found.query:
         raise UserError(
