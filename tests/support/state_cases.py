@@ -5,6 +5,7 @@ A module that runs it has the fixtures ``url`` (module scope) and those of this 
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import uuid
@@ -697,7 +698,8 @@ class CostCases:
             f"\na step begun and ended: {min(costs) * 1000:.2f} ms of CPU, "
             f"{200 / wall:.0f} commits a second"
         )
-        assert min(costs) < 0.005
+        # Under a tracer, as where coverage is counted, every line costs several times as much.
+        assert min(costs) < (0.015 if sys.gettrace() else 0.005)
 
 
 def _child(journal: Journal, root: Holder, step_state: str) -> str:
