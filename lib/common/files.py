@@ -34,22 +34,32 @@ def read_regular(path: str | os.PathLike[str], *, most: int = MOST) -> bytes:
     """Return the content of a regular file of at most so many bytes.
 
     Raises OSError, with what is wrong as its ``strerror``, for anything else: a device or a pipe
-    is never waited for.
+    is never waited for, and nothing is taken out of what the kernel makes up (``/proc/kmsg``).
     """
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except ValueError:  # a NUL in it
         raise OSError(errno.EINVAL, "that is no name of a file") from None
-    if not stat.S_ISREG(os.fstat(file).st_mode):
+    if not _is_stored(file):
         os.close(file)
         raise OSError(errno.EINVAL, "it is not a regular file")
     with open(file, "rb") as opened:
         content = opened.read(most + 1)
-    if content is None:  # one that the kernel makes up, and that has nothing to say yet
-        raise OSError(errno.EINVAL, "it is not a regular file")
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most // 2**20} MiB")
     return content
+
+
+def _is_stored(file: int) -> bool:
+    """Whether an open file is a regular one, and lies in something that stores files.
+
+    What is in ``/proc`` and ``/sys`` calls itself regular too, but neither it nor the file system
+    takes up any blocks. An empty file takes up none either, but its file system does.
+    """
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    return bool(status.st_blocks or os.fstatvfs(file).f_blocks)
 
 
 def at_home(path: str | os.PathLike[str]) -> str:

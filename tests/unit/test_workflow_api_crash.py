@@ -6,6 +6,7 @@ the seeded crash test does (4 by default; 60 with ``-m crash``).
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -124,6 +125,7 @@ def test_a_suspended_process_changes_nothing_more(place: tuple[House, World]) ->
 
 SLOW = {"do": "paint", "to": ["a"], "data": {"seconds": 60}, "undo": "on_cancel"}
 QUICK = {"do": "paint", "to": ["b"]}
+PAINT = {"do": "paint", "to": ["a"]}
 
 
 def run_of(house: House) -> str:
@@ -256,13 +258,16 @@ def test_of_two_starts_at_once_one_runs_and_the_other_names_it(
     place: tuple[House, World],
 ) -> None:
     house, world = place
-    slow = {**SLOW, "data": {"seconds": 3.0}}  # longer than two processes start apart
+    house.limits["lease"] = "30s"
     with (
-        Victim(house, world.path, "toy.work", stages=[slow]) as one,
-        Victim(house, world.path, "toy.work", stages=[slow]) as other,
+        Victim(house, world.path, "toy.work", "before paint a", stages=[PAINT]) as one,
+        Victim(house, world.path, "toy.work", "before paint a", stages=[PAINT]) as other,
     ):
-        answers = [one.answer(), other.answer()]
-    answers.sort(key=lambda answer: str(answer["kind"]))
-    assert [answer["kind"] for answer in answers] == ["done", "refused"]
-    assert f"is held by run {answers[0]['result']['run']}" in answers[1]["result"]["summary"]
+        # Whoever runs stands before the change until the other has been refused.
+        lines = {one: one.read(), other: other.read()}
+        runs, refused = sorted(lines, key=lambda victim: not lines[victim].startswith("at "))
+        runs.go_on()
+        answer, refusal = runs.answer(), json.loads(lines[refused])
+    assert (answer["kind"], refusal["kind"]) == ("done", "refused")
+    assert f"is held by run {answer['result']['run']}" in refusal["result"]["summary"]
     assert world.effects == {"paint a": 1}

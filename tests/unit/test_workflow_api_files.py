@@ -41,8 +41,17 @@ def test_only_regular_files_of_a_sane_size_are_read(tmp_path: Path) -> None:
         read_regular(large, most=10)
 
 
-def test_what_the_kernel_makes_up_and_odd_names_are_refused(tmp_path: Path) -> None:
-    for odd in ("/proc/kmsg", f"{tmp_path}/a\0b", f"{tmp_path}/{'x' * 300}"):
+def test_what_the_kernel_makes_up_is_refused_whatever_it_says() -> None:
+    for odd in ("/proc/self/status", "/proc/self/environ"):
+        assert stat.S_ISREG(os.stat(odd).st_mode), "as it says itself"
+        with pytest.raises(OSError, match="not a regular file"):
+            read_regular(odd)
+    with pytest.raises(OSError):  # whoever reads it takes away what others are to read
+        read_regular("/proc/kmsg")
+
+
+def test_odd_names_are_refused(tmp_path: Path) -> None:
+    for odd in (f"{tmp_path}/a\0b", f"{tmp_path}/{'x' * 300}"):
         with pytest.raises(OSError) as refused:
             read_regular(odd)
         assert refused.value.strerror
