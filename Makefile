@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # it has started: six workers are sooner done than two, also on two cores.
 SIDE_BY_SIDE := -n 6 --dist worksteal
 
-.PHONY: help venv constraints lint generate exchange test test-fast test-long test-lowest test-pythons test-cloud test-crash coverage devcloud demo bench bench-query bench-requests bench-mail mail-previews clean
+.PHONY: help venv constraints lint generate exchange test test-fast test-long test-lowest test-pythons test-cloud test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail mail-previews clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -75,6 +75,9 @@ test-cloud: devcloud  ## the tests against a real OpenStack
 
 test-crash: devcloud  ## the long form of the kill tests
 	CRASH_KILLS=$${CRASH_KILLS:-40} $(PYTEST) -s -m crash tests
+
+mutants: venv  ## break the safety-critical code in some hundred ways: do the tests notice each?
+	$(BIN)/python tools/mutants.py $(MUTANTS)
 
 coverage: venv  ## what the tests of this folder have covered, by branches
 	$(BIN)/coverage combine --quiet

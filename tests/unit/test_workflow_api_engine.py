@@ -73,13 +73,17 @@ CASES = [
     Case("a look-up that is not answered leaves the step open", [paint("a"), paint("b")],
          {"a": ["lost", "unanswered"]}, "interrupted", "interrupted", "a=unknown b=pending",
          "paint a", held=True),
+    Case("what gave up starts no further one of its group", [paint("a", "b")],
+         {"a": ["lost", "unanswered"]}, "interrupted", "interrupted", "a=unknown b=pending",
+         "paint a", held=True),
     Case("and so does one that breaks", [paint("a")], {"a": ["lost", "bug_find"]}, "interrupted",
          "interrupted", "a=unknown", "paint a", held=True),
     Case("a check that fails", [{"do": "check", "to": ["a"]}, paint("b")], {}, "failed", "failed",
          "a=failed b=pending", ""),
     Case("on failure what the plan says is undone, last first",
          [paint("a", undo="on_failure"), paint("b", undo="never"),
-          paint("c", undo="on_failure"), paint("d", undo="on_cancel"), paint("e")],
+          paint("c", undo="on_failure"), paint("d", undo="on_cancel"),
+          paint("e", undo="on_failure")],
          {"e": ["failed"]}, "failed", "failed", "a=undone b=done c=undone d=done e=failed",
          "paint a, paint b, paint c, paint d, strip c, strip a"),
     Case("an undo that fails is said, and the others are undone",
@@ -149,6 +153,10 @@ def test_what_was_left_open_is_settled_by_a_cancel(
         assert kind == "done", cancelled["text"]
         assert house.run(result["run"]).state == "cancelled"
         assert not house.claims(result["run"])
+        with house.journal() as journal:
+            family = [result["run"], *(child.id for child in journal.children(result["run"]))]
+            states = {step.state for run in family for step in journal.steps(run)}
+        assert "unknown" not in states
         assert {what for what in world.effects - before if what.startswith("paint")} == set()
 
 
@@ -171,11 +179,12 @@ def test_at_most_so_many_at_once(monkeypatch: pytest.MonkeyPatch, house: House) 
     assert most[0] == 3
 
 
-def test_an_undo_that_was_left_is_gone_on_with(house: House) -> None:
+@pytest.mark.parametrize("within", [False, True], ids=["of its own", "of a child"])
+def test_an_undo_that_was_left_is_gone_on_with(house: House, within: bool) -> None:
     stops = [Interrupted("The process was told to stop.")]
 
     def put_back(yard: toys.Yard, name: str) -> None:
-        if stops:
+        if stops and name == "a":
             raise stops.pop()
         yard.world.change("put back", name, None)
 
@@ -184,19 +193,27 @@ def test_an_undo_that_was_left_is_gone_on_with(house: House) -> None:
         yard.world.change("take", name, "taken")
 
     @workflow("toy.taking")
-    def taking(ctx: Context, yard: toys.Yard) -> Plan:
+    def taking(ctx: Context, yard: toys.Yard, within: bool, check: bool = True) -> Plan:
         plan = Plan("Take")
-        plan.add(take, undo="on_failure", name="a")
-        plan.add(toys.check, name="nothing")
+        if within:
+            plan.run("toy.taking", within=False, check=False)
+        else:
+            plan.each(take, [{"name": "a"}, {"name": "b"}], undo="on_failure")
+        if check:
+            plan.add(toys.check, name="nothing")
         return plan
 
-    kind, result = house.ask("toy.taking")
+    kind, result = house.ask("toy.taking", within=within)
     assert kind == "interrupted"
-    assert house.states(result["run"]) == {"a": "done", "nothing": "failed"}
+    done = {"toy.taking": "done"} if within else {"a": "done", "b": "undone"}
+    assert house.states(result["run"]) == {**done, "nothing": "failed"}
     kind, _ = house.ask("run.resume", run=result["run"])
     assert kind == "failed"
-    assert house.states(result["run"]) == {"a": "undone", "nothing": "failed"}
-    assert World(os.environ[WORLD]).effects == {"take a": 1, "put back a": 1}
+    with house.journal() as journal:
+        run = journal.children(result["run"])[0].id if within else result["run"]
+    assert {name: house.states(run)[name] for name in "ab"} == {"a": "undone", "b": "undone"}
+    each = {"take a", "take b", "put back a", "put back b"}
+    assert World(os.environ[WORLD]).effects == dict.fromkeys(each, 1)
 
 
 def test_a_failed_undo_is_told_as_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,14 @@ def test_as_not_done_it_is_done_by_a_resume(place: Place) -> None:
     assert world.effects == {"paint a": 1, "paint b": 1, "paint c": 1}
 
 
+def test_what_is_open_is_looked_up_before_anything_else_can_fail(place: Place) -> None:
+    house, world, run = place
+    settle(house, run, **{"as": "not_done"})
+    world.path.write_text(json.dumps({**world.state, "faults": {"a": ["failed"]}}))
+    assert house.ask("run.resume", run=run)[0] == "failed"
+    assert house.states(run) == {"a": "failed", "b": "done", "c": "pending"}
+
+
 def test_who_said_so_is_journalled_and_shown(place: Place) -> None:
     house, _, run = place
     settle(house, run)
