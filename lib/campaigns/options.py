@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 
 from accounts.smtp import SmtpAccount
 from owners.resolvers import Ownership
+from workflow_api import ParameterGroup
+from workflow_api.parameters import AtLeastOne
 
 if TYPE_CHECKING:
     from accounts.cloud import Cloud
@@ -45,18 +47,31 @@ class Asked(msgspec.Struct, frozen=True):
         )
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """How a campaign is sent."""
+class Options(ParameterGroup, frozen=True, kw_only=True):
+    """How a campaign is sent.
+
+    note: Words of your own at the end of each mail; each line is a paragraph.
+    campaign: The key of the campaign; by default the same for whatever is asked alike in one day.
+    cc: Addresses that get a copy of every mail, seen by all.
+    bcc: Addresses that get a copy of every mail, seen by nobody.
+    limit: Send the first so many mails only; the same campaign goes on later.
+    override_recipient: Send all mails to this address (or several) alone, each saying whom it is
+        for.
+    max_recipients: Refuse a campaign to more than so many; email.max_recipients if empty.
+    preview_dir: Write each mail as .eml and .html into this absolute folder on the action runner.
+    """
+
+    no_parameters: ClassVar[frozenset[str]] = frozenset({"asked"})
 
     note: str | None = None
     campaign: str | None = None
     cc: list[str] = []
     bcc: list[str] = []
-    limit: int | None = None
+    limit: AtLeastOne | None = None
     override_recipient: str | None = None
-    max_recipients: int | None = None
+    max_recipients: AtLeastOne | None = None
     preview_dir: str | None = None
-    # No parameter: what the campaign is called by if it is given no key.
+    # What the campaign is called by if it is given no key.
     asked: Asked | None = None
 
     def asking(self: _Options, ctx: Context, runbook: str, given: Mapping[str, Any]) -> _Options:
@@ -112,7 +127,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnerOptions(Options, frozen=True, kw_only=True):
-    """How a campaign to owners is sent, and who they are."""
+    """How a campaign to owners is sent, and who they are.
+
+    owner: Whom a mail goes to; as the configuration says if empty.
+    tell_operators: Also tell the operators who could not be told, in one mail.
+    allow_partial: Send even if not everything could be read, to those who were found.
+    """
 
     owner: Ownership | None = None
     tell_operators: bool = False

@@ -1,13 +1,12 @@
 """What all mail runbooks have in common: how they are registered, and mail to owners.
 
-A mail runbook takes ``options``, one of the structs of ``mail_options``, and is registered with
-``mail_workflow``: each field of the struct is a parameter of the action.
+A mail runbook takes ``options``, one of the groups of parameters of ``campaigns.options``, and is
+registered with ``mail_workflow``.
 """
 
 from __future__ import annotations
 
-import inspect
-import typing
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from campaigns.options import Options, OwnerOptions
 from owners.owners import label, project_of, readers
 from owners.resolvers import way
 from protection.marks import protected
-from workflow_api import Context, Plan, Refused, workflow
+from workflow_api import Context, ParameterGroup, Plan, Refused, workflow
 
 if TYPE_CHECKING:
     from accounts.cloud import Cloud
@@ -27,49 +26,31 @@ if TYPE_CHECKING:
 
 Runbook = Callable[..., Plan]
 Reasons = Sequence[tuple[str, str]]
-# What a mail runbook is given beside what it is asked.
-_OWN = ("ctx", "options")
 
 
 def mail_workflow(name: str) -> Callable[[Runbook], Runbook]:
-    """Register a mail runbook, with the fields of its ``options`` as parameters of its own."""
+    """Register a mail runbook, whose ``options`` are told what its parameters ask."""
 
     def register(function: Runbook) -> Runbook:
-        hints = typing.get_type_hints(function)
-        kind: type[Options] = hints.pop("options")
-        signature = inspect.signature(function)
-        fields = [one for one in msgspec.structs.fields(kind) if one.name != "asked"]
-        types = typing.get_type_hints(kind)
-        more = [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=[] if field.default is msgspec.NODEFAULT else field.default,
-            )
-            for field in fields
-        ]
-        names = {field.name for field in fields}
+        @functools.wraps(function)
+        def run(ctx: Context, **given: Any) -> Plan:
+            asked = _spread({word: value for word, value in given.items() if word != "options"})
+            options = given["options"].asking(ctx, name, asked)
+            return function(ctx, **{**given, "options": options})
 
-        def run(ctx: Context, *arguments: Any, **given: Any) -> Plan:
-            options = kind(**{name: given.pop(name) for name in names & given.keys()})
-            bound = signature.bind(ctx, *arguments, options=options, **given)
-            bound.apply_defaults()
-            asked = {name: value for name, value in bound.arguments.items() if name not in _OWN}
-            bound.arguments["options"] = options.asking(ctx, name, asked)
-            return function(*bound.args, **bound.kwargs)
-
-        run.__doc__, run.__annotations__ = function.__doc__, {
-            **hints,
-            **{name: types[name] for name in names},
-        }
-        shown = [
-            parameter for parameter in signature.parameters.values() if parameter.name != "options"
-        ]
-        vars(run)["__signature__"] = inspect.Signature([*shown, *more])
         workflow(name)(run)
         return function
 
     return register
+
+
+def _spread(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments as the parameters of the action, those of a group each by its name."""
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        is_group = isinstance(value, ParameterGroup)
+        found |= msgspec.structs.asdict(value) if is_group else {name: value}
+    return found
 
 
 def owner_mail(

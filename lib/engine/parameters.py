@@ -14,7 +14,7 @@ from common.errors import UserError
 from common.text import clean, listed, near
 from engine.door import not_given
 from workflow_api.ref import as_parameter
-from workflow_api.workflow import Workflow
+from workflow_api.workflow import Workflow, fields_of
 
 # Parameters that mean the same everywhere and are the dispatcher's business, not the runbook's.
 READING = frozenset({"output", "output_file"})
@@ -80,8 +80,23 @@ def bind(
             values[name] = parameter.default
     names = {name: value.name for name, value in accounts.items()}
     plain = {**names, **{name: as_parameter(value) for name, value in values.items()}}
-    arguments = {workflow.parameters[name].name: value for name, value in values.items()}
-    return Call(workflow, {**accounts, **arguments}, names, plain)
+    return Call(workflow, {**accounts, **_arguments(workflow, values)}, names, plain)
+
+
+def _arguments(workflow: Workflow, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the function takes: parameters by its own names, those of a group as one."""
+    grouped = {
+        argument: {name: values[name] for name in fields_of(kind)}
+        for argument, kind in workflow.groups.items()
+    }
+    spread = {name for fields in grouped.values() for name in fields}
+    single = {
+        workflow.parameters[name].name: value
+        for name, value in values.items()
+        if name not in spread
+    }
+    groups = {name: workflow.groups[name](**fields) for name, fields in grouped.items()}
+    return {**single, **groups}
 
 
 def _name(workflow: Workflow, name: str, kind: Any, value: Any) -> str | list[str] | None:

@@ -19,6 +19,7 @@ from common.result import Result
 from common.table import Table
 from common.text import clean, count, listed, near
 from workflow_api.context import Context, Requester
+from workflow_api.parameters import ParameterGroup
 from workflow_api.plan import OnFailure, Plan, Undo
 from workflow_api.ref import Ref
 from workflow_api.step import Attempt, Begun, step
@@ -36,6 +37,7 @@ __all__ = [
     "LeaseLost",
     "NotFound",
     "OnFailure",
+    "ParameterGroup",
     "Plan",
     "Ref",
     "Refused",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import re
@@ -13,11 +14,14 @@ import msgspec
 
 from common.errors import UserError
 from common.table import Table
+from workflow_api.parameters import ParameterGroup
 from workflow_api.plan import Plan
 from workflow_api.step import is_account
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+# How long an action may take that says nothing else: one that asks, one that changes something.
+_ASKING, _CHANGING = "10m", "1d"
 
 
 class RunRequest(msgspec.Struct, frozen=True):
@@ -29,14 +33,21 @@ class RunRequest(msgspec.Struct, frozen=True):
 
 
 class Workflow(msgspec.Struct, frozen=True):
-    """A registered runbook: its function and what its signature says."""
+    """A registered runbook: its function and what its signature says.
+
+    ``parameters`` are those of the action, in which a group is spread out; ``groups`` are the
+    groups by the argument that takes each. ``timeout`` is a duration as text.
+    """
 
     name: str
     function: Callable[..., Any]
     parameters: Mapping[str, inspect.Parameter]
     types: Mapping[str, Any]
     accounts: Mapping[str, Any]
+    groups: Mapping[str, type[ParameterGroup]]
     changes: bool
+    one_object: bool
+    timeout: str
 
     @property
     def summary(self) -> str:
@@ -53,12 +64,18 @@ class Workflow(msgspec.Struct, frozen=True):
 _workflows: dict[str, Workflow] = {}
 
 
-def workflow(name: str) -> Callable[[Function], Function]:
+def workflow(
+    name: str, *, one_object: bool = False, timeout: str | None = None
+) -> Callable[[Function], Function]:
     """Register a runbook under ``subject.verb``.
 
     The function takes the Context first, then accounts (asked for by type) and parameters; it
     returns a Table (it reads) or a Plan (it changes something), and says so in its annotation. A
     parameter whose name is a word of Python's own ends in an underscore, which callers leave out.
+
+    ``one_object`` says that it changes a single named object and deletes nothing: then it is no
+    dry run unless one is asked for. ``timeout`` is how long StackStorm lets the action run, as
+    ``5m``; by default ten minutes for what reads and a day for what changes something.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not of the form subject.verb")
@@ -69,20 +86,66 @@ def workflow(name: str) -> Callable[[Function], Function]:
         if answer not in (Plan, Table, RunRequest):
             raise TypeError(f"{name} must be annotated to return a Plan or a Table")
         known = _workflows.get(name)
-        if known and known.function.__code__.co_filename != function.__code__.co_filename:
+        if known and _file_of(known.function) != _file_of(function):
             raise ValueError(f"two workflows are called {name}: rename one of them")
         _context, *rest = inspect.signature(function).parameters.values()
+        parameters: dict[str, inspect.Parameter] = {}
+        groups: dict[str, type[ParameterGroup]] = {}
+        types: dict[str, Any] = {}
+        for parameter in rest:
+            kind = hints[parameter.name]
+            if isinstance(kind, type) and issubclass(kind, ParameterGroup):
+                groups[parameter.name] = kind
+                spread = fields_of(kind)
+                parameters |= spread
+                types |= {field: spread[field].annotation for field in spread}
+                continue
+            types[_said(parameter.name)] = kind
+            if not is_account(kind):
+                parameters[_said(parameter.name)] = parameter
         _workflows[name] = Workflow(
             name=name,
             function=function,
-            parameters={_said(p.name): p for p in rest if not is_account(hints[p.name])},
-            types={_said(p.name): hints[p.name] for p in rest},
+            parameters=parameters,
+            types=types,
             accounts={p.name: hints[p.name] for p in rest if is_account(hints[p.name])},
+            groups=groups,
             changes=answer is Plan,
+            one_object=one_object,
+            timeout=timeout or (_ASKING if answer is Table else _CHANGING),
         )
         return function
 
     return register
+
+
+@functools.cache
+def fields_of(kind: type[ParameterGroup]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a group by name, each with its type as annotation."""
+    types, defaults = typing.get_type_hints(kind), kind.__struct_defaults__
+    without_default = len(kind.__struct_fields__) - len(defaults)
+    return {
+        name: inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_made(msgspec.NODEFAULT if place < 0 else defaults[place]),
+            annotation=types[name],
+        )
+        for place, name in enumerate(kind.__struct_fields__, -without_default)
+        if name not in kind.no_parameters
+    }
+
+
+def _made(default: Any) -> Any:
+    """Return a field's default; msgspec keeps a mutable one as what makes it."""
+    factory = getattr(default, "factory", None)
+    if factory is not None:
+        return factory()
+    return inspect.Parameter.empty if default is msgspec.NODEFAULT else default
+
+
+def _file_of(function: Callable[..., Any]) -> str:
+    return inspect.unwrap(function).__code__.co_filename
 
 
 def _said(name: str) -> str:

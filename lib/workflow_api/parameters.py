@@ -1,0 +1,47 @@
+"""The vocabulary of parameters: what means the same in every runbook, described once.
+
+An action's form is generated from the function's signature. The description of a parameter is its
+line in the function's docstring (``target: The hypervisor to go to.``) or else that of its type,
+which is one of these. What stands before the ``*`` of a signature says what the runbook is about
+and comes before ``dry_run`` in the form; what stands behind it says how, and comes after.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+
+class ParameterGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters that several runbooks have alike: each field is a parameter of the action.
+
+    A runbook takes one argument of the group's type. The fields are described as a function's
+    parameters are; those in ``no_parameters`` are none, and have defaults.
+    """
+
+    no_parameters: ClassVar[frozenset[str]] = frozenset()
+
+
+ServerName = Annotated[str, Meta(description="The server, by name or id, in any project.")]
+HypervisorName = Annotated[str, Meta(description="The hypervisor, by host name or id.")]
+FlavorName = Annotated[str, Meta(description="The flavor, by its exact name or id.")]
+ImageName = Annotated[str, Meta(description="The image, by its exact name or id.")]
+AggregateName = Annotated[
+    str, Meta(description="Only hypervisors of this host aggregate, by name or id.")
+]
+ZoneName = Annotated[str, Meta(description="Only hypervisors of this availability zone.")]
+RunId = Annotated[str, Meta(description="The run, by its id or the start of it.")]
+CampaignName = Annotated[str, Meta(description="The campaign, by its key or id.")]
+HypervisorReason = Annotated[
+    str, Meta(description="Why, for everybody who looks at the hypervisor later.")
+]
+MaxParallel = Annotated[
+    int, Meta(ge=1, description="How many are worked on at once; limits.max_parallel if empty.")
+]
+AllowPartial = Annotated[
+    bool, Meta(description="Succeed even if something is missing in the answer, which says so.")
+]
+AllowPast = Annotated[bool, Meta(description="Go on although the time is over.")]
+AtLeastOne = Annotated[int, Meta(ge=1)]
