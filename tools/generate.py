@@ -1,6 +1,4 @@
-"""Write what is made from tables and schemas: the actions that ask, and two pages of docs/.
-
-Actions that are written by hand are put in order: what all have alike is the same in each.
+"""Write what is made from the runbooks, tables and schemas: the actions and pages of docs/.
 
 python tools/generate.py [--check]
 """
@@ -14,18 +12,15 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
 
-from forms import rewritten  # noqa: E402 - found by the line above
+from action_files import actions  # noqa: E402 - found by the line above
 from mail_page import mail_page  # noqa: E402 - found by the line above
 from query_page import page  # noqa: E402 - found by the line above
-from search_actions import actions  # noqa: E402
 
 
 def pages() -> dict[Path, str]:
     """Return the text of each file that is generated, or put in order."""
     folder = TOP / "actions"
-    made = {folder / f"{name}.yaml": text for name, text in actions().items()}
-    by_hand = set(folder.glob("*.yaml")) - set(made)
-    found = {**made, **{path: rewritten(path) for path in sorted(by_hand)}}
+    found = {folder / f"{name}.yaml": text for name, text in actions().items()}
     found[TOP / "docs" / "QUERY.md"] = page()
     found[TOP / "docs" / "MAIL_TEMPLATES.md"] = mail_page()
     return found

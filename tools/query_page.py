@@ -11,7 +11,7 @@ from query_api.language.operators import NEGATIVE, POSITIVE, fitting
 from query_api.language.schema import Kind, Listing, Property, Resource
 from query_api.resources import names, resource
 from query_api.wire.narrowing import MOST_SINGLE
-from search_actions import SEARCHES
+from searches.searching import EXAMPLES
 
 _BY_HAND = Path(__file__).with_name("query_page.md")
 _SAYS = {
@@ -109,8 +109,8 @@ def _contents() -> str:
 
 def _resource(of: Resource) -> str:
     parts = [f"### {of.name}\n\n{of.about} {_read(of)}\n"]
-    if of.name in SEARCHES:
-        asked = SEARCHES[of.name]
+    if of.name in EXAMPLES:
+        asked = EXAMPLES[of.name]
         parts.append(
             "```console\n"
             f'./runbook run {of.name}.search where="{asked.where}"\n'

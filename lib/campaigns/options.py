@@ -65,8 +65,8 @@ class Options(ParameterGroup, frozen=True, kw_only=True):
 
     note: str | None = None
     campaign: str | None = None
-    cc: list[str] = []
-    bcc: list[str] = []
+    cc: list[str] = msgspec.field(default_factory=list)
+    bcc: list[str] = msgspec.field(default_factory=list)
     limit: AtLeastOne | None = None
     override_recipient: str | None = None
     max_recipients: AtLeastOne | None = None

@@ -6,12 +6,15 @@ is asked: these runbooks stand in modules with others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from accounts.clouds import Clouds
-from workflow_api import Context, Table, UserError, count, workflow
+from workflow_api import Context, ParameterGroup, Table, UserError, count, workflow
+from workflow_api.parameters import AllowPartial, AtLeastOne
 
 if TYPE_CHECKING:
     from query_api.execution.query import Query
@@ -21,51 +24,107 @@ if TYPE_CHECKING:
 ALL = "*"
 
 
-def register(resource: str, plural: str) -> None:
-    """Register ``<resource>.search`` and ``<resource>.list``; ``plural`` is for their sentences."""
+class Examples(NamedTuple):
+    """What suits a resource as an example: a condition, and what to group by."""
+
+    where: str
+    group_by: str
+
+
+# Of the resources whose subjects are imported.
+EXAMPLES: dict[str, Examples] = {}
+
+
+class Selection(ParameterGroup, frozen=True, kw_only=True):
+    """What of the things that pass is shown, and how.
+
+    select: The columns: properties, paths over links, or * for all; a few if empty.
+    sort_by: The columns to sort by, a minus before one for descending.
+    group_by: Properties to group by, or named ranges of one, as: host, status.
+    aggregate: Figures of each group, as count, sum, min, max, avg of a property.
+    follow: Links to go on over, as project; all but where is about their end.
+    join: Columns of what each row leads to, as project: name; user: name.
+    """
+
+    select: list[str] = msgspec.field(default_factory=list)
+    sort_by: list[str] = msgspec.field(default_factory=list)
+    group_by: str | None = None
+    aggregate: str | None = None
+    follow: str | None = None
+    join: str | None = None
+
+
+class Part(ParameterGroup, frozen=True, kw_only=True):
+    """What of a listing is shown.
+
+    select: The columns: properties, paths over links, or * for all; a few if empty.
+    sort_by: The columns to sort by, a minus before one for descending.
+    group_by: Properties to group by, or named ranges of one, as: host, status.
+    """
+
+    select: list[str] = msgspec.field(default_factory=list)
+    sort_by: list[str] = msgspec.field(default_factory=list)
+    group_by: str | None = None
+
+
+class Way(ParameterGroup, frozen=True, kw_only=True):
+    """How a question is asked.
+
+    explain: Show how it was asked, and the requests expected and made, instead of rows.
+    allow_partial: Succeed even if something is missing in the answer, which says so.
+    """
+
+    explain: bool = False
+    allow_partial: AllowPartial = False
+
+
+def register(resource: str, plural: str, *, where: str, group_by: str, join: str) -> None:
+    """Register ``<resource>.search`` and ``<resource>.list``.
+
+    ``plural`` is for their sentences; ``where``, ``group_by`` and ``join`` are examples for their
+    forms, and for the reference of the query language.
+    """
+    EXAMPLES[resource] = Examples(where, group_by)
 
     def search(
         ctx: Context,
         clouds: Clouds,
         where: str | None = None,
-        select: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
-        sort_by: list[str] = [],  # noqa: B006
-        group_by: str | None = None,
-        aggregate: str | None = None,
-        follow: str | None = None,
-        join: str | None = None,
-        limit: int | None = None,
-        explain: bool = False,
-        allow_partial: bool = False,
+        limit: AtLeastOne | None = None,
+        *,
+        selection: Selection,
+        way: Way,
     ) -> Table:
-        asked = question(
-            resource,
-            where=where,
-            select=select,
-            sort_by=sort_by,
-            group_by=group_by,
-            aggregate=aggregate,
-            follow=follow,
-            join=join,
-            limit=limit,
-        )
-        return answered(asked, clouds, where, explain=explain, allow_partial=allow_partial)
+        asked = question(resource, where=where, selection=selection, limit=limit)
+        return answered(asked, clouds, where, way=way)
 
     def everything(
         ctx: Context,
         clouds: Clouds,
-        select: list[str] = [],  # noqa: B006
-        sort_by: list[str] = [],  # noqa: B006
-        group_by: str | None = None,
-        limit: int | None = None,
-        explain: bool = False,
-        allow_partial: bool = False,
+        limit: AtLeastOne | None = None,
+        *,
+        part: Part,
+        way: Way,
     ) -> Table:
-        asked = question(resource, select=select, sort_by=sort_by, group_by=group_by, limit=limit)
-        return answered(asked, clouds, explain=explain, allow_partial=allow_partial)
+        selection = Selection(**msgspec.structs.asdict(part))
+        return answered(question(resource, selection=selection, limit=limit), clouds, way=way)
 
-    search.__doc__ = f"Search {plural} by any of their properties."
-    everything.__doc__ = f"List all {plural}."
+    grouped = f"group_by: Properties to group by, or named ranges of one, as: {group_by}."
+    most = "limit: At most so many rows, or groups."
+    first, *_ = join.partition(":")
+    search.__doc__ = f"""Search {plural} by any of their properties.
+
+    where: Only those that pass, as: {where}.
+    {grouped}
+    follow: Links to go on over, as {first}; all but where is about their end.
+    join: Columns of what each row leads to, as {join}.
+    {most}
+    """
+    everything.__doc__ = f"""List all {plural}.
+
+    {grouped}
+    {most}
+    """
     workflow(f"{resource}.search")(search)
     workflow(f"{resource}.list")(everything)
 
@@ -74,12 +133,7 @@ def question(
     resource: str,
     *,
     where: str | None = None,
-    select: Sequence[str] = (),
-    sort_by: Sequence[str] = (),
-    group_by: str | None = None,
-    aggregate: str | None = None,
-    follow: str | None = None,
-    join: str | None = None,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
     limit: int | None = None,
 ) -> Query:
     """Return the query that an action's parameters say; a text that is None or empty says nothing.
@@ -93,17 +147,18 @@ def question(
     asked = query(resource)
     if where and where.strip():
         asked = _where(asked, where)
-    if follow:
-        asked = _follow(asked, follow)
+    if selection.follow:
+        asked = _follow(asked, selection.follow)
     # Arrays are typed with commas, and people put a space behind a comma.
-    columns, keys = [name.strip() for name in select], [name.strip() for name in sort_by]
+    columns = [name.strip() for name in selection.select]
     if ALL in columns:
         asked = asked.select_all()
-    asked = asked.select(*(name for name in columns if name != ALL)).sort_by(*keys)
-    if join:
-        asked = _join(asked, join)
-    if group_by or aggregate:
-        asked = _grouped(asked, group_by or "", aggregate or "")
+    asked = asked.select(*(name for name in columns if name != ALL))
+    asked = asked.sort_by(*(name.strip() for name in selection.sort_by))
+    if selection.join:
+        asked = _join(asked, selection.join)
+    if selection.group_by or selection.aggregate:
+        asked = _grouped(asked, selection.group_by or "", selection.aggregate or "")
     return asked if limit is None else asked.limit(limit)
 
 
@@ -164,19 +219,18 @@ def answered(
     clouds: Clouds,
     where: str | None = None,
     *,
-    explain: bool = False,
-    allow_partial: bool = False,
+    way: Way = Way(),  # noqa: B008 - frozen
 ) -> Table:
-    """Ask the clouds and return the rows or, to ``explain``, the parts with their requests.
+    """Ask the clouds and return the rows or, to explain, the parts with their requests.
 
-    The table is not good if the answer is not whole, unless ``allow_partial``. ``where`` is the
+    The table is not good if the answer is not whole, unless the way allows it. ``where`` is the
     text that the condition was read from, to point into. Raises UserError before the first
     request for what does not fit, and CloudError if no cloud answers.
     """
     with _pointing_at_tests(where or ""):
-        parts = asked.explain() if explain else None
+        parts = asked.explain() if way.explain else None
         answer = asked.run(clouds)
-    good = answer.complete or allow_partial
+    good = answer.complete or way.allow_partial
     if parts is None:
         return answer.table(good=good)
     shown = parts.table(answer.requests)

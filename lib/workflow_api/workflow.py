@@ -145,12 +145,17 @@ def _made(default: Any) -> Any:
 
 
 def _file_of(function: Callable[..., Any]) -> str:
-    return inspect.unwrap(function).__code__.co_filename
+    return inspect.getfile(inspect.unwrap(function))
 
 
 def _said(name: str) -> str:
     """Return how callers call a parameter (``as`` for ``as_``)."""
     return name.removesuffix("_")
+
+
+def registered() -> Mapping[str, Workflow]:
+    """Return the runbooks of all modules that are imported, by name."""
+    return _workflows
 
 
 def workflow_named(name: str) -> Workflow:

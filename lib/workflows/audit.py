@@ -5,6 +5,7 @@ from __future__ import annotations
 from accounts.cloud import Cloud
 from accounts.clouds import Clouds
 from workflow_api import Context, Duration, Table, UserError, workflow
+from workflow_api.parameters import AllowPartial
 
 # What each audit is made of is imported when it is asked for.
 
@@ -18,7 +19,7 @@ def orphans(
     clouds: Clouds,
     kinds: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
     older_than: Duration | None = None,
-    allow_partial: bool = False,
+    allow_partial: AllowPartial = False,
 ) -> Table:
     """Find what is left of projects that are gone, bound to nothing, or held by nobody.
 
@@ -33,6 +34,10 @@ def orphans(
     and a request for each; if there are suspects, a listing of soft-deleted servers, at most
     eleven requests for migrations, and the allocations of their providers once more; and the
     users, a listing a domain, if any are to be named.
+
+    kinds: Only these of server, volume, image, network, port and so on; all if empty.
+    older_than: Only what is older, as 30d; if empty, anything, but what is bound to nothing after
+        a day.
     """
     from audits import orphans as audit
     from audits.findings import audited, chosen
@@ -52,7 +57,7 @@ def security_groups(
     clouds: Clouds,
     ports: str = _DOORS,
     protocols: list[str] = ["tcp", "udp"],  # noqa: B006
-    allow_partial: bool = False,
+    allow_partial: AllowPartial = False,
 ) -> Table:
     """Find security group rules that open one of some ports to the world, and their servers.
 
@@ -62,6 +67,9 @@ def security_groups(
     Costs a listing of the rules that let in; of the groups and ports that have one of those found,
     a request for a hundred groups; of the servers behind these ports and, to name whose they are,
     projects, domains, and the users of each domain.
+
+    ports: The ports that the world should not reach, as: 22, 3389, 8000-8100.
+    protocols: Their protocols, of tcp, udp, sctp, dccp and udplite; all if empty.
     """
     from audits import rules as audit
     from audits.findings import audited, chosen
@@ -82,7 +90,7 @@ def old_snapshots(
     ctx: Context,
     clouds: Clouds,
     older_than: Duration = _MONTH,
-    allow_partial: bool = False,
+    allow_partial: AllowPartial = False,
 ) -> Table:
     """Find snapshots of volumes and servers that are old, or were to be kept until an earlier day.
 
@@ -92,6 +100,8 @@ def old_snapshots(
 
     Costs a listing of volume snapshots and two of images; of the volumes, projects and, a listing
     a domain, the users of what was found.
+
+    older_than: The age from which a snapshot is old, as 30d.
     """
     from audits import snapshots as audit
     from audits.findings import audited
@@ -112,7 +122,7 @@ def roles(
     ctx: Context,
     clouds: Clouds,
     roles: list[str] = [],  # noqa: B006
-    allow_partial: bool = False,
+    allow_partial: AllowPartial = False,
 ) -> Table:
     """Find who has a powerful role where, and roles of the disabled, the gone and nobody.
 
@@ -124,6 +134,8 @@ def roles(
     Costs two listings of role assignments, and one each of roles, projects, domains and, a domain,
     users and groups (which list the domains again); if there are roles on the system, one request
     for what roles imply, and one for each group that has such a role there.
+
+    roles: The powerful roles, by name; admin, manager and service if empty.
     """
     from audits import roles as audit
     from audits.findings import audited
@@ -143,7 +155,7 @@ def drift(
     cloud_a: Cloud,
     cloud_b: Cloud,
     what: list[str] = [],  # noqa: B006
-    allow_partial: bool = False,
+    allow_partial: AllowPartial = False,
 ) -> Table:
     """Find flavors, images and aggregates of a cloud that are not as in another one.
 
@@ -152,6 +164,10 @@ def drift(
     zone, for other clouds have other hosts.
 
     Costs a listing of each in each cloud (two of images), and of its projects if images are found.
+
+    cloud_a: The cloud that is as it should be; the default cloud if empty.
+    cloud_b: The cloud that should be like it, as the configuration calls it.
+    what: Only these of flavors, images and aggregates; all if empty.
     """
     from audits import drift as audit
     from audits.findings import chosen, parts_of, table

@@ -10,6 +10,7 @@ import msgspec
 from accounts.cloud import Cloud
 from hypervisors.hosts import Host, Hosts, hosts, place
 from workflow_api import Context, Table, clean, count, listed, picked, workflow
+from workflow_api.parameters import AggregateName, ZoneName
 
 if TYPE_CHECKING:
     from query_api.lookups.placement import Demand
@@ -49,10 +50,13 @@ def report(
     ctx: Context,
     cloud: Cloud,
     flavors: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
-    aggregate: str | None = None,
-    zone: str | None = None,
+    aggregate: AggregateName | None = None,
+    zone: ZoneName | None = None,
 ) -> Table:
-    """Report what is used and free by zone and aggregate, and how many more of each flavor fit."""
+    """Report what is used and free by zone and aggregate, and how many more of each flavor fit.
+
+    flavors: Flavors, by name or id, of which is said how many more fit; public ones if empty.
+    """
     from query_api.lookups.fitting import fitting
     from query_api.resources import inventories
     from query_api.wire.reading import Reading

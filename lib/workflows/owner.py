@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accounts.cloud import Cloud
-from accounts.clouds import Clouds
 from workflow_api import CloudError, Context, NotFound, Table, clean, count, listed, workflow
+from workflow_api.parameters import AllowPartial, EveryCloud
 
 if TYPE_CHECKING:
     from query_api.lookups.clues import Clue
@@ -31,8 +31,11 @@ _IDLE = {
 
 
 @workflow("owner.find")
-def find(ctx: Context, clouds: Clouds, any: str, allow_partial: bool = False) -> Table:
-    """Find out what an id, name, IP, MAC or host name stands for, and whom to write to."""
+def find(ctx: Context, any: str, clouds: EveryCloud, allow_partial: AllowPartial = False) -> Table:
+    """Find out what an id, name, IP, MAC or host name stands for, and whom to write to.
+
+    any: An id, a name, an IP address, a MAC address or a host name of anything.
+    """
     from query_api.lookups.clues import clue
 
     wanted = clue(any)

@@ -2,4 +2,10 @@
 
 from searches.searching import register
 
-register("project", "projects")
+register(
+    "project",
+    "projects",
+    where="enabled = true and description is null",
+    group_by="domain.name, enabled",
+    join="domain: name; parent: name",
+)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from accounts.clouds import Clouds
 from query_api.resources import names
-from searches.searching import answered, question
+from searches.searching import Selection, Way, answered, question
 from workflow_api import Context, Table, workflow
+from workflow_api.parameters import AtLeastOne
 
 if TYPE_CHECKING:
     Name = str
@@ -18,29 +19,19 @@ else:
 @workflow("query.run")
 def run(
     ctx: Context,
-    resource: Name,
     clouds: Clouds,
+    resource: Name,
     where: str | None = None,
-    select: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
-    sort_by: list[str] = [],  # noqa: B006
-    group_by: str | None = None,
-    aggregate: str | None = None,
-    follow: str | None = None,
-    join: str | None = None,
-    limit: int | None = None,
-    explain: bool = False,
-    allow_partial: bool = False,
+    limit: AtLeastOne | None = None,
+    *,
+    selection: Selection,
+    way: Way,
 ) -> Table:
-    """Ask any question about the things in one or several clouds."""
-    asked = question(
-        resource,
-        where=where,
-        select=select,
-        sort_by=sort_by,
-        group_by=group_by,
-        aggregate=aggregate,
-        follow=follow,
-        join=join,
-        limit=limit,
-    )
-    return answered(asked, clouds, where, explain=explain, allow_partial=allow_partial)
+    """Ask any question about the things in one or several clouds.
+
+    resource: What is asked about.
+    where: Only those that pass, as: status any_in (SHUTOFF, ERROR) and updated_at older_than 30d.
+    limit: At most so many rows, or groups.
+    """
+    asked = question(resource, where=where, selection=selection, limit=limit)
+    return answered(asked, clouds, where, way=way)

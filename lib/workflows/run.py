@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import Meta
 
 from workflow_api import Context, RunRequest, Table, UserError, count, humanize, workflow
+from workflow_api.parameters import RunId
 
 if TYPE_CHECKING:
     from state.records import AttemptRecord, RequestRecord, RunRecord, StepRecord
@@ -14,6 +17,7 @@ State = Literal["planned", "running", "succeeded", "failed", "interrupted", "can
 # What a person says has become of a step.
 Outcome = Literal["done", "not_done"]
 _MOST = 1000
+Limit = Annotated[int, Meta(ge=1, le=_MOST)]
 # Attempts in these states went wrong; run.show tells of so many of them.
 _WRONG = ("failed", "unknown", "interrupted")
 _MOST_FAILURES = 20
@@ -30,9 +34,14 @@ _PEOPLE = ("drawn_by", *(f"{done}_by" for done in _DONE.values()))
 
 @workflow("run.list")
 def list_runs(
-    ctx: Context, state: State | None = None, workflow_name: str | None = None, limit: int = 20
+    ctx: Context, state: State | None = None, workflow_name: str | None = None, limit: Limit = 20
 ) -> Table:
-    """List the newest runs, with who asked for them and how they ended."""
+    """List the newest runs, with who asked for them and how they ended.
+
+    state: Only runs in this state.
+    workflow_name: Only runs of this runbook, as hypervisor.drain.
+    limit: How many runs to list.
+    """
     if not 1 <= limit <= _MOST:
         raise UserError(f"limit is from 1 to {_MOST}, not {limit}.")
     journal = ctx.open_journal()
@@ -48,7 +57,7 @@ def list_runs(
 
 
 @workflow("run.show")
-def show_run(ctx: Context, run: str) -> Table:
+def show_run(ctx: Context, run: RunId) -> Table:
     """Show one run with its steps, their attempts, and what can be done with it."""
     journal = ctx.open_journal()
     found = journal.run(run)
@@ -85,28 +94,34 @@ def show_run(ctx: Context, run: str) -> Table:
 
 
 @workflow("run.apply")
-def apply_run(ctx: Context, run: str) -> RunRequest:
+def apply_run(ctx: Context, run: RunId) -> RunRequest:
     """Carry out a plan that a dry run showed, if it would still be the same."""
     return RunRequest("apply", run)
 
 
 @workflow("run.resume")
-def resume_run(ctx: Context, run: str) -> RunRequest:
+def resume_run(ctx: Context, run: RunId) -> RunRequest:
     """Go on with an interrupted run; what is done stays done."""
     return RunRequest("resume", run)
 
 
-@workflow("run.cancel")
-def cancel_run(ctx: Context, run: str) -> RunRequest:
+@workflow("run.cancel", timeout="1h")
+def cancel_run(ctx: Context, run: RunId) -> RunRequest:
     """Stop a run that is running, or give up an interrupted one."""
     return RunRequest("cancel", run)
 
 
-@workflow("run.settle")
+@workflow("run.settle", timeout="1h")
 def settle_run(
-    ctx: Context, run: str, as_: Outcome, reason: str, step: str | None = None
+    ctx: Context, run: RunId, as_: Outcome, reason: str, step: str | None = None
 ) -> RunRequest:
-    """Decide whether an open step of an interrupted run is done, where the cloud does not tell."""
+    """Decide whether an open step of an interrupted run is done, where the cloud does not tell.
+
+    as: What you found when you looked at the thing itself.
+    reason: How you know; it is journalled with your name.
+    step: The step, by its key as run.show tells it or a part of its sentence; the only open one if
+        empty.
+    """
     return RunRequest("settle", run, {"step": step, "outcome": as_, "reason": reason})
 
 

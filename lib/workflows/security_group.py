@@ -2,4 +2,10 @@
 
 from searches.searching import register
 
-register("security_group", "security groups")
+register(
+    "security_group",
+    "security groups",
+    where="name != default and stateful = true",
+    group_by="project.name",
+    join="project: name; ports: name",
+)

@@ -26,6 +26,7 @@ from workflow_api import (
     step,
     workflow,
 )
+from workflow_api.parameters import ServerName
 
 # What is written on every image that a runbook takes: which run, which step, how long to keep it.
 _RUN, _STEP, _KEEP = "openstack_ops_run", "openstack_ops_step", "openstack_ops_keep_until"
@@ -35,11 +36,17 @@ _RUN, _STEP, _KEEP = "openstack_ops_run", "openstack_ops_step", "openstack_ops_k
 # row it must not have been for that to be believed.
 _DOUBTED_AFTER, _IDLE_LOOKS = 20.0, 2
 
-register("server", "servers of all projects")
+register(
+    "server",
+    "servers of all projects",
+    where="status any_in (SHUTOFF, ERROR) and updated_at older_than 30d",
+    group_by="host, status",
+    join="project: name; user: name",
+)
 
 
 @workflow("server.show")
-def show_server(ctx: Context, cloud: Cloud, server: str) -> Table:
+def show_server(ctx: Context, cloud: Cloud, server: ServerName) -> Table:
     """Show one server with its state, place, size, addresses and owner."""
     found = compute.find_server(cloud, server)
     flavor = found.flavor
@@ -146,17 +153,25 @@ def _task_of(cloud: Cloud, server: str) -> str | None:
         raise
 
 
-@workflow("server.migrate")
+@workflow("server.migrate", one_object=True, timeout="7h")
 def migrate(
     ctx: Context,
     cloud: Cloud,
-    server: str,
+    server: ServerName,
+    *,
     migration: Migration = "auto",
     target: str | None = None,
     snapshot: bool = False,
     keep_snapshot: Duration = Duration.parse("7d"),  # noqa: B008 - a constant
 ) -> Plan:
-    """Move one server to another hypervisor."""
+    """Move one server to another hypervisor.
+
+    migration: Live keeps it running, cold stops it; auto is live for running servers and cold for
+        stopped ones.
+    target: The hypervisor to go to, by host name or id; Nova chooses if empty.
+    snapshot: Take a snapshot first, after every check has passed.
+    keep_snapshot: How long the snapshot is to be kept, as 12h or 7d.
+    """
     from migration.placement_check import elsewhere, refuse_down  # which a list need not wait for
 
     version = compute.to_judge(cloud)

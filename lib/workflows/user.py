@@ -2,4 +2,10 @@
 
 from searches.searching import register
 
-register("user", "users")
+register(
+    "user",
+    "users",
+    where="email is null or enabled = false",
+    group_by="domain.name, enabled",
+    join="domain: name; default_project: name",
+)

@@ -2,4 +2,10 @@
 
 from searches.searching import register
 
-register("volume", "volumes")
+register(
+    "volume",
+    "volumes",
+    where="status = available and updated_at older_than 90d",
+    group_by="volume_type, status",
+    join="project: name; user: name",
+)

@@ -9,7 +9,7 @@ import pytest
 from local_runner.actions import Catalogue
 from local_runner.arguments import parameters_for
 from query_api.execution.paths import resolve
-from searches.searching import question
+from searches.searching import Selection, question
 from support.query_page import commands, conditions, programs
 
 # What is not part of the question itself.
@@ -28,7 +28,8 @@ def asked(words: list[str]) -> tuple[str, dict[str, Any]]:
 def test_a_command_is_a_sound_question(words: list[str]) -> None:
     of, parameters = asked(words)
     given = {name: value for name, value in parameters.items() if name not in _AROUND}
-    query = question(of, **given)
+    where, limit = given.pop("where", None), given.pop("limit", None)
+    query = question(of, where=where, limit=limit, selection=Selection(**given))
     for path in parameters["select"] + [name.lstrip("-") for name in parameters["sort_by"]]:
         aggregates = parameters.get("aggregate")
         assert aggregates or path in ("*", "cloud") or resolve(query.resource, path)

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import NotFound, UserError
 from engine.dispatch import dispatch
-from searches.searching import question
+from searches.searching import Selection, question
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Flavor, Hypervisor, Project, Server
 from support.fake_cloud_tables import Tables
@@ -50,9 +50,11 @@ def test_every_word_has_its_place_in_the_query() -> None:
     asked = question(
         "servers",
         where="status = ERROR or host is null",
-        select=["name", "metadata.owner"],
-        sort_by=["-created_at", "name"],
-        group_by="host; flavor.ram: small ..2047, large 2048..",
+        selection=Selection(
+            select=["name", "metadata.owner"],
+            sort_by=["-created_at", "name"],
+            group_by="host; flavor.ram: small ..2047, large 2048..",
+        ),
         limit=7,
     )
     (stage,) = asked.stages
@@ -68,13 +70,14 @@ def test_every_word_has_its_place_in_the_query() -> None:
 
 def test_empty_words_say_nothing() -> None:
     empty: Any = dict.fromkeys(("group_by", "aggregate", "follow", "join"), "")
-    assert question("server", where=" ", **empty) == question("server")
-    nothing: Any = dict.fromkeys([*empty, "where", "limit"])
-    assert question("server", **nothing) == question("server")
+    assert question("server", where=" ", selection=Selection(**empty)) == question("server")
+    nothing: Any = dict.fromkeys(empty)
+    asked = question("server", where=None, selection=Selection(**nothing), limit=None)
+    assert asked == question("server")
 
 
 def test_a_star_selects_what_the_listing_has_and_more_can_stand_beside_it() -> None:
-    asked = question("server", select=["cloud", "*"])
+    asked = question("server", selection=Selection(select=["cloud", "*"]))
     assert {"id", "name", "flavor.vcpus", "metadata"} < set(asked.selected)
     assert asked.selected[-1] == "cloud"
 
@@ -297,10 +300,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_asked(
 
 
 def test_a_follow_is_of_the_resource_and_the_rest_of_what_it_leads_to() -> None:
-    asked = question("server", where="host = cmp-1", follow="flavor", select=["id"])
+    ids = Selection(follow="flavor", select=["id"])
+    asked = question("server", where="host = cmp-1", selection=ids)
     assert [stage.resource.name for stage in asked.stages] == ["server", "flavor"]
     with pytest.raises(UserError, match="flavors have no property 'hots'"):
-        question("server", follow="flavor", group_by="hots")
+        question("server", selection=Selection(follow="flavor", group_by="hots"))
 
 
 # -- names and numbers that people are told -------------------------------------------------------

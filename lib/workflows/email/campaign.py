@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta
 
 from accounts.smtp import SmtpAccount
 from campaigns.steps import send_again, send_campaign
 from state.mail_records import told
-from workflow_api import Context, Plan, Table, UserError, count, listed, workflow
+from workflow_api import (
+    Context,
+    ParameterGroup,
+    Plan,
+    Table,
+    UserError,
+    count,
+    listed,
+    workflow,
+)
+from workflow_api.parameters import AtLeastOne, CampaignName
 
 if TYPE_CHECKING:
     from campaigns.composition import Message
@@ -17,6 +29,7 @@ if TYPE_CHECKING:
 State = Literal["pending", "sent", "failed", "refused", "unknown"]
 Ended = Literal["both", "failed", "refused"]
 _MOST = 1000
+Limit = Annotated[int, Meta(ge=1, le=_MOST)]
 _NUMBERS = ("recipients", "sent", "failed", "refused", "unknown", "pending")
 _RETRIED: dict[Ended, tuple[MailState, ...]] = {
     "both": ("failed", "refused"),
@@ -25,9 +38,25 @@ _RETRIED: dict[Ended, tuple[MailState, ...]] = {
 }
 
 
+class Again(ParameterGroup, frozen=True, kw_only=True):
+    """How a campaign is gone on with.
+
+    smtp: The SMTP account to send by; the campaign's own if empty.
+    max_recipients: Refuse to send to more than so many; email.max_recipients if empty.
+    preview_dir: Write each mail as .eml and .html into this absolute folder on the action runner.
+    """
+
+    smtp: str | None = None
+    max_recipients: AtLeastOne | None = None
+    preview_dir: str | None = None
+
+
 @workflow("email.campaign.list")
-def list_campaigns(ctx: Context, limit: int = 20) -> Table:
-    """List the newest mail campaigns, with how much of each was sent."""
+def list_campaigns(ctx: Context, limit: Limit = 20) -> Table:
+    """List the newest mail campaigns, with how much of each was sent.
+
+    limit: How many campaigns to list.
+    """
     if not 1 <= limit <= _MOST:
         raise UserError(f"limit is from 1 to {_MOST}, not {limit}.")
     # One more than is shown tells whether there are more.
@@ -56,8 +85,11 @@ def list_campaigns(ctx: Context, limit: int = 20) -> Table:
 
 
 @workflow("email.campaign.show")
-def show_campaign(ctx: Context, campaign: str, state: State | None = None) -> Table:
-    """Show one mail campaign, what became of the mail to each recipient, and what can be done."""
+def show_campaign(ctx: Context, campaign: CampaignName, state: State | None = None) -> Table:
+    """Show one mail campaign, what became of the mail to each recipient, and what can be done.
+
+    state: Only mails in this state.
+    """
     ledger = _ledger(ctx)
     found = ledger.known(campaign)
     busy = bool(_being_sent(ctx, [found]))
@@ -97,34 +129,34 @@ def show_campaign(ctx: Context, campaign: str, state: State | None = None) -> Ta
 @workflow("email.campaign.resume")
 def resume_campaign(
     ctx: Context,
-    campaign: str,
+    campaign: CampaignName,
+    *,
     resend_unknown: bool = False,
-    smtp: str | None = None,
-    max_recipients: int | None = None,
-    preview_dir: str | None = None,
+    again: Again,
 ) -> Plan:
-    """Send what is still pending of a mail campaign whose run has ended."""
+    """Send what is still pending of a mail campaign whose run has ended.
+
+    resend_unknown: Also send again what may have arrived already, because nobody knows.
+    """
     states: tuple[MailState, ...] = ("unknown", "sending") if resend_unknown else ()
     resuming = _Resuming(ctx, campaign, "Go on with", states)
-    return resuming.plan_for(smtp, max_recipients, preview_dir)
+    return resuming.plan_for(again)
 
 
 @workflow("email.campaign.retry_failed")
 def retry_failed(
-    ctx: Context,
-    campaign: str,
-    which: Ended = "both",
-    smtp: str | None = None,
-    max_recipients: int | None = None,
-    preview_dir: str | None = None,
+    ctx: Context, campaign: CampaignName, which: Ended = "both", *, again: Again
 ) -> Plan:
-    """Try again the mails of a campaign that were given up or that the server refused."""
+    """Try again the mails of a campaign that were given up or that the server refused.
+
+    which: Those that were given up (failed), those that the server refused, or both.
+    """
     resuming = _Resuming(ctx, campaign, "Try again the failed mails of", _RETRIED[which])
     for mail in resuming.again:
         resuming.plan.note(f"{mail.recipient} {mail.state}: {mail.said}")
     if not resuming.again:
         return resuming.plan
-    return resuming.plan_for(smtp, max_recipients, preview_dir)
+    return resuming.plan_for(again)
 
 
 class _Resuming:
@@ -150,9 +182,7 @@ class _Resuming:
             what = f"{count(len(had), 'recipient')} ({listed(had)})"
             self.plan.skip(what, "they have had it")
 
-    def plan_for(
-        self, smtp: str | None, max_recipients: int | None, preview_dir: str | None
-    ) -> Plan:
+    def plan_for(self, again: Again) -> Plan:
         """Return the plan that sends the mails, all of which are written now.
 
         Raises Refused if one cannot be written, or if there are more than are allowed.
@@ -162,9 +192,9 @@ class _Resuming:
         from campaigns.preview import add_preview, show_messages
 
         plan, known = self.plan, self.campaign
-        account = SmtpAccount.from_config(self.ctx.config, smtp or known.account)
-        at_least_one("max_recipients", max_recipients)
-        most = max_recipients or self.ctx.config.email.max_recipients
+        account = SmtpAccount.from_config(self.ctx.config, again.smtp or known.account)
+        at_least_one("max_recipients", again.max_recipients)
+        most = again.max_recipients or self.ctx.config.email.max_recipients
         refuse_too_many(plan, len(self._mails), most, "max_recipients")
         if not self._mails:
             return plan
@@ -186,7 +216,7 @@ class _Resuming:
             recipients=[mail.recipient for mail in self._mails],
             looks=looks_of(account, known.notice, known.options),
         )
-        add_preview(plan, account.config.places, preview_dir, known.key, messages)
+        add_preview(plan, account.config.places, again.preview_dir, known.key, messages)
         show_messages(plan, known.options, messages)
         return plan
 

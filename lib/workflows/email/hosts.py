@@ -11,6 +11,7 @@ from accounts.smtp import SmtpAccount
 from campaigns.options import Options, OwnerOptions
 from campaigns.owner_mail import keys_of, letter_to, mail_workflow, refuse_partial, server_mail
 from workflow_api import Context, Duration, Plan, UserError, clean, count
+from workflow_api.parameters import AllowPast, HypervisorName
 
 Notice = Literal["fault", "maintenance"]
 Effect = Literal["down", "moved"]
@@ -28,15 +29,22 @@ _IF_MEANT = "If it is meant: allow_past=true."
 def hypervisor_notice(
     ctx: Context,
     cloud: Cloud,
-    smtp: SmtpAccount,
-    options: OwnerOptions,
-    hypervisor: str,
+    hypervisor: HypervisorName,
     notice: Notice,
     window: str | None = None,
     effect: Effect = "down",
-    allow_past: bool = False,
+    *,
+    smtp: SmtpAccount,
+    allow_past: AllowPast = False,
+    options: OwnerOptions,
 ) -> Plan:
-    """Tell the owners of the servers on a hypervisor of its fault, or of work on it."""
+    """Tell the owners of the servers on a hypervisor of its fault, or of work on it.
+
+    notice: Whether it has a fault, or is worked on.
+    window: When (UTC without a zone), as 2026-12-01 22:00 for 4h: work needs it, of a fault it is
+        since when.
+    effect: Whether work on it stops the servers, or they are moved while they run.
+    """
     from query_api.execution.query import query
     from query_api.lookups import compute
 
@@ -73,12 +81,17 @@ def hypervisor_notice(
 def hypervisor_report(
     ctx: Context,
     cloud: Cloud,
+    *,
     smtp: SmtpAccount,
-    options: Options,
     to: str | None = None,
     allow_partial: bool = False,
+    options: Options,
 ) -> Plan:
-    """Tell the operators which hypervisors are down or disabled, why, and since when."""
+    """Tell the operators which hypervisors are down or disabled, why, and since when.
+
+    to: The address, or several, that it goes to; email.operators if empty.
+    allow_partial: Send even if not everything could be read.
+    """
     from query_api.execution.query import query
     from query_api.language.conditions import any_of, test
 

@@ -11,13 +11,18 @@ from accounts.clouds import Clouds
 from accounts.smtp import SmtpAccount
 from campaigns.options import Options
 from campaigns.owner_mail import keys_of, letter_to, mail_workflow, refuse_partial
-from searches.searching import question
-from workflow_api import Context, Plan, UserError, clean
+from searches.searching import Selection, question
+from workflow_api import Context, ParameterGroup, Plan, UserError, clean
+from workflow_api.parameters import AtLeastOne
 
 
 @mail_workflow("email.test")
-def test(ctx: Context, smtp: SmtpAccount, options: Options, to: str) -> Plan:
-    """Send one mail to see that an SMTP account works, and how the organisation's mail looks."""
+def test(ctx: Context, to: str, *, smtp: SmtpAccount, options: Options) -> Plan:
+    """Send one mail to see that an SMTP account works, and how the organisation's mail looks.
+
+    to: The address, or several, that it goes to.
+    campaign: The key of the campaign; another one for each test by default.
+    """
     content = {
         "account": smtp.name,
         "server": f"{smtp.entry.host}:{smtp.port}",
@@ -47,54 +52,58 @@ def _fresh(ctx: Context, options: Options) -> Options:
     return msgspec.structs.replace(options, campaign=key)
 
 
+class Shown(ParameterGroup, frozen=True, kw_only=True):
+    """What the table of an announcement is about.
+
+    resource: What the table shows, such as flavor or image; no table if empty.
+    where: Only those that pass, as: status any_in (SHUTOFF, ERROR) and updated_at older_than 30d.
+    rows: At most so many rows, or groups.
+    """
+
+    resource: str | None = None
+    where: str | None = None
+    rows: AtLeastOne | None = None
+
+
 @mail_workflow("email.list_notice")
 def list_notice(
     ctx: Context,
-    smtp: SmtpAccount,
     clouds: Clouds,
-    options: Options,
     to: str,
     subject: str,
     text: str,
-    resource: str | None = None,
-    where: str | None = None,
-    select: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
-    sort_by: list[str] = [],  # noqa: B006
-    group_by: str | None = None,
-    aggregate: str | None = None,
-    follow: str | None = None,
-    join: str | None = None,
-    rows: int | None = None,
+    table: Shown,
+    *,
+    smtp: SmtpAccount,
+    selection: Selection,
     unsubscribe: str | None = None,
     allow_partial: bool = False,
+    options: Options,
 ) -> Plan:
-    """Announce something to a mailing list, with a table of what a query finds if asked."""
+    """Announce something to a mailing list, with a table of what a query finds if asked.
+
+    to: The address of the mailing list; a mail each to several.
+    subject: The subject of the mail.
+    text: What the mail says; each line is a paragraph.
+    unsubscribe: An https or mailto address with which a reader leaves the list.
+    allow_partial: Send even if the table is not whole.
+    """
     options = options.about(
-        to=keys_of(to, smtp.config.email.local_domains), clouds=clouds if resource else None
+        to=keys_of(to, smtp.config.email.local_domains), clouds=clouds if table.resource else None
     )
     content: dict[str, Any] = {"subject": subject, "sentences": text}
     title = f"Announce to {clean(to)}: {clean(subject)}"
     reasons: list[tuple[str, str]] = []
-    if resource:
+    if table.resource:
         from email_api.notices import as_variable
 
-        asked = question(
-            resource,
-            where=where,
-            select=select,
-            sort_by=sort_by,
-            group_by=group_by,
-            aggregate=aggregate,
-            follow=follow,
-            join=join,
-            limit=rows,
-        )
+        asked = question(table.resource, where=table.where, selection=selection, limit=table.rows)
         options = options.about_query(asked)
         answer = asked.run(clouds)
         reasons = answer.reasons
         refuse_partial(title, reasons, allow_partial)
         content["table"] = as_variable(answer.table())
-    elif any((where, select, sort_by, group_by, aggregate, follow, join, rows)):
+    elif table != Shown() or selection != Selection():
         raise UserError("A table is asked for without resource: what is it about?")
     plan = letter_to(
         ctx,

@@ -11,8 +11,9 @@ from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
 from campaigns.options import OwnerOptions
 from campaigns.owner_mail import mail_workflow, owner_mail
-from searches.searching import ALL, question
-from workflow_api import Context, Plan, UserError, clean, listed
+from searches.searching import ALL, Selection, question
+from workflow_api import Context, ParameterGroup, Plan, UserError, clean, listed
+from workflow_api.parameters import AtLeastOne
 
 if TYPE_CHECKING:
     from owners.owners import Row, Way
@@ -23,54 +24,60 @@ _LABELS = ("id", "name")
 _OWN_WORDS = "query"
 
 
+class Told(ParameterGroup, frozen=True, kw_only=True):
+    """What else a mail about a query says, and to whom.
+
+    rows: At most so many rows, or groups.
+    variables: Other variables of the notice, as YAML or JSON.
+    owner_column: The column with the owner's address, as user.email, in place of owner.
+    """
+
+    rows: AtLeastOne | None = None
+    variables: str | None = None
+    owner_column: str | None = None
+
+
 @mail_workflow("email.query")
 def query(
     ctx: Context,
     cloud: Cloud,
-    smtp: SmtpAccount,
-    options: OwnerOptions,
     resource: str,
+    where: str | None = None,
     subject: str | None = None,
     text: str | None = None,
     notice: str = _OWN_WORDS,
-    variables: str | None = None,
-    owner_column: str | None = None,
-    where: str | None = None,
-    select: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
-    sort_by: list[str] = [],  # noqa: B006
-    group_by: str | None = None,
-    aggregate: str | None = None,
-    follow: str | None = None,
-    join: str | None = None,
-    rows: int | None = None,
+    *,
+    smtp: SmtpAccount,
+    told: Told,
+    selection: Selection,
+    options: OwnerOptions,
 ) -> Plan:
-    """Tell owners what a query finds of theirs, in your own words or in those of any notice."""
+    """Tell owners what a query finds of theirs, in your own words or in those of any notice.
+
+    resource: What is asked about, such as server or volume.
+    where: Only those that pass, as: status any_in (SHUTOFF, ERROR) and updated_at older_than 30d.
+    subject: The subject of the mail; Your servers, or whatever is asked about, if empty.
+    text: What the mail says, each line a paragraph; that these are theirs if empty.
+    notice: The notice that it is told with; query says just subject and text.
+    select: The columns that readers see, also renamed, as since=updated_at; a few if empty.
+    """
     from owners.owners import label, readers
     from owners.resolvers import way
 
-    names = _names(select)
-    asked = question(
-        resource,
-        where=where,
-        select=list(names.values()),
-        sort_by=sort_by,
-        group_by=group_by,
-        aggregate=aggregate,
-        follow=follow,
-        join=join,
-        limit=rows,
-    )
+    names = _names(selection.select)
+    columns = msgspec.structs.replace(selection, select=list(names.values()))
+    asked = question(resource, where=where, selection=columns, limit=told.rows)
     plural = asked.resource.plural.replace("_", " ")
-    fixed = _variables(variables)
+    fixed = _variables(told.variables)
     words = {"subject": subject, "sentences": text, **fixed}
     common = {name: value for name, value in words.items() if value is not None}
     if notice == _OWN_WORDS:
         unsaid = {"subject": f"Your {plural}", "sentences": f"These {plural} are yours."}
         common = {**unsaid, **common}
     into, is_table = _row_variable(smtp, notice, common)
-    ways = way(asked.resource, cloud, options.owner, owner_column)
+    ways = way(asked.resource, cloud, options.owner, told.owner_column)
     options = options.about_query(asked).about(variables=fixed)
-    if owner_column:  # then it does not matter whose they are otherwise
+    if told.owner_column:  # then it does not matter whose they are otherwise
         options = options.about(owner=None)
     answer = _with_owners(asked, ways).run([cloud])
     shown = _shown(asked, names) or {column.name: column.name for column in answer.columns}
@@ -79,10 +86,10 @@ def query(
     headings = [name for name, path in shown.items() if path in table.group_by]
 
     def content(rows: Sequence[Row]) -> Mapping[str, Any]:
-        told = [{name: row[path] for name, path in shown.items()} for row in rows]
+        cells = [{name: row[path] for name, path in shown.items()} for row in rows]
         if not is_table:
-            return {into: told}
-        return {into: {"columns": list(shown), "rows": told, "units": units, "group_by": headings}}
+            return {into: cells}
+        return {into: {"columns": list(shown), "rows": cells, "units": units, "group_by": headings}}
 
     return owner_mail(
         ctx,

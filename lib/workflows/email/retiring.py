@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+from msgspec import Meta
 
 from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
@@ -12,11 +14,19 @@ from campaigns.options import OwnerOptions
 from campaigns.owner_mail import mail_workflow, server_mail
 from query_api.lookups.absent import absent
 from workflow_api import CloudError, Context, NotFound, Plan, UserError, clean, listed, near
+from workflow_api.parameters import AllowPast, FlavorName, ImageName
 
 if TYPE_CHECKING:
     from query_api.execution.query import Query
 
-Match = Literal["exact", "contains"]
+Match = Annotated[
+    Literal["exact", "contains"],
+    Meta(description="With contains, all whose name has this in it are meant."),
+]
+EndDate = Annotated[str, Meta(description="The last day on which it can be used, as 2026-12-31.")]
+Replacement = Annotated[
+    str, Meta(description="What to use instead, by its exact name; it has to be there.")
+]
 _COLUMNS = {"name": "name", "id": "id", "project": "project.name", "created_at": "created_at"}
 _PRESETS = {"exact": "equal_to", "contains": "contains"}
 
@@ -25,16 +35,20 @@ _PRESETS = {"exact": "equal_to", "contains": "contains"}
 def retiring_image(
     ctx: Context,
     cloud: Cloud,
-    smtp: SmtpAccount,
-    options: OwnerOptions,
-    image: str,
-    end_date: str,
-    replacement: str | None = None,
+    image: ImageName,
+    end_date: EndDate,
+    replacement: Replacement | None = None,
     match: Match = "exact",
+    *,
+    smtp: SmtpAccount,
     boot_volumes: bool = True,
-    allow_past: bool = False,
+    allow_past: AllowPast = False,
+    options: OwnerOptions,
 ) -> Plan:
-    """Tell owners of servers that the image they were made from is withdrawn."""
+    """Tell owners of servers that the image they were made from is withdrawn.
+
+    boot_volumes: Also tell owners of servers that boot from a volume made of the image.
+    """
     until = checked_date("end_date", end_date, allow_past)
     images = Withdrawn(cloud, "image", image, match, boot_volumes=boot_volumes)
     instead = _instead(cloud, "image", replacement, images)
@@ -57,13 +71,14 @@ def retiring_image(
 def retiring_flavor(
     ctx: Context,
     cloud: Cloud,
-    smtp: SmtpAccount,
-    options: OwnerOptions,
-    flavor: str,
-    end_date: str,
-    replacement: str | None = None,
+    flavor: FlavorName,
+    end_date: EndDate,
+    replacement: Replacement | None = None,
     match: Match = "exact",
-    allow_past: bool = False,
+    *,
+    smtp: SmtpAccount,
+    allow_past: AllowPast = False,
+    options: OwnerOptions,
 ) -> Plan:
     """Tell owners of servers that the flavor they have is withdrawn."""
     from query_api.execution.query import query

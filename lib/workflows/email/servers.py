@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
 
 from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
     from query_api.execution.query import Query
 
 _SERVERS = {"name": "name", "id": "id", "project": "project.name"}
+AllProjects = Annotated[
+    bool,
+    Meta(
+        description="Servers of all projects, which is also meant if projects is empty; give one "
+        "of the two."
+    ),
+]
 _MONTH = Duration.parse("30d")
 
 
@@ -23,14 +32,21 @@ _MONTH = Duration.parse("30d")
 def shutoff_servers(
     ctx: Context,
     cloud: Cloud,
-    smtp: SmtpAccount,
-    options: OwnerOptions,
     older_than: Duration = _MONTH,
     projects: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
-    all_projects: bool = False,
+    all_projects: AllProjects = False,
+    *,
+    smtp: SmtpAccount,
     include_protected: bool = False,
+    options: OwnerOptions,
 ) -> Plan:
-    """Ask owners whether they still need servers that have long been shut off."""
+    """Ask owners whether they still need servers that have long been shut off.
+
+    older_than: Only those whose last change is so long ago.
+    projects: Only servers of these projects, by id, name or domain/name; those of all projects if
+        empty.
+    include_protected: Also ask about servers that are protected, which are otherwise to stay.
+    """
     # Nova does not say when a server was shut off: it was not later than its last change.
     ids = _chosen(cloud, projects, all_projects)
     asked = (
@@ -57,13 +73,19 @@ def shutoff_servers(
 def errored_servers(
     ctx: Context,
     cloud: Cloud,
-    smtp: SmtpAccount,
-    options: OwnerOptions,
     older_than: Duration | None = None,
     projects: list[str] = [],  # noqa: B006
-    all_projects: bool = False,
+    all_projects: AllProjects = False,
+    *,
+    smtp: SmtpAccount,
+    options: OwnerOptions,
 ) -> Plan:
-    """Tell owners of servers that are in an error state, with what the cloud says of the fault."""
+    """Tell owners of servers that are in an error state, with what the cloud says of the fault.
+
+    older_than: Only those whose last change is so long ago, as 2h; all if empty.
+    projects: Only servers of these projects, by id, name or domain/name; those of all projects if
+        empty.
+    """
     ids = _chosen(cloud, projects, all_projects)
     asked = _servers(ids).where("status", "equal_to", "ERROR")
     if older_than is not None:

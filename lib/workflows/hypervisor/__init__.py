@@ -32,6 +32,7 @@ from workflow_api import (
     step,
     workflow,
 )
+from workflow_api.parameters import HypervisorName, HypervisorReason, MaxParallel
 from workflows.hypervisor import candidates  # noqa: F401 - registers its runbooks
 
 # Allocations of servers that have just left are given up in moments.
@@ -45,11 +46,17 @@ _UNDO: dict[OnCancel, Undo] = {"leave": "never", "restore": "on_cancel"}
 # -- reading -----------------------------------------------------------------------------------
 
 
-register("hypervisor", "hypervisors")
+register(
+    "hypervisor",
+    "hypervisors",
+    where="state = down or disabled_reason contains disk",
+    group_by="state, status",
+    join="servers: name; aggregates: name",
+)
 
 
 @workflow("hypervisor.show")
-def show_hypervisor(ctx: Context, cloud: Cloud, hypervisor: str) -> Table:
+def show_hypervisor(ctx: Context, cloud: Cloud, hypervisor: HypervisorName) -> Table:
     """Show one hypervisor, the servers on it, and what else holds it."""
     host = compute.find_hypervisor(cloud, hypervisor)
     reasons: list[tuple[str, str]] = []
@@ -156,8 +163,10 @@ def enable_scheduling(
     return {"said": f"{host} is enabled"}
 
 
-@workflow("hypervisor.disable")
-def disable(ctx: Context, cloud: Cloud, hypervisor: str, reason: str) -> Plan:
+@workflow("hypervisor.disable", one_object=True, timeout="5m")
+def disable(
+    ctx: Context, cloud: Cloud, hypervisor: HypervisorName, reason: HypervisorReason
+) -> Plan:
     """Take a hypervisor out of scheduling; its servers stay and run on."""
     (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])
     refuse_shared(host, "Disabling")
@@ -169,8 +178,8 @@ def disable(ctx: Context, cloud: Cloud, hypervisor: str, reason: str) -> Plan:
     return plan
 
 
-@workflow("hypervisor.enable")
-def enable(ctx: Context, cloud: Cloud, hypervisor: str) -> Plan:
+@workflow("hypervisor.enable", one_object=True, timeout="5m")
+def enable(ctx: Context, cloud: Cloud, hypervisor: HypervisorName) -> Plan:
     """Put a hypervisor back into scheduling."""
     (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])
     refuse_shared(host, "Enabling")
@@ -222,16 +231,26 @@ def verify_empty(
 def drain(
     ctx: Context,
     cloud: Cloud,
-    hypervisor: str,
-    reason: str,
+    hypervisor: HypervisorName,
+    reason: HypervisorReason,
+    *,
     migration: Migration = "auto",
-    max_parallel: int | None = None,
+    max_parallel: MaxParallel | None = None,
     target: str | None = None,
     exclude: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
     on_failure: OnFailure = "stop",
     on_cancel: OnCancel = "leave",
 ) -> Plan:
-    """Move every server off a hypervisor and leave it disabled."""
+    """Move every server off a hypervisor and leave it disabled.
+
+    migration: Live keeps servers running, cold stops them; auto is live for running and cold for
+        stopped ones.
+    max_parallel: How many servers are moved at once; limits.max_parallel if empty.
+    target: The hypervisor that all servers go to, by host name or id; Nova chooses if empty.
+    exclude: Servers to leave where they are, and what else the plan says holds it, by name or id.
+    on_failure: After a failed move, stop starting others or continue with them.
+    on_cancel: After a cancel, leave the hypervisor disabled or restore its scheduling.
+    """
     known = compute.hypervisors(cloud)
     host = compute.pick_hypervisor(cloud, hypervisor, known)
     refuse_shared(host, "Draining")

@@ -6,9 +6,10 @@ They stand behind the subject hypervisor, whose module imports them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from accounts.cloud import Cloud
 from hypervisors.hosts import Host, because, hosts, place
@@ -26,6 +27,7 @@ from workflow_api import (
     listed,
     workflow,
 )
+from workflow_api.parameters import AggregateName, ZoneName
 
 if TYPE_CHECKING:
     from query_api.resources.inventories import Room
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 # they are taken, are not all that counts.
 _LOOKED_AT = 2
 _MOST = 50
+Limit = Annotated[int, Meta(ge=1, le=_MOST)]
 # So many servers that stay are named in the reasons; all of them are in JSON and CSV.
 _NAMED = 5
 _UNKNOWN = "whether anything else holds it is not known"
@@ -43,7 +46,10 @@ _PLACE = ("name", "state", "status", "reason", "zone", "aggregates")
 
 @workflow("hypervisor.find_empty")
 def find_empty(
-    ctx: Context, cloud: Cloud, aggregate: str | None = None, zone: str | None = None
+    ctx: Context,
+    cloud: Cloud,
+    aggregate: AggregateName | None = None,
+    zone: ZoneName | None = None,
 ) -> Table:
     """Find hypervisors that nothing holds."""
     found = hosts(cloud, aggregate, zone, servers=True, without_place=True)
@@ -183,11 +189,14 @@ class Candidate(msgspec.Struct):
 def find_candidates(
     ctx: Context,
     cloud: Cloud,
-    aggregate: str | None = None,
-    zone: str | None = None,
-    limit: int = 10,
+    aggregate: AggregateName | None = None,
+    zone: ZoneName | None = None,
+    limit: Limit = 10,
 ) -> Table:
-    """Find the hypervisors that are least disruptive to reinstall, with the reasons."""
+    """Find the hypervisors that are least disruptive to reinstall, with the reasons.
+
+    limit: At most so many, the best first.
+    """
     if not 1 <= limit <= _MOST:
         raise UserError(f"limit is 1 to {_MOST}, not {limit}.")
     found = hosts(cloud, aggregate, zone, servers=True)
