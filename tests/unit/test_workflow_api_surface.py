@@ -38,6 +38,7 @@ def test_exported_members() -> None:
         "LeaseLost",
         "NotFound",
         "OnFailure",
+        "ParameterGroup",
         "Plan",
         "Ref",
         "Refused",
