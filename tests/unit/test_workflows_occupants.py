@@ -15,7 +15,7 @@ from support.fake_cloud_plans import drain, hosts, refusal
 from support.fake_cloud_runs import Clock, FakeAttempt, call, drawn, perform, read
 from support.fake_cloud_tables import Tables
 from workflow_api import CloudError, Refused, StepFailed, UserError
-from workflows import hypervisor
+from workflows.hypervisor import draining
 
 ADVICE = "openstack server delete --force"
 
@@ -76,7 +76,7 @@ def test_a_drain_names_it_and_its_check_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(hypervisor, "time", clock)
+    monkeypatch.setattr(draining, "time", clock)
     id = held(fake)
     plan = drain(fake)
     (left,) = plan.left
@@ -142,7 +142,7 @@ def test_an_allocation_of_a_server_that_has_just_left_is_waited_for(
     fake: FakeCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(hypervisor, "time", clock)
+    monkeypatch.setattr(draining, "time", clock)
     *_, verify = drain(fake).steps()
     leaked(fake)
     clock.after(5, fake.placement.leaked.clear)
