@@ -128,11 +128,15 @@ def _parts(name: str, value: Any, depth: int = 0) -> Iterator[Any]:
     """Yield every text, number and so on in a value, and the keys of its mappings."""
     if depth > _DEEPEST:
         _refuse(name, f"is nested more than {_DEEPEST} deep")
-    if isinstance(value, Mapping):
+    if value is None or isinstance(value, (str, int, float)):  # most are: it is not looked into
+        yield value
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield key
             yield from _parts(name, inner, depth + 1)
     elif isinstance(value, (list, tuple, set, frozenset)):
+        if len(value) > _MOST:
+            _refuse(name, f"holds more than {_MOST} values")
         for inner in value:
             yield from _parts(name, inner, depth + 1)
     else:

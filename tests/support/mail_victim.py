@@ -1,24 +1,19 @@
 """Processes that dispatch a mail runbook and can be killed at a chosen moment.
 
 Moments lie before and after all that is journalled, all that the ledger is told, and all that is
-said to the mail server. The processes are forked off one that has imported everything before.
+said to the mail server.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import smtplib
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from signal import Signals
 from typing import Any
-
-import pytest
 
 # All that is imported late, so that a process that is forked off need not read it.
 import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
@@ -30,6 +25,7 @@ from email_api.notices import notice
 from engine.dispatch import dispatch
 from state.journal import Journal
 from state.ledger import Ledger
+from support.forks import forked
 from support.runs import Silent, for_real
 from support.toy_mail import NOTICE
 from workflow_api import Requester
@@ -124,12 +120,7 @@ class MailVictim:
     def __init__(
         self, config: Any, workflow: str, stop: tuple[str, int] = ("", 0), **parameters: Any
     ) -> None:
-        self.pipe, theirs = _forks().Pipe()
-        self.process = _forks().Process(
-            target=_be_a_victim, args=(theirs, stop, config, workflow, parameters), daemon=True
-        )
-        self.process.start()
-        theirs.close()
+        self.process, self.pipe = forked(_be_a_victim, stop, config, workflow, parameters)
 
     def __enter__(self) -> MailVictim:
         return self
@@ -179,20 +170,3 @@ class MailVictim:
             self.process.kill()
         self.process.join()
         return ("", dict(said)) if what == "ended" else (str(said), None)
-
-
-_lock = threading.Lock()
-_ready: list[bool] = []
-
-
-def _forks() -> Any:
-    """Return how processes are made: forked off one that has imported this module."""
-    context = multiprocessing.get_context("forkserver")
-    with _lock, pytest.MonkeyPatch.context() as patch:
-        if not _ready:
-            patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-            # Each of them imports what this process was started with.
-            context.set_forkserver_preload([__name__, "pytest"])
-            forkserver.ensure_running()
-            _ready.append(True)
-    return context

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +16,7 @@ from engine.dispatch import dispatch
 from state.journal import Journal
 from state.records import RunRecord
 from state.store import Store
-from support.toys import WORLD, Fault, World
+from support.toys import Fault, World
 from workflow_api import Requester
 from workflow_api.workflow import workflow_named
 
@@ -143,67 +138,3 @@ class House:
         """Return what a run holds."""
         with self.journal() as journal:
             return journal.claims_of(run_id)
-
-
-class Victim:
-    """A process that runs a toy runbook on this house and world (see victim.py)."""
-
-    def __init__(
-        self, house: House, world: Path, name: str, stop_at: str | int = 0, **parameters: Any
-    ) -> None:
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                str(Path(__file__).with_name("victim.py")),
-                str(stop_at),
-                json.dumps(house.config),
-                name,
-                json.dumps(parameters),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, WORLD: str(world)},
-        )
-
-    def __enter__(self) -> Victim:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-    def read(self) -> str:
-        """Return the next line that it prints."""
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().rstrip("\n")
-
-    def wait_for(self, beginning: str) -> None:
-        """Wait until it stands at the moment that was chosen."""
-        line = self.read()
-        assert line.startswith(f"at {beginning}"), line
-
-    def go_on(self) -> None:
-        """Let it go on from the moment where it waits."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        self.process.send_signal(number)
-
-    def answer(self) -> dict[str, Any]:
-        """Wait for its end and return how it says it ended."""
-        answer: dict[str, Any] = json.loads(self.read())
-        self.process.wait()
-        return answer
-
-    def kill_when_stopped(self) -> dict[str, Any] | None:
-        """Kill it where it stops; return its answer if it came to its end before that."""
-        line = self.read()
-        if not line.startswith("at "):
-            return dict(json.loads(line))
-        self.signal(signal.SIGKILL)
-        self.process.wait()
-        return None

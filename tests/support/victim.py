@@ -1,7 +1,8 @@
 """A process that dispatches one toy runbook and can be killed at a chosen moment.
 
-Started as ``victim.py <stop-at> <config> <workflow> <parameters>``, the last two as JSON. At its
-``stop-at``-th moment (0: never) it says ``at <moment>`` and waits there for a line, or for SIGKILL.
+Forked off, or started as ``victim.py <stop-at> <config> <workflow> <parameters>``, all but the
+first and third as JSON. At its ``stop-at``-th moment (0: never), or at the first whose name begins
+like that, it says ``at <moment>`` and waits there for a line, or for SIGKILL.
 Moments lie before and after everything that is journalled and everything that changes the world.
 At its end it prints how it ended as JSON, with the moments that it came by.
 """
@@ -10,20 +11,27 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tests")]
+if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT / "lib"), str(ROOT / "tests")]
 
+# All that is imported late, so that a process that is forked off need not read it.
+import sqlalchemy.dialects.sqlite.pysqlite  # noqa: E402,F401
+
+import engine.runs  # noqa: E402,F401
 from engine.dispatch import dispatch  # noqa: E402
 from state.journal import Journal  # noqa: E402
 from support import toy_parts  # noqa: E402,F401 - it registers more steps
 from support.runs import Silent, for_real  # noqa: E402
-from support.toys import World  # noqa: E402
+from support.toys import WORLD, World  # noqa: E402
 from workflow_api import Requester  # noqa: E402
 
 _JOURNALLED = (
@@ -84,6 +92,14 @@ def main(stop_at: str, config: str, workflow: str, parameters: str) -> None:
         reporter=Silent(),
     )
     print(json.dumps({"kind": kind, "result": result, "passed": _passed}), flush=True)
+
+
+def fork(pipe: Connection, world: str, *given: str) -> None:
+    """Be such a process that was forked off, with a pipe instead of its streams."""
+    os.environ[WORLD] = world
+    with os.fdopen(os.dup(pipe.fileno())) as told, os.fdopen(os.dup(pipe.fileno()), "w") as says:
+        sys.stdin, sys.stdout = told, says
+        main(*given)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,9 +16,10 @@ from state.clock import SteadyClock, by_wall_clock
 from state.journal import Journal
 from state.schema import identity, runs
 from state.store import Store
-from support.runs import House, Victim, toy_house
+from support.runs import House, toy_house
 from support.state import LEASE, begin, end, new_run, sqlite_url
 from support.toys import WORLD, World
+from support.victims import Victim
 
 HOUR = 3600.0
 SOURCE = Path(__file__).parents[1] / "support" / "stepped_clock.c"
@@ -57,6 +57,12 @@ def set_clock(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return file
 
 
+def fresh(place: Place, moment: str) -> Victim:
+    """Return a process that is a child of this one, and has its clock."""
+    house, world = place
+    return Victim(house, world.path, "toy.work", moment, fresh=True, stages=STAGES)
+
+
 def test_the_library_sets_the_clock_of_a_child(set_clock: Path) -> None:
     set_clock.write_text("-3600")
     told = subprocess.check_output(["python3", "-c", "import time; print(time.time())"], text=True)
@@ -68,7 +74,7 @@ def test_a_clock_that_is_set_in_mid_run_costs_nothing(
     place: Place, set_clock: Path, step: int
 ) -> None:
     house, world = place
-    with Victim(house, world.path, "toy.work", "after paint a", stages=STAGES) as victim:
+    with fresh(place, "after paint a") as victim:
         victim.wait_for("after paint a")
         set_clock.write_text(str(step))
         victim.go_on()
@@ -86,12 +92,11 @@ def test_a_killed_run_is_gone_on_with_after_its_lease_whatever_the_clock_was_set
     place: Place, set_clock: Path
 ) -> None:
     """0.1.0 said "its lease ends in 1h2s", and waited."""
-    house, world = place
+    house, _ = place
     set_clock.write_text("3600")  # and the process that goes on lives an hour earlier
-    with Victim(house, world.path, "toy.work", "before paint b", stages=STAGES) as victim:
+    with fresh(place, "before paint b") as victim:
         victim.wait_for("before paint b")
-        victim.signal(signal.SIGKILL)
-        victim.process.wait()
+        victim.kill()
     with house.journal() as journal:
         (run,) = journal.recent(limit=5)
     assert 0 < run.lease_left <= 2
@@ -110,8 +115,7 @@ def test_a_lease_that_nobody_renews_is_over_although_the_database_s_clock_was_se
     house, world = place
     with Victim(house, world.path, "toy.work", "before paint b", stages=STAGES) as victim:
         victim.wait_for("before paint b")
-        victim.signal(signal.SIGKILL)
-        victim.process.wait()
+        victim.kill()
     with house.journal() as journal:
         (run,) = journal.recent(limit=5)
         with journal.store.transaction() as tx:

@@ -15,8 +15,10 @@ import pytest
 
 from engine.reporter import LineReporter
 from support import toy_parts  # noqa: F401 - it registers the steps
-from support.runs import House, Victim, toy_house
+from support.runs import House, toy_house
+from support.state import expire
 from support.toys import WORLD, Fault, World
+from support.victims import Victim
 from workflow_api import Attempt, Begun, Context, Plan, step, workflow
 
 KILLS = int(os.environ.get("CRASH_KILLS", "6"))
@@ -86,13 +88,17 @@ def last_run(house: House) -> str:
 
 def killed(house: House, world: World, at: str, *stages: dict[str, Any]) -> str:
     """Kill a run there, let its lease end and return the run."""
+    house.limits["lease"] = "30s"
     with Victim(house, world.path, "toy.work", at, stages=list(stages)) as victim:
         assert victim.kill_when_stopped() is None
+    return expired(house)
+
+
+def expired(house: House) -> str:
+    """Let the lease of the last run have ended; return the run."""
     run = last_run(house)
-    until = time.monotonic() + 20
-    while house.run(run).alive:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    with house.journal() as journal:
+        expire(journal, run)
     return run
 
 
@@ -123,12 +129,14 @@ def test_a_resume_that_ends_because_a_sibling_failed_finishes_it(
     house, world = place
     break_things(world, x=["failed"])
     both = {**SLOW_BUILD, "to": ["x", "h"], "at_most": 2}
+    house.limits["lease"] = "30s"
     with Victim(house, world.path, "toy.work", stages=[both, PAINT]) as victim:
         until = time.monotonic() + 20
-        while "h" not in world.things or house.states(run := last_run(house))["x"] != "failed":
+        while "h" not in world.things or house.states(last_run(house))["x"] != "failed":
             assert time.monotonic() < until
             time.sleep(0.02)
-        victim.signal(signal.SIGKILL)
+        victim.kill()
+    run = expired(house)
     kind, _ = house.ask("run.resume", run=run)
     assert (kind, house.run(run).state) == ("failed", "failed")
     assert house.states(run) == {"x": "failed", "h": "done", "a": "pending"}
@@ -295,18 +303,15 @@ def test_killed_anywhere_and_then_gone_on_with_or_given_up_nothing_is_left_in_pa
     for seed in range(KILLS):
         choose = random.Random(seed)
         with toy_house() as (house, world), pytest.MonkeyPatch.context() as patch:
-            house.limits = {"lease": "1s", "grace": "5s"}
+            house.limits = {"lease": "30s", "grace": "5s"}
             patch.setenv(WORLD, str(world.path))
             stop_at = choose.randint(4, 40)
             with Victim(house, world.path, "toy.work", stop_at, stages=stages) as victim:
                 victim.kill_when_stopped()
             with house.journal() as journal:
-                found = journal.recent(limit=1)
-            if not found:
-                continue
-            run = found[0].id
-            while house.run(run).alive:
-                time.sleep(0.05)
+                if not journal.recent(limit=1):
+                    continue
+            run = expired(house)
             if house.run(run).shown_state == "interrupted":
                 house.ask(choose.choice(["run.resume", "run.cancel"]), run=run)
             in_part = [name for name, what in world.things.items() if what == "walls"]

@@ -15,11 +15,12 @@ import pytest
 
 from state.journal import Journal
 from support.mail_victim import MailVictim
-from support.runs import House, Victim, toy_house
+from support.runs import House, toy_house
 from support.smtp_server import Options, SmtpProcess
 from support.state import expire, new_run
 from support.toy_mail import mail_house
 from support.toys import WORLD, World
+from support.victims import Victim
 from workflow_api import Requester
 
 Place = tuple[House, World]
@@ -44,8 +45,7 @@ def killed_at(place: Place, moment: str, *stages: dict[str, Any]) -> str:
     house, world = place
     with Victim(house, world.path, "toy.work", moment, stages=list(stages)) as victim:
         victim.wait_for(moment)
-        victim.signal(signal.SIGKILL)
-        victim.process.wait()
+        victim.kill()
     with house.journal() as journal:
         return journal.recent(limit=1)[0].id
 

@@ -73,3 +73,9 @@ def test_the_command_is_one_that_works(library: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(bytecode, "LIBRARY", library)
     subprocess.run(["sh", "-c", bytecode.command()], check=True)
     assert asked(library, "-B") == "None"
+
+
+def test_every_module_of_the_library_is_looked_at_and_no_other() -> None:
+    loaded = bytecode._loaded()
+    assert {LIBRARY / "health" / "bytecode.py", LIBRARY / "health" / "__init__.py"} <= {*loaded}
+    assert all(path.is_relative_to(LIBRARY) for path in loaded)
