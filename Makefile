@@ -11,8 +11,8 @@ export OPENSTACK_OPS_CONFIG ?= $(DEVCLOUD_STATE)/openstack_ops.yaml
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest -q
 # Side by side goes everything but what needs the one devcloud. Much of it waits for processes that
-# it has started: six workers are sooner done than two, also on two cores.
-SIDE_BY_SIDE := -n 6 --dist worksteal
+# it has started: four workers are sooner done than two, also on two cores.
+SIDE_BY_SIDE := -n 4 --dist worksteal
 
 .PHONY: help venv constraints lint generate exchange test test-fast test-long test-lowest test-pythons test-cloud test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail mail-previews clean
 
@@ -54,7 +54,7 @@ test-fast: venv  ## unit and contract tests: no network, a sample of what is lon
 	$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/contract
 
 test-long: venv  ## the whole of what test-fast takes a sample of
-	$(PYTEST) $(SIDE_BY_SIDE) -m long tests/unit tests/contract
+	$(PYTEST) $(SIDE_BY_SIDE) -m 'long or hypothesis' tests/unit tests/contract
 
 test-lowest: venv  ## unit and contract tests on the lowest versions that the requirements allow
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest

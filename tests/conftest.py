@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine
 
 from accounts import repeating
 from state import engines
+from support import sampling
 
 #: Markers whose tests run only if asked for, strictest first, and why they do not otherwise.
 ASKED_FOR = {
@@ -18,6 +20,14 @@ ASKED_FOR = {
     "cloud": "needs a real OpenStack: ask for it with -m cloud (make test-cloud, make test)",
     "long": "has a sample that runs: ask for all with -m long (make test-long, make test)",
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try properties with fewer examples unless they are asked for: ``-m hypothesis``."""
+    sampling.all_examples = "hypothesis" in config.option.markexpr
+    # A busy machine is no slow test.
+    settings.register_profile("ours", max_examples=sampling.examples(100), deadline=None)
+    settings.load_profile("ours")
 
 
 def pytest_collection_finish() -> None:

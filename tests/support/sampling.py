@@ -8,6 +8,17 @@ from typing import Any
 
 import pytest
 
+#: Whether properties are tried with all of their examples, as tests/conftest.py finds out.
+all_examples = False
+
+
+def examples(whole: int) -> int:
+    """Return how many examples a property is tried with: all of them, or a third every day.
+
+    Other ones are made up every day.
+    """
+    return whole if all_examples else max(1, whole // 3)
+
 
 def sampled(cases: Collection[Any], count: int) -> list[Any]:
     """Return the cases as parameters, all but ``count`` of them marked ``long``.

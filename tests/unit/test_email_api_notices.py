@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from itertools import product
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from email_api.notices import Rendered, as_variable, example, names, notice
 from email_api.rendering import LOGO
 from email_api.tables import LINE
 from support.mail_notices import EXTREMES, HOSTILE, MARK, Page, extremes, variables
+from support.sampling import examples, sampled
 from workflow_api import Table
 
 NOW = datetime.datetime(2026, 11, 21, 9, 30, tzinfo=datetime.timezone.utc)
@@ -75,8 +77,7 @@ def test_the_notices_are_these() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", EXTREMES)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "kind"), sampled(list(product(NAMES, EXTREMES)), 20))
 def test_every_extreme_renders(name: str, kind: str) -> None:
     given = extremes(notice(name).schema)[kind]
     made = notice(name).render(given, ORGANISATION, now=NOW)
@@ -93,7 +94,7 @@ def test_every_extreme_renders(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(8), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
 def test_no_value_gets_out_and_both_parts_say_the_same(name: str, data: st.DataObject) -> None:
     filled = notice(name)

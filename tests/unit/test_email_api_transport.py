@@ -23,6 +23,7 @@ from support.mailing import (
     one,
     recipients,
 )
+from support.sampling import examples
 from support.smtp_server import Fault, SmtpServer
 
 
@@ -383,7 +384,9 @@ def test_it_introduces_itself_by_a_name_or_an_address(server: SmtpServer) -> Non
 
 
 @settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=examples(60),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     lines=st.lists(

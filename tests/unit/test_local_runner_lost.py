@@ -78,7 +78,7 @@ def ended(tmp_path: Path) -> list[str]:
         return [state for (state,) in store.execute("SELECT state FROM runs")]
 
 
-@pytest.mark.parametrize(("words", "streams"), sampled(list(product(ASKED, (FULL, CLOSED))), 8))
+@pytest.mark.parametrize(("words", "streams"), sampled(list(product(ASKED, (FULL, CLOSED))), 5))
 def test_a_lost_answer_is_a_failure_and_says_so(ask, words: str, streams: str) -> None:
     done = ask(words, streams)
     assert done.returncode == (ASKED[words] or 1)

@@ -23,6 +23,7 @@ from support.made_up_questions import FITS, NOW, ROWS, asking, questions
 from support.made_up_worlds import gone, worlds
 from support.oracle import Question, answer
 from support.oracle_rows import Row, World
+from support.sampling import examples
 
 ZONES = ("UTC", "Asia/Tokyo", "America/New_York")
 PRESETS = sorted({preset for presets in FITS.values() for preset in presets})
@@ -114,7 +115,7 @@ def agree_but_for_order(question: Question, clouds: list[MadeUpCloud]) -> None:
     assert not Counter(map(repr, found)) - Counter(map(repr, all_rows))
 
 
-@settings(how, max_examples=MORE or 25)
+@settings(how, max_examples=MORE or examples(25))
 @given(st.lists(questions(), min_size=4, max_size=4), clouds(), st.sampled_from(ZONES))
 def test_engine_and_oracle_agree(
     asked: list[Question], clouds: list[MadeUpCloud], place: str

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from query_api.lookups.packing import Item, unplaced
+from support.sampling import examples
 
 Free = dict[str, dict[str, int]]
 PLACES = ("p", "q", "r")
 CLASSES = ("VCPU", "MEMORY_MB", "group")
-unhurried = settings(deadline=None, max_examples=60)  # a busy machine is no slow search
+unhurried = settings(deadline=None, max_examples=examples(60))  # a busy machine is no slow search
 
 amounts = st.dictionaries(st.sampled_from(CLASSES), st.integers(0, 4), max_size=3)
 frees = st.dictionaries(st.sampled_from(PLACES), amounts, max_size=3)

@@ -17,6 +17,7 @@ from query_api.language.schema import Listing, Paging, Resource, exact
 from query_api.resources.properties import integer, text
 from query_api.wire import paging
 from support.memory_cloud import Json, MemoryCloud, Shelf, refused
+from support.sampling import examples
 
 WAYS = ["marker", "offset", "walk", "both ends"]
 STUCK = "the service answered with the same page again: rows after it are missing"
@@ -174,7 +175,7 @@ def test_rows_are_deleted_between_the_brief_and_the_detailed_page() -> None:
     assert answer.reasons == []
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_there_all_the_time_is_in_the_answer_once(way: str, data: st.DataObject) -> None:

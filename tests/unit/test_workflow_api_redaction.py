@@ -21,7 +21,7 @@ from common.redaction import HIDDEN, Redactor, at_work, excerpt, learn, secrets_
 from engine.dispatch import dispatch
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_http import Answer, Request
-from support.sampling import sampled
+from support.sampling import examples, sampled
 from workflow_api import clean
 
 HARD = "pä55/wörd+%41'\"&\\x<Z>🔑"
@@ -60,7 +60,7 @@ def hidden(secret: str, text: str) -> str:
 
 
 @pytest.mark.parametrize("name", sampled(ENCODINGS, 6))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(secret=SECRETS, before=AROUND, after=AROUND)
 @example(secret=HARD, before="", after="")
 @example(secret="a%41b%2Fc", before="", after="")
@@ -92,7 +92,7 @@ STRAYS = [
 
 
 @pytest.mark.parametrize("name", sampled(ENCODINGS, 6))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     secret=st.tuples(
         st.sampled_from(["", "a", "41", "e9a", "n", "x41", "u00e9", "U0001f511", "amp;", "br>"]),
@@ -118,7 +118,7 @@ def test_what_stands_around_it_takes_nothing_of_it(
     assert HIDDEN in shown
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     secret=SECRETS, before=st.binary(max_size=7), after=st.binary(max_size=7), safe=st.booleans()
 )
@@ -131,7 +131,7 @@ def test_base64_does_not_either(secret: str, before: bytes, after: bytes, safe: 
     assert whole not in shown
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(
     secret=SECRETS,
     at=st.integers(1, 5),
@@ -166,7 +166,7 @@ def test_a_longer_secret_goes_before_one_that_it_begins_with() -> None:
     assert redactor.text("hunter22 and hunter") == f"{HIDDEN} and {HIDDEN}"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.text(max_size=200), st.text(LETTERS, min_size=12, max_size=20))
 def test_other_text_stays_as_it_is(text: str, secret: str) -> None:
     assume(secret[:6] not in text and "://" not in text)
