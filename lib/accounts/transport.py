@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 from keystoneauth1.session import TCPKeepAliveAdapter
 from requests import PreparedRequest, Response
-from requests.exceptions import InvalidURL
+from requests.exceptions import InvalidURL, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -130,7 +130,8 @@ class Transport(TCPKeepAliveAdapter):  # type: ignore[misc]
         """Send a request and return the whole answer.
 
         Raises LeaseLost before a change that is fenced; AnswerTooSlow, AnswerTooLarge; Redirected
-        for an answer that leads to another origin, or elsewhere with what is no mere question.
+        for an answer that leads to another origin, or elsewhere with what is no mere question;
+        requests' own exceptions for all else that goes wrong on the way.
         """
         method, url = request.method or "", request.url or ""
         change = method not in tracing.READING and not _logging_in.get()
@@ -145,6 +146,8 @@ class Transport(TCPKeepAliveAdapter):  # type: ignore[misc]
                     return response
                 request = _followed(request, response)
             raise Redirected(response.status_code, url, url)
+        except TimeoutError as error:  # before urllib3 had the request, or between two of them
+            raise Timeout(error, request=request) from error
         finally:
             _exchange.reset(token)
 

@@ -15,6 +15,8 @@ SCHEMA = 1
 MAX_BYTES = 1_000_000
 # Room for saying what was cut.
 _NOTE = 500
+# Characters of a summary, which stands where there is one line; the text has what is longer.
+_SUMMARY = 2000
 # The lists of a result in the order in which they are shown.
 _LISTS = ("changed", "skipped", "failed", "left", "rows")
 
@@ -106,8 +108,11 @@ def cap(result: dict[str, Any], limit: int = MAX_BYTES) -> dict[str, Any]:
 
     The text goes first (it repeats the rows), then entries from the end of the largest list. What
     was cut is counted in ``truncated``, and the summary says so and where the whole is. A result
-    that was cut, by ``Result.trim`` or here, is not complete.
+    that was cut, by ``Result.trim`` or here, is not complete. A summary that repeats a long value
+    is shortened: that one stands in the text.
     """
+    if len(result["summary"]) > _SUMMARY:
+        result = {**result, "summary": result["summary"][: _SUMMARY - 1] + "…"}
     if not result["truncated"] and _size(result) <= limit:
         return result
     cut, room = dict(result["truncated"]), limit // 4

@@ -47,12 +47,16 @@ class Host(msgspec.Struct):
 
 
 class Hosts(msgspec.Struct):
-    """All hosts, those that were asked for, and why the answer may not be whole."""
+    """All hosts, those that were asked for, and why the answer may not be whole.
+
+    ``aggregates`` are those of the cloud; none, too, if they are ``aggregates_unread``.
+    """
 
     all: list[Host]
     chosen: list[Host]
     aggregates: list[Aggregate]
     reasons: list[tuple[str, str]] = []
+    aggregates_unread: bool = False
     # The aggregate that was asked for.
     aggregate: Aggregate | None = None
 
@@ -96,7 +100,7 @@ def hosts(
     others = compute.others_of_service((host.name, host.service_host) for host in known)
     for host in known:
         host.others = others[host.name]
-    found = Hosts(known, known, aggregates, reasons)
+    found = Hosts(known, known, aggregates, reasons, answered[2] is None)
     if aggregate is not None:
         found.aggregate = _aggregate(cloud, aggregate, aggregates)
         within = set(found.aggregate.hosts)

@@ -19,7 +19,7 @@ from query_api.lookups import compute, placement
 from query_api.lookups.placement import Resources
 from query_api.wire.compute_types import UNCONFIRMED, Hypervisor, Migration, Server
 from query_api.wire.reading import Reading
-from workflow_api import clean, count, listed
+from workflow_api import CloudError, clean, count, listed
 
 # Records of migrations that are looked at: those that wait for a confirmation are few, and of the
 # newest of a host are those that an allocation can still be for.
@@ -89,12 +89,13 @@ def occupants(
 
 def leftovers(
     cloud: Cloud, hosts: Sequence[Hypervisor], used: Mapping[str, Resources] | None
-) -> dict[str, list[Occupant]]:
+) -> tuple[dict[str, list[Occupant]], dict[str, CloudError]]:
     """Return by id what holds those of the hypervisors that are not empty.
 
     They are ones on which Nova counts no servers, and ``used`` says by their ids what Placement
-    has given away of each; None where that is not known. Two requests for all of them, and a few
-    for each that is not empty. Raises CloudError.
+    has given away of each; None where that is not known. Those that could not be looked at stand
+    in the second mapping, with why. Two requests for all of them, and a few for each that is not
+    empty. Raises CloudError.
     """
     asked: list[Callable[[], Any]] = [
         lambda: compute.servers(cloud, status="SOFT_DELETED", soft_deleted=True),
@@ -107,11 +108,17 @@ def leftovers(
         for host in hosts
         if host.service.host in marked or any((used or {}).get(host.id, {}).values())
     ]
-    looks = Reading(cloud).each(
+    looks = Reading(cloud).tried(
         lambda host: occupants(cloud, host, waiting=waiting, with_placement=used is not None),
         doubtful,
     )
-    return {host.id: look.all for host, look in zip(doubtful, looks, strict=True) if look.all}
+    held, unread = dict[str, list[Occupant]](), dict[str, CloudError]()
+    for host, look in zip(doubtful, looks, strict=True):
+        if isinstance(look, CloudError):
+            unread[host.id] = look
+        elif look.all:
+            held[host.id] = look.all
+    return held, unread
 
 
 def unconfirmed(cloud: Cloud, service: str | None = None) -> list[Migration]:

@@ -9,13 +9,14 @@ import msgspec
 
 from accounts.cloud import Cloud
 from hypervisors.hosts import Host, Hosts, hosts, place
-from workflow_api import Context, Table, clean, count, listed, picked, workflow
+from workflow_api import CloudError, Context, Table, clean, count, listed, picked, workflow
 from workflow_api.parameters import AggregateName, ZoneName
 
 if TYPE_CHECKING:
     from query_api.lookups.placement import Demand
     from query_api.resources.inventories import Room
     from query_api.wire.compute_types import Server
+    from query_api.wire.reading import Reading
 
 # So many different sizes are looked at if no flavors are named: there is a request for each.
 _MOST = 20
@@ -57,20 +58,19 @@ def report(
 
     flavors: Flavors, by name or id, of which is said how many more fit; public ones if empty.
     """
-    from query_api.lookups.fitting import fitting
-    from query_api.resources import inventories
     from query_api.wire.reading import Reading
 
-    reading = Reading(cloud)
-    sizes, left_out = _sizes(cloud, flavors)
-    found = hosts(cloud, aggregate, zone)
-    rooms = inventories.rooms(reading, [host.id for host in found.chosen])
-    fits = reading.each(lambda size: fitting(reading, size.demand), sizes)
-    for size, there in zip(sizes, fits, strict=True):
-        size.fits = _allowed(size, there, found)
+    reading, sizes, left_out = Reading(cloud), list[_Size](), 0
+    try:
+        sizes, left_out = _sizes(cloud, flavors)
+    except CloudError as error:
+        reading.incomplete(f"flavors of {cloud.name}", str(error))
+    found = hosts(cloud, aggregate, zone, without_place=True)
+    rooms = _rooms_of(reading, found)
+    sizes = _fitting(reading, sizes, found)
     parts = _parts(cloud, found, aggregate, zone)
     rows = [row for where, part in parts for row in _rows(where, part, rooms, sizes, found)]
-    reasons = [*found.reasons, *_lacking(found, rooms)]
+    reasons = [*found.reasons, *reading.reasons]
     told = count(len(found.chosen), "hypervisor") + place(aggregate, zone)
     usable = sum(host.usable for host in found.chosen)
     also = f"; {left_out} more public flavors can be named in flavors" if left_out else ""
@@ -105,7 +105,7 @@ def _sizes(cloud: Cloud, wanted: Sequence[str]) -> tuple[list[_Size], int]:
     different: dict[tuple[object, ...], _Size] = {}
     for flavor in known:
         size = _size(flavor)
-        key = (*size.demand.shape, *_aggregate_specs(flavor), *size.unseen)
+        key = (*size.demand.shape, *_aggregate_specs(size.server.flavor.extra_specs), *size.unseen)
         if different.setdefault(key, size) is not size:
             different[key].same.append(size.name)
     sizes = list(different.values())
@@ -146,12 +146,48 @@ def _unseen(specs: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def _aggregate_specs(flavor: Mapping[str, Any]) -> list[str]:
-    specs = flavor["extra_specs"] or {}
+def _aggregate_specs(specs: Mapping[str, str]) -> list[str]:
     return sorted(f"{key}={specs[key]}" for key in specs if key.startswith("aggregate_instance"))
 
 
 # -- hosts -------------------------------------------------------------------------------------
+
+
+def _rooms_of(reading: Reading, found: Hosts) -> Mapping[str, Room] | None:
+    """Return the room on hosts by their ids, None if Placement did not answer.
+
+    What is missing is said.
+    """
+    from query_api.resources import inventories
+
+    known = len(reading.reasons)
+    try:
+        rooms = inventories.rooms(reading, [host.id for host in found.chosen])
+    except CloudError as error:
+        reading.incomplete(f"room on hypervisors of {reading.cloud.name}", str(error))
+        return None
+    missing = [host.name for host in found.chosen if host.id not in rooms]
+    if missing and len(reading.reasons) == known:
+        reading.incomplete(f"room on {listed(missing)}", "Placement does not know them")
+    return rooms
+
+
+def _fitting(reading: Reading, sizes: Sequence[_Size], found: Hosts) -> list[_Size]:
+    """Return the sizes of which Placement says where they fit; what is missing is said."""
+    from query_api.lookups.fitting import fitting
+
+    answered = []
+    fits = reading.tried(lambda size: fitting(reading, size.demand), sizes)
+    for size, there in zip(sizes, fits, strict=True):
+        what = f"where flavor {size.name} fits"
+        if isinstance(there, CloudError):
+            reading.incomplete(what, str(there))
+        elif found.aggregates_unread and _aggregate_specs(size.server.flavor.extra_specs):
+            reading.incomplete(what, "it asks for aggregates, which could not be read")
+        else:
+            size.fits = _allowed(size, there, found)
+            answered.append(size)
+    return answered
 
 
 def _allowed(size: _Size, fits: Mapping[str, int], found: Hosts) -> dict[str, int]:
@@ -192,14 +228,14 @@ def _parts(
 def _rows(
     where: tuple[str, str],
     part: Sequence[Host],
-    rooms: Mapping[str, Room],
+    rooms: Mapping[str, Room] | None,
     sizes: Iterable[_Size],
     found: Hosts,
 ) -> Iterable[dict[str, Any]]:
     """Yield a row for each resource class of a part of the cloud, then one for each flavor."""
     scope, name = where
     same = {"where": f"{scope} {clean(name)}", "scope": scope, "name": name}
-    there = [(host, rooms[host.id]) for host in part if host.id in rooms]
+    there = [(host, rooms[host.id]) for host in part if rooms and host.id in rooms]
     for what in sorted({what for _, room in there for what in room.capacity}, key=_by_class):
         have = [(host, room) for host, room in there if what in room.capacity]
         free = {host.id: room.free[what] for host, room in have}
@@ -220,7 +256,11 @@ def _rows(
             "flavor_id": size.id,
             "hosts": len(fits),
             "more": sum(fits),
-            "pooled": _pooled(size, [room for host, room in there if _may_have(size, host, found)]),
+            "pooled": (
+                None
+                if rooms is None
+                else _pooled(size, [room for host, room in there if _may_have(size, host, found)])
+            ),
             "note": _note(size),
         }
 
@@ -247,8 +287,3 @@ def _pooled(size: _Size, rooms: Sequence[Room]) -> int:
 def _by_class(name: str) -> tuple[int, str]:
     usual = ("VCPU", "PCPU", "MEMORY_MB", "DISK_GB")
     return (usual.index(name) if name in usual else len(usual), name)
-
-
-def _lacking(found: Hosts, rooms: Mapping[str, Room]) -> list[tuple[str, str]]:
-    missing = [host.name for host in found.chosen if host.id not in rooms]
-    return [(f"room on {listed(missing)}", "Placement does not know them")] if missing else []

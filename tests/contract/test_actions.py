@@ -209,6 +209,17 @@ def descriptions_are_one_sentence(path: Path) -> None:
 
 
 @check
+def what_stands_for_one_another_says_so(path: Path) -> None:
+    parameters = action(path)["parameters"]
+    if {"projects", "all_projects"} <= set(parameters):
+        assert "all projects if empty" in parameters["projects"]["description"]
+        assert "also meant if projects is empty" in parameters["all_projects"]["description"]
+        assert "give one of the two" in parameters["all_projects"]["description"]
+    if {"notice", "window"} <= set(parameters):  # one choice in the one needs the other
+        assert "work needs it" in parameters["window"]["description"]
+
+
+@check
 def only_identity_is_jinja(path: Path) -> None:
     jinja = {
         name: given["default"]

@@ -50,7 +50,7 @@ class Answer:
 class Fault:
     """What goes wrong with requests whose line matches ``pattern``, ``times`` times.
 
-    With ``cut`` the connection is closed instead of an answer, or within one with ``half``; with
+    Of those, if ``query`` is given, with what has each of its patterns in that parameter. With ``cut`` the connection is closed instead of an answer, or within one with ``half``; with
     ``late`` that happens, and so does another status, after the request was obeyed.
     """
 
@@ -62,6 +62,14 @@ class Fault:
     cut: bool = False
     half: bool = False
     late: bool = False
+    query: dict[str, str] = field(default_factory=dict)
+
+    def hits(self, request: Request) -> bool:
+        """Return whether it is to go wrong with this request."""
+        parts = (
+            re.search(pattern, request.query.get(name, "")) for name, pattern in self.query.items()
+        )
+        return self.times > 0 and bool(re.search(self.pattern, request.line)) and all(parts)
 
 
 Handle = Callable[[Request], Answer]
@@ -137,7 +145,7 @@ class Web:
 
     def _due(self, request: Request) -> Fault | None:
         for fault in self.faults:
-            if fault.times > 0 and re.search(fault.pattern, request.line):
+            if fault.hits(request):
                 fault.times -= 1
                 return fault
         return None

@@ -36,7 +36,7 @@ VALUES: dict[str, Any] = {
     "emoji": "\N{ROCKET}",
     "terminal": "\x1b]0;owned\x07\x1b[2J\r\n",
     "turned": "\u202egpj.exe\u200b",
-    "long": "x" * 70_000,
+    "long": "x" * 65_000,
     "path": "../../../../etc/passwd",
     "sql": "'; DROP TABLE runs; --",
     "template": "{{ config_context.clouds }}{% for x in y %}",

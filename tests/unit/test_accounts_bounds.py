@@ -115,6 +115,18 @@ def test_a_listing_that_drips_ends_in_time() -> None:
         assert time.monotonic() - began < 2.5
 
 
+def test_time_that_is_over_before_anything_is_sent_is_told_as_any_other() -> None:
+    """As on a machine that is so busy that the request's time is over before urllib3 has it."""
+    with FakeCloud([], [Server("a")]) as fake:
+        cloud = fake.account()
+        cloud.log_in()
+        for adapter in cloud.session.session.adapters.values():
+            adapter._seconds = 0.0
+        with pytest.raises(CloudError, match="no answer within"):
+            cloud.get("compute", "/servers")
+        assert fake.count("GET /compute/v2.1/servers") == 0
+
+
 def test_silence_is_asked_again_and_then_told() -> None:
     with RawServer(lambda call: call.server.ended.wait(10) and None) as server:
         cloud = cloud_at(f"{server.origin}/v3", timeouts={"request": "0.3s"})

@@ -86,6 +86,8 @@ def test_every_value_is_answered(
         with within(PATIENCE, f"{parameter}: {kind}"):
             ended, result = dispatch(name, call, config, reporter=Silent())
         told = json.dumps(result, allow_nan=False)
+        assert ([*result][:2], [*result][-1]) == (["summary", "text"], "rows")
+        assert len(result["summary"]) <= 2000, f"{parameter}: {kind}: nobody reads that"
         if "Internal error" in told or ended == "interrupted":
             wrong.append(f"{parameter}: {kind}: {result['summary']:.300}")
     assert (wrong, changes_sent(cloud)) == ([], [])

@@ -162,6 +162,20 @@ def test_anything_becomes_plain_json() -> None:
     assert (shown["1"], shown["nan"], shown["big"], shown["s"]) == ([2], "inf", str(2**64), "?")
 
 
+@pytest.mark.parametrize("limit", [300, 1_000_000])
+def test_what_a_person_reads_comes_first_and_what_fills_screens_last(limit: int) -> None:
+    rows = [{"what": "x" * 100}] * 20
+    shown = cap(Result(summary="s", text="t" * 1000, rows=rows, changed=rows).as_dict(), limit)
+    assert ([*shown][:2], [*shown][-1]) == (["summary", "text"], "rows")
+
+
+def test_a_summary_that_repeats_a_long_value_is_shortened_and_the_text_is_not() -> None:
+    said = f"ports: {'1' * 5000} is no port."
+    shown = cap(Result(summary=said, text=said).as_dict())
+    assert (len(shown["summary"]), shown["summary"][-1]) == (2000, "…")
+    assert (shown["text"], shown["complete"]) == (said, True)
+
+
 @given(st.lists(st.text(max_size=300), max_size=60), st.integers(2000, 5000))
 def test_a_result_is_cut_to_its_limit(texts: list[str], limit: int) -> None:
     rows = [{"what": text} for text in texts]

@@ -69,7 +69,7 @@ def row(result: Json, where: str, what: str) -> Json:
     return dict(found)
 
 
-def more(result: Json, name: str, where: str = "cloud fake") -> tuple[int, int, int]:
+def more(result: Json, name: str, where: str = "cloud fake") -> tuple[int, int, int | None]:
     """Return on how many hosts how many more of a flavor fit, and how many if all were one."""
     found = row(result, where, f"flavor {name}")
     return found["hosts"], found["more"], found["pooled"]
@@ -167,3 +167,64 @@ def test_a_host_that_placement_does_not_know_is_told_of(fake: FakeCloud, tables:
     kind, result = dispatch("capacity.report", {}, fake.config())
     assert (kind, result["complete"]) == ("failed", False)
     assert result["left"][0]["what"] == "room on cmp-2"
+
+
+# -- what could be read in part ----------------------------------------------------------------
+
+
+def partly(fake: FakeCloud, **parameters: Any) -> tuple[Json, str]:
+    """Return an answer that is not whole, and what it says is missing."""
+    kind, result = dispatch("capacity.report", parameters, fake.config())
+    assert (kind, result["complete"]) == ("failed", False), result["summary"]
+    return result, "; ".join(left["what"] for left in result["left"])
+
+
+def test_one_flavor_that_placement_fails_on_is_named_and_the_others_are_told(
+    fake: FakeCloud, tables: Tables
+) -> None:
+    fake.fail("/allocation_candidates", 403, times=99, query={"resources": "CUSTOM_GPU"})
+    result, missing = partly(fake)
+    assert missing == "where flavor g1 fits"
+    assert more(result, "m1.same") == (3, 22, 22)
+    assert row(result, "cloud fake", "CUSTOM_GPU")["capacity"] == 4
+    assert "flavor g1" not in [one["what"] for one in result["rows"]]
+
+
+def test_without_flavors_the_amounts_are_told(fake: FakeCloud, tables: Tables) -> None:
+    fake.fail("/flavors/detail", 403, times=99)
+    result, missing = partly(fake, flavors=["g1"])
+    assert missing == "flavors of fake"
+    assert row(result, "cloud fake", "MEMORY_MB")["capacity"] == 24576
+
+
+@pytest.mark.parametrize("path", ["/os-services", "/os-aggregates"])
+def test_without_places_the_cloud_as_a_whole_is_told(
+    fake: FakeCloud, tables: Tables, path: str
+) -> None:
+    spec = "aggregate_instance_extra_specs:kind"
+    tables.flavors.append(flavor("f1", {spec: "fast"}))
+    fake.fail(path, 403, times=99)
+    result, missing = partly(fake)
+    assert "where hypervisors of fake stand" in missing
+    assert more(result, "m1.same") == (3, 22, 22)
+    assert ("where flavor f1 fits" in missing) is (path == "/os-aggregates")
+    kind, result = dispatch("capacity.report", {"zone": "nova"}, fake.config())
+    assert (kind, result["complete"]) == ("failed", False), "who is there is not known"
+
+
+def test_without_what_is_used_it_is_not_said_how_many_fit_in_all(
+    fake: FakeCloud, tables: Tables
+) -> None:
+    fake.fail("/allocation_candidates", 403, times=99, query={"in_tree": "."})
+    fake.fail("/placement/resource_providers", 403, times=99)
+    result, missing = partly(fake, flavors=["m1.large"])
+    assert missing.startswith("room")
+    assert more(result, "m1.large") == (3, 6, None)
+
+
+def test_a_service_that_fails_whole_is_named(fake: FakeCloud, tables: Tables) -> None:
+    fake.fail("/placement/", 403, times=99)
+    result, missing = partly(fake)
+    assert result["rows"] == []
+    assert "room on hypervisors of fake" in missing
+    assert "where flavor" in missing

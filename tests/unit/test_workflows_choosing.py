@@ -9,7 +9,7 @@ import pytest
 
 from engine.dispatch import dispatch
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Aggregate, Flavor, Group, Hypervisor, Json, Server
+from support.fake_cloud_estate import Aggregate, Flavor, Group, Hypervisor, Json, Project, Server
 from support.fake_cloud_tables import Tables
 
 
@@ -182,6 +182,92 @@ def test_requests_do_not_grow_with_hosts_and_servers(fake: FakeCloud) -> None:
 
     # Two more a host that is looked at, and those are twice as many as are told of.
     assert asked(6, 1) == asked(60, 5) <= 30
+
+
+def test_hosts_with_servers_of_the_clouds_own_services_come_late_and_say_so(
+    fake: FakeCloud,
+) -> None:
+    """An amphora of Octavia's is moved and reinstalled under by nobody who does not know it."""
+    fake.projects += [service := Project("service"), Project("shop")]
+    fake.servers += [
+        Server("amphora-1", "cmp-1", project=service.id),
+        *(Server(f"s{number}", f"cmp-{host}") for host in (2, 3, 4, 5) for number in range(host)),
+    ]
+    assert ranked(fake)[-1] == "cmp-1"
+    assert why(fake, "cmp-1").endswith(
+        "; the cloud's own services have amphora-1 there: ask whoever runs the cloud first"
+    )
+    assert "own services" not in why(fake, "cmp-2")
+    rows = {row["name"]: row for row in ask(fake, "find_candidates")["rows"]}
+    assert (rows["cmp-1"]["services"], rows["cmp-2"]["services"]) == (["amphora-1"], [])
+
+
+def test_service_projects_are_those_that_are_configured(fake: FakeCloud) -> None:
+    fake.projects.append(mine := Project("platform"))
+    fake.servers.append(Server("db", "cmp-1", project=mine.id))
+    for names, told in (([], False), (["service"], False), (["platform"], True)):
+        config = fake.config(service_projects=names)
+        _, result = dispatch("hypervisor.find_candidates", {}, config)
+        (row,) = (row for row in result["rows"] if row["name"] == "cmp-1")
+        assert ("own services" in row["why"]) is told
+
+
+# -- what could be read in part ----------------------------------------------------------------
+
+
+def partly(fake: FakeCloud, verb: str) -> tuple[dict[str, Json], str]:
+    """Return the rows by name, and what is said to be missing, of an answer that is not whole."""
+    kind, result = dispatch(f"hypervisor.{verb}", {}, fake.config())
+    assert (kind, result["complete"]) == ("failed", False), result["summary"]
+    said = "; ".join(f"{left['what']}: {left['why']}" for left in result["left"])
+    return {row["name"]: row for row in result["rows"]}, said
+
+
+def test_a_host_whose_servers_cannot_be_read_is_named_and_comes_last(fake: FakeCloud) -> None:
+    fake.servers += [Server("a", "cmp-1"), *(Server(f"s{n}", "cmp-2") for n in range(3))]
+    fake.fail(f"/resource_providers/{fake.hypervisors[0].id}/allocations", 403, times=99)
+    rows, said = partly(fake, "find_candidates")
+    assert list(rows)[-2:] == ["cmp-2", "cmp-1"]
+    assert rows["cmp-1"]["why"] == "what is on it could not be read"
+    assert rows["cmp-2"]["why"].startswith("3 servers: 3 moved live")
+    assert "what is on it (cmp-1): Cloud fake: " in said
+
+
+@pytest.mark.parametrize(
+    ("path", "missing", "unknown"),
+    [
+        ("/os-aggregates", "where hypervisors of fake stand", "aggregates could not be read"),
+        ("/os-services", "where hypervisors of fake stand", ""),
+        ("/os-migrations", "what is on it", "what is on it could not be read"),
+        ("/os-server-groups", "where its servers fit", "where its servers fit could not be read"),
+        ("/placement/allocation_candidates", "where its servers fit", "could not be read"),
+        ("/identity/v3/projects", "which servers are the cloud's own", ""),
+    ],
+)
+def test_candidates_are_told_though_something_around_them_cannot_be_read(
+    fake: FakeCloud, path: str, missing: str, unknown: str
+) -> None:
+    fake.servers += [Server("a", "cmp-1"), Server("b", "cmp-1")]
+    fake.fail(path, 403, times=99)
+    rows, said = partly(fake, "find_candidates")
+    assert len(rows) == 5
+    assert missing in said
+    assert unknown in rows["cmp-1"]["why"]
+    assert ("cannot" in rows["cmp-1"]["why"], list(rows)[-1]) == (False, "cmp-1")
+
+
+@pytest.mark.parametrize("verb", ["find_empty", "find_candidates"])
+def test_a_host_is_not_called_empty_where_that_could_not_be_read(
+    fake: FakeCloud, verb: str
+) -> None:
+    fake.hypervisors[3:] = []  # so few are asked for one by one
+    fake.fail("/placement/", 403, times=99, query={"in_tree": fake.hypervisors[1].id})
+    rows, said = partly(fake, verb)
+    word = "note" if verb == "find_empty" else "why"
+    unknown = "whether anything else holds it is not known"
+    assert unknown in rows["cmp-2"][word]
+    assert unknown not in (rows["cmp-1"][word] or "")
+    assert fake.hypervisors[1].id in said
 
 
 @pytest.mark.parametrize("limit", [0, 51])

@@ -5,42 +5,30 @@ They stand behind the subject hypervisor, whose module imports them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta
 
 from accounts.cloud import Cloud
-from hypervisors.hosts import Host, because, hosts, place
-from hypervisors.occupants import Occupant, leftovers, occupants, told, unconfirmed
+from hypervisors.hosts import Host, Hosts, hosts, place
+from hypervisors.occupants import Occupant, occupants, told, unconfirmed
+from hypervisors.ranking import Candidate
+from hypervisors.vacancy import UNKNOWN, vacancy
 from migration.placement_check import Around, elsewhere
-from migration.policy import Movement, movement
+from migration.policy import movement
+from query_api.execution.query import query
 from query_api.lookups import compute
-from workflow_api import (
-    CloudError,
-    Context,
-    Table,
-    UserError,
-    clean,
-    count,
-    listed,
-    workflow,
-)
+from query_api.wire.reading import Reading
+from workflow_api import CloudError, Context, Table, UserError, clean, count, listed, workflow
 from workflow_api.parameters import AggregateName, ZoneName
-
-if TYPE_CHECKING:
-    from query_api.resources.inventories import Room
-    from query_api.wire.compute_types import Hypervisor
 
 # Hosts whose servers are looked at, for each one that is told of: the numbers of servers, by which
 # they are taken, are not all that counts.
 _LOOKED_AT = 2
 _MOST = 50
 Limit = Annotated[int, Meta(ge=1, le=_MOST)]
-# So many servers that stay are named in the reasons; all of them are in JSON and CSV.
-_NAMED = 5
-_UNKNOWN = "whether anything else holds it is not known"
+_UNPLACED = "where its servers fit is not known, since aggregates could not be read"
 _PLACE = ("name", "state", "status", "reason", "zone", "aggregates")
 
 
@@ -54,34 +42,29 @@ def find_empty(
     """Find hypervisors that nothing holds."""
     found = hosts(cloud, aggregate, zone, servers=True, without_place=True)
     vacant = [host for host in found.chosen if host.servers == 0]
-    reasons, rooms = list(found.reasons), None
-    try:
-        rooms = _rooms(cloud, vacant)
-    except CloudError as error:
-        reasons.append((f"allocations on hypervisors of {cloud.name}", str(error)))
-    held, note = {}, _UNKNOWN if rooms is None else None
-    try:
-        held = leftovers(cloud, [host.hypervisor for host in vacant], _used(rooms))
-    except CloudError as error:
-        note = _UNKNOWN
-        reasons.append((f"what holds hypervisors of {cloud.name}", str(error)))
-    empty = [host for host in vacant if host.id not in held]
+    reading = Reading(cloud)
+    look = vacancy(reading, vacant)
     unknown = [host.name for host in found.chosen if host.servers is None]
     if unknown:
-        reasons.append((f"servers on {listed(unknown)}", "Nova does not say how many there are"))
+        reading.incomplete(f"servers on {listed(unknown)}", "Nova does not say how many there are")
     rows = []
-    for host in empty:
-        capacity = rooms[host.id].capacity if rooms and host.id in rooms else {}
+    for host in vacant:
+        if host.id in look.held:
+            continue
+        capacity = look.rooms[host.id].capacity if host.id in look.rooms else {}
         rows.append(
             {
                 **_where(host),
                 "vcpus_capacity": capacity.get("VCPU"),
                 "memory_capacity": capacity.get("MEMORY_MB"),
-                "note": note,
+                "note": UNKNOWN if host.id in look.unknown else None,
             }
         )
+    reasons = [*found.reasons, *reading.reasons]
     summary = f"{count(len(rows), 'empty hypervisor')} of {len(found.chosen)}"
-    kept = [f"{clean(host.name)}: {told(held[host.id])}" for host in vacant if host.id in held]
+    kept = [
+        f"{clean(host.name)}: {told(look.held[host.id])}" for host in vacant if host.id in look.held
+    ]
     return Table(
         (*_PLACE, "vcpus_capacity", "memory_capacity", "note"),
         rows,
@@ -92,97 +75,6 @@ def find_empty(
         units={"memory_capacity": "MiB"},
         reasons=reasons,
     )
-
-
-def _rooms(cloud: Cloud, there: Sequence[Host]) -> Mapping[str, Room]:
-    from query_api.resources import inventories
-    from query_api.wire.reading import Reading
-
-    return inventories.rooms(Reading(cloud), [host.id for host in there])
-
-
-def _used(rooms: Mapping[str, Room] | None) -> dict[str, dict[str, int]] | None:
-    return None if rooms is None else {id: room.used for id, room in rooms.items()}
-
-
-class Candidate(msgspec.Struct):
-    """A hypervisor that might be reinstalled, and what stands against it.
-
-    ``stay`` are servers that cannot leave it, and why; ``misfits`` says why not all fit elsewhere.
-    ``last_of`` are aggregates and zones that would have no usable host without it.
-    """
-
-    host: Host
-    last_of: list[str]
-    moves: list[Movement] = []
-    stay: list[dict[str, str]] = []
-    misfits: list[str] = []
-
-    @property
-    def memory(self) -> int:
-        """The memory of the servers that would be moved live, in MiB."""
-        return sum(move.server.flavor.ram for move in self.moves if move.how == "live")
-
-    @property
-    def cost(self) -> tuple[object, ...]:
-        """What it would disrupt, the worst first: candidates are ranked by it."""
-        host = self.host
-        return (
-            host.servers is None or (host.servers > 0 and not self.can_be_drained),
-            bool(self.last_of),
-            bool(self.misfits),
-            len(self.stay),
-            host.servers or 0,
-            self.memory,
-            host.status == "enabled",
-            host.name,
-        )
-
-    @property
-    def can_be_drained(self) -> bool:
-        """Whether hypervisor.drain would take it at all."""
-        return self.host.state == "up" and not self.host.others
-
-    @property
-    def why(self) -> list[str]:
-        """The reasons for its rank, in words."""
-        host, said = self.host, []
-        if host.servers is None:
-            said.append("Nova does not say how many servers are on it")
-        elif not host.servers and not self.stay:
-            said.append("no servers are on it")
-        elif host.servers and host.others:
-            said.append(
-                f"its compute service {clean(host.service_host)} has other hypervisors too, so it "
-                f"cannot be drained of its {count(host.servers, 'server')}"
-            )
-        elif host.servers and host.state != "up":
-            said.append(
-                f"it is {host.state}, so its {count(host.servers, 'server')} cannot be migrated"
-            )
-        else:
-            said += self._of_servers()
-        if host.status != "enabled":
-            said.append(f"it is disabled already{because(host.reason)}")
-        said += [f"it is the last usable host of {clean(one)}" for one in self.last_of]
-        return said
-
-    def _of_servers(self) -> list[str]:
-        live = sum(move.how == "live" for move in self.moves)
-        cold = len(self.moves) - live
-        ways = [f"{live} moved live"] if live else []
-        ways += [f"{cold} stopped and moved cold"] if cold else []
-        ways += [f"{len(self.stay)} cannot be moved"] if self.stay else []
-        on_it = count(self.host.servers, "server") if self.host.servers else "no server runs there"
-        said = [f"{on_it}: {', '.join(ways)}"]
-        said += [f"{one['name']} stays: {one['why']}" for one in self.stay[:_NAMED]]
-        if len(self.stay) > _NAMED:
-            said.append(f"{len(self.stay) - _NAMED} more stay")
-        if self.misfits:
-            said.append(f"not everything fits elsewhere: {listed(self.misfits, 3)}")
-        elif self.moves:
-            said.append("what can be moved fits elsewhere")
-        return said
 
 
 @workflow("hypervisor.find_candidates")
@@ -199,66 +91,108 @@ def find_candidates(
     """
     if not 1 <= limit <= _MOST:
         raise UserError(f"limit is 1 to {_MOST}, not {limit}.")
-    found = hosts(cloud, aggregate, zone, servers=True)
+    found = hosts(cloud, aggregate, zone, servers=True, without_place=True)
     candidates = sorted(
         (Candidate(host, _last_of(host, found.all)) for host in found.chosen),
         key=lambda one: one.cost,
     )[: limit * _LOOKED_AT]
-    around, known = Around(cloud), [host.hypervisor for host in found.all]
-    around.aggregates = found.aggregates
-    _judge(ctx, cloud, candidates, known, around)
+    reading = Reading(cloud)
+    _judge_vacant(reading, [one for one in candidates if one.host.servers == 0])
+    laden = [one for one in candidates if one.host.servers and one.can_be_drained]
+    _judge_laden(ctx, reading, laden, found)
     candidates.sort(key=lambda one: one.cost)
     rows = [_row(rank, one) for rank, one in enumerate(candidates[:limit], 1)]
+    reasons = [*found.reasons, *reading.reasons]
     return Table(
         ("rank", "name", "servers", "live", "cold", "stay", "memory", "why"),
         rows,
         summary=f"{len(rows)} of {count(len(found.chosen), 'hypervisor')}"
         + place(aggregate, zone)
         + (f", first {clean(rows[0]['name'])}" if rows else ""),
-        good=not found.reasons,
-        extra=("id", "state", "status", "zone", "aggregates", "fits", "staying"),
+        good=not reasons,
+        extra=("id", "state", "status", "zone", "aggregates", "fits", "staying", "services"),
         units={"memory": "MiB"},
-        reasons=found.reasons,
+        reasons=reasons,
     )
 
 
-def _judge(
-    ctx: Context,
-    cloud: Cloud,
-    candidates: list[Candidate],
-    known: list[Hypervisor],
-    around: Around,
-) -> None:
-    """Look at the servers of each candidate as a drain would: how they move, and where to."""
-    from query_api.wire.reading import Reading
+def _judge_vacant(reading: Reading, vacant: Sequence[Candidate]) -> None:
+    look = vacancy(reading, [one.host for one in vacant])
+    for one in vacant:
+        one.stay = [_staying(thing) for thing in look.held.get(one.host.id, [])]
+        one.unknown = UNKNOWN if one.host.id in look.unknown else ""
 
-    vacant = [one.host for one in candidates if one.host.servers == 0]
-    held = leftovers(cloud, [host.hypervisor for host in vacant], _used(_rooms(cloud, vacant)))
-    for one in candidates:
-        one.stay = [_staying(thing) for thing in held.get(one.host.id, [])]
-    laden = [one for one in candidates if one.host.servers and one.can_be_drained]
-    version, waiting = compute.to_judge(cloud), unconfirmed(cloud) if laden else []
-    looks = Reading(cloud).each(
+
+def _judge_laden(ctx: Context, reading: Reading, laden: Sequence[Candidate], found: Hosts) -> None:
+    """Look at the servers of each candidate as a drain would: how they move, and where to.
+
+    What could not be read is said to be missing, and stands with the candidate.
+    """
+    cloud = reading.cloud
+    if not laden:
+        return
+    around, theirs = Around(cloud), _service_projects(reading)
+    around.aggregates = found.aggregates
+    try:
+        version, waiting = compute.to_judge(cloud), unconfirmed(cloud)
+    except CloudError as error:
+        _not_read(reading, laden, "what is on it", error)
+        return
+    looks = reading.tried(
         lambda one: occupants(cloud, one.host.hypervisor, microversion=version, waiting=waiting),
         laden,
     )
     for one, look in zip(laden, looks, strict=True):
-        judged = [movement(server, "auto", ctx.config) for server in look.servers]
-        others = elsewhere(cloud, one.host.hypervisor, known, judged, None, around, look.allocated)
-        stuck = others.stuck
+        if isinstance(look, CloudError):
+            _not_read(reading, [one], "what is on it", look)
+            continue
         one.host.servers = len(look.servers)
-        one.moves = [move for move in judged if move.how and move.server.id not in stuck]
-        one.misfits = others.misfits
+        one.services = [clean(s.name) for s in look.servers if s.project_id in theirs]
+        one.stay = [_staying(thing) for thing in look.others]
+        judged = [movement(server, "auto", ctx.config) for server in look.servers]
+        if found.aggregates_unread:
+            one.unknown = _UNPLACED
+            continue
+        try:
+            known = [host.hypervisor for host in found.all]
+            fate = elsewhere(
+                cloud, one.host.hypervisor, known, judged, None, around, look.allocated
+            )
+        except CloudError as error:
+            _not_read(reading, [one], "where its servers fit", error)
+            continue
+        one.moves = [move for move in judged if move.how and move.server.id not in fate.stuck]
+        one.misfits = fate.misfits
         one.stay = [
             {
                 "name": clean(move.server.name),
                 "id": move.server.id,
-                "why": move.why or stuck[move.server.id],
+                "why": move.why or fate.stuck[move.server.id],
             }
             for move in judged
-            if move.why or move.server.id in stuck
-        ]
-        one.stay += map(_staying, look.others)
+            if move.why or move.server.id in fate.stuck
+        ] + one.stay
+
+
+def _not_read(reading: Reading, those: Sequence[Candidate], what: str, error: CloudError) -> None:
+    for one in those:
+        one.unknown = f"{what} could not be read"
+        reading.incomplete(f"{what} ({clean(one.host.name)})", str(error))
+
+
+def _service_projects(reading: Reading) -> frozenset[str]:
+    """Return the ids of the projects of the cloud's own services, as far as they can be read."""
+    names = reading.cloud.config.service_projects
+    if not names:
+        return frozenset()
+    try:
+        answer = query("project").where("name", "any_in", *names).select("id").run([reading.cloud])
+    except CloudError as error:
+        reading.incomplete("which servers are the cloud's own", str(error))
+        return frozenset()
+    for what, why in answer.reasons:
+        reading.incomplete(what, why)
+    return frozenset(answer.column("id"))
 
 
 def _staying(held: Occupant) -> dict[str, str]:
@@ -288,6 +222,7 @@ def _row(rank: int, one: Candidate) -> dict[str, Any]:
         "why": "; ".join(one.why),
         "fits": not one.misfits,
         "staying": one.stay,
+        "services": one.services,
     }
 
 

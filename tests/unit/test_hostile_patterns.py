@@ -1,0 +1,99 @@
+"""No pattern that a person, a chat or a cloud can give hangs an action, whichever it reaches."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.dispatch import dispatch
+from support.action_files import NAMES, action
+from support.audit_cloud import AuditCloud
+from support.hostile import plain_call
+from support.runs import Silent, folder, new_state
+
+TEXT = "a" * 28 + "!"
+# Each takes an engine that goes back over a text more than a minute for that text.
+ENDLESS = ["(a+)+$", "(a|a)*$", "^(([a-z])+.)+[A-Z]([a-z])+$"]
+SHELL = ["*a" * 200 + "b"]
+KINDS = "server flavor image volume network router port floatingip security_group user project"
+# Seconds for one call. A few milliseconds is what it takes on a machine with nothing else to do.
+PATIENCE = 10
+SEARCHED = [name for name in NAMES if "where" in action(name)["parameters"]]
+ALIASES = [
+    yaml.safe_load(path.read_text())
+    for path in sorted((Path(__file__).parents[2] / "aliases").glob("*.yaml"))
+]
+
+
+@pytest.fixture(scope="module")
+def config() -> Iterator[dict[str, Any]]:
+    """A cloud of one thing each, whose id every pattern is matched with."""
+    thing = {"id": TEXT, "name": TEXT}
+    with AuditCloud(**{kind: [dict(thing)] for kind in KINDS.split()}) as cloud:
+        state = new_state(folder() / "state.db")
+        account = {"name": "m", "host": "127.0.0.1", "port": 9, "sender": "c@example.org"}
+        yield cloud.config(state_url=state, smtp_accounts=[{**account, "security": "none"}])
+
+
+def conditions() -> Iterator[str]:
+    for pattern in ENDLESS:
+        yield f'id ~ "{pattern}"'
+        yield f'not id !~ "{pattern}"'
+    for pattern in SHELL:
+        yield f'id glob "{pattern}"'
+
+
+def test_much_takes_a_condition() -> None:
+    assert len(SEARCHED) >= 15, SEARCHED
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_no_condition_hangs_an_action(name: str, config: dict[str, Any]) -> None:
+    for condition in conditions():
+        answered(name, {**plain_call(name), "where": condition}, config)
+
+
+@pytest.mark.parametrize("name", [name for name in SEARCHED if name.endswith(".search")])
+def test_the_patterns_are_matched_with_that_text(name: str, config: dict[str, Any]) -> None:
+    if name == "hypervisor.search":
+        pytest.skip("this cloud has none")
+    result = answered(name, {"where": 'id ~ "^a+!$"', "allow_partial": True}, config)
+    assert len(result["rows"]) == 1, result["summary"]
+
+
+@pytest.mark.parametrize("alias", ALIASES, ids=lambda alias: alias["name"])
+def test_nothing_that_is_said_in_chat_hangs(alias: dict[str, Any], config: dict[str, Any]) -> None:
+    fixed = alias.get("immutable_parameters", {})
+    for form in alias["formats"]:
+        for text in form["representation"]:
+            names = re.findall(r"\{\{\s*(\w+)\s*\}\}|\(\?P<(\w+)>", text)
+            if not names:
+                continue
+            for said in [*ENDLESS[:1], *SHELL, *conditions()]:
+                given = {one or other: said for one, other in names}
+                answered(alias["action_ref"].partition(".")[2], {**given, **fixed}, config)
+
+
+def test_a_chat_reaches_a_pattern(config: dict[str, Any]) -> None:
+    (alias,) = (alias for alias in ALIASES if alias["name"] == "search_servers")
+    (text,) = alias["formats"][0]["representation"]
+    found = re.fullmatch(text, 'search servers name ~ "^a+!$"', re.DOTALL)
+    assert found
+    result = answered(alias["action_ref"].partition(".")[2], found.groupdict(), config)
+    assert [row["name"] for row in result["rows"]] == [TEXT]
+
+
+def answered(name: str, call: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    began = time.monotonic()
+    ended, result = dispatch(name, call, config, reporter=Silent())
+    took = time.monotonic() - began
+    assert took < PATIENCE, f"{name} {call}: {took:.1f} s"
+    assert ended in ("done", "failed", "refused"), result["summary"]
+    assert "Internal error" not in result["text"], result["summary"]
+    return result
