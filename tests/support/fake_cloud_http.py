@@ -50,8 +50,9 @@ class Answer:
 class Fault:
     """What goes wrong with requests whose line matches ``pattern``, ``times`` times.
 
-    Of those, if ``query`` is given, with what has each of its patterns in that parameter. With ``cut`` the connection is closed instead of an answer, or within one with ``half``; with
-    ``late`` that happens, and so does another status, after the request was obeyed.
+    With ``query`` only those go wrong whose parameters match its patterns. With ``cut`` the
+    connection is closed instead of an answer, or within one with ``half``; with ``late`` that
+    happens, and so does another status, after the request was obeyed.
     """
 
     pattern: str
