@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from common.files import Folder, Places
+from common.files import Folder, Places, check_absolute
 from workflow_api import Plan, clean, count, listed
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def write_preview(
     Only who runs this can read them. What an earlier preview of the campaign left there goes.
     Raises UserError.
     """
+    check_absolute("preview_dir", place)
     path = f"{place}/{_ODD.sub('_', key)}"
     with places.folder("preview_dir", path, make=True) as folder:
         _refuse_another_s(folder)

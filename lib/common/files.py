@@ -193,8 +193,7 @@ class Places:
 
     def _inside(self, wanted: str, path: str) -> tuple[str, list[str]]:
         """Return the allowed folder that a path lies in, and the names below it."""
-        if not path.startswith("/"):
-            raise UserError(f"{wanted} must be an absolute path, not {clean(path)[:80]!r}.")
+        check_absolute(wanted, path)
         _check_names(wanted, path)
         real = os.path.realpath(path)
         for folder in self.allowed:
@@ -207,6 +206,12 @@ class Places:
             f"{listed(self.allowed)}.",
             advice="Name a file below one of them, or add its folder to files.allowed.",
         )
+
+
+def check_absolute(wanted: str, path: str) -> None:
+    """Raise UserError for a path that is not absolute, as ``wanted`` was given it."""
+    if not path.startswith("/"):
+        raise UserError(f"{wanted} must be an absolute path, not {clean(path)[:80]!r}.")
 
 
 def _check_names(wanted: str, path: str) -> None:

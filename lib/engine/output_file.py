@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from common.errors import UserError
-from common.files import Places
+from common.files import Places, check_absolute
 
 #: What a file's name ends with that says why the one beside it is short.
 INCOMPLETE = ".incomplete"
@@ -22,7 +22,8 @@ class OutputFile:
     def __init__(self, given: str, places: Places) -> None:
         self._given, self._places = given, places
         self._folder, self._name = os.path.split(given)
-        if given.startswith("/") and self._name in ("", ".", ".."):
+        check_absolute("output_file", given)
+        if self._name in ("", ".", ".."):
             raise UserError(f"output_file {given} cannot be written: it names no file.")
         with places.folder("output_file", self._folder) as folder:
             folder.check(self._name)

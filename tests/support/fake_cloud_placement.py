@@ -81,6 +81,7 @@ class FakePlacement:
             host
             for host in self._cloud.hypervisors
             if self.fits(host, wanted)
+            and request.query.get("in_tree") in (None, host.id)
             and required <= self._traits(host)
             and not forbidden & self._traits(host)
         ]

@@ -364,7 +364,7 @@ def test_a_large_answer_is_cut_and_says_so(place: Place, tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ("rel.txt", "must be an absolute path"),
+        ("rel.txt", "must be an absolute path, not 'rel.txt'"),
         (5, "must be an absolute path"),
         ("/tmp/a\0b", "holds a NUL character"),
         ("/nowhere/x", "No such file"),

@@ -102,7 +102,7 @@ def test_too_many_recipients_are_refused(house: MailHouse) -> None:
         ({"delivery": {"cc": ["nobody"]}}, "'nobody' is not a mail address"),
         ({"delivery": {"bcc": ["a@b@c"]}}, "is not a mail address"),
         ({"delivery": {"override_recipient": "x"}}, "'x' is not a mail address"),
-        ({"delivery": {"preview_dir": "here"}}, "preview_dir must be an absolute path"),
+        ({"delivery": {"preview_dir": "here"}}, "preview_dir must be an absolute path, not 'here'"),
         ({"delivery": {"preview_dir": "/dev/null/x"}}, "preview_dir /dev/null/x/c-1 cannot be"),
         ({"notice": "shutoff_server"}, "Did you mean shutoff_servers"),
     ],

@@ -13,6 +13,7 @@ import msgspec
 
 from accounts.cloud import not_there
 from common.errors import CloudError
+from common.text import listed
 
 if TYPE_CHECKING:
     from query_api.wire.reading import Reading
@@ -122,7 +123,14 @@ def rooms(reading: Reading, hosts: list[str]) -> Mapping[str, Room]:
     mark = reading.mark()
     found = _rooms_left(reading, set(hosts))
     lacking = [host for host in hosts if host not in found]
-    for provider, room in _of_each(reading, lacking, _room):
+    try:
+        parts = _of_each(reading, lacking, _room)
+    except CloudError as error:
+        if not found:
+            raise
+        parts = []  # of the others it is known
+        reading.incomplete(f"inventory of {reading.cloud.name} ({listed(lacking, 3)})", str(error))
+    for provider, room in parts:
         _join(found.setdefault(provider.root_provider_uuid, Room()), room)
     if all(host in found for host in hosts):
         reading.take_back(mark)  # what did not answer at first was found in another way
