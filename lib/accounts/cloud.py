@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from accounts import catalogue
 from accounts.config import CloudEntry, PackConfig
 from accounts.entries import of_entry
+from accounts.identity import identity
 from accounts.reach import LOGGING_IN, Reach
 from accounts.services import VERSIONS
 from common.errors import CloudError, RunbookError
@@ -83,8 +84,18 @@ class Cloud:
             region = self._shared.get(catalogue.region) or self.reach.region
         return f"cloud {self.name}" + (f", region {clean(region)}" if region else "")
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What tells it from another cloud of its name, as far as it is known without a login."""
+        with self._lock:
+            located = catalogue.region in self._shared
+        return identity(self, logged_in=located)
+
     def locate(self) -> None:
-        """Find out what :attr:`shown` tells; logs in and raises as :attr:`region`."""
+        """Find out what :attr:`shown` and :attr:`identity` tell.
+
+        Logs in and raises as :attr:`region`.
+        """
         _ = self.region
 
     def shared(self, make: Callable[[Cloud], Shared]) -> Shared:

@@ -42,8 +42,9 @@ def draw(
         raise TypeError(f"{call.workflow.name} returned {type(plan).__name__}, not a Plan")
     plan.bind(call.accounts)
     accounts = (call.arguments[name] for name in call.workflow.accounts)
-    each = (one for account in accounts for one in _each(account))
-    plan.where = [account.shown for account in each if hasattr(account, "shown")]
+    each = [one for account in accounts for one in _each(account) if hasattr(one, "shown")]
+    plan.where = [account.shown for account in each]
+    plan.identities = {account.name: account.identity for account in each}
     return plan
 
 
@@ -135,7 +136,7 @@ def _elsewhere(
 ) -> list[str]:
     """Return, in a sentence each, which accounts of the steps that are left are another by now.
 
-    What a step did in one region is not found in another, where it would be done again.
+    What a step did in one region or cloud is not found in another, where it would be done again.
     """
     used = {one for step in left for name in step.accounts.values() for one in name.split(",")}
     found = []
@@ -143,11 +144,15 @@ def _elsewhere(
         if not plan.where or not hasattr(kind, "shown"):
             continue
         for account in _each(session.account(kind, run.parameters.get(argument))):
-            if account.name not in used or account.shown in plan.where:
+            if account.name not in used:
+                continue
+            now = {account.name: account.identity}
+            if account.shown in plan.where and not plan.moved(now):
                 continue
             # One that cannot be asked is found out about by its steps.
             with suppress(CloudError):
                 account.locate()
+                found += plan.moved({account.name: account.identity})
                 if account.shown not in plan.where:
                     before = listed(plan.where)
                     found.append(f"it was planned for {before}, and now that is {account.shown}")

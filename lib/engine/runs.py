@@ -206,7 +206,9 @@ class Runs:
             if may_follow and isinstance(error, Held) and self._followed(error, call):
                 # No error: what was asked for is done there.
                 way = f"it was asked for the same as run {error.run} and gave way to that one"
-                running.journal.finish(*running.fence, run, "cancelled", summary=way)
+                running.journal.finish(
+                    *running.fence, run, "cancelled", summary=way, gave_way_to=error.run
+                )
                 raise
             running.journal.finish(*running.fence, run, end, summary=told, error=told)
             raise

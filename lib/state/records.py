@@ -106,7 +106,8 @@ class RunRecord:
     """One run. ``lease_left`` is in seconds by the database's clock, negative when it expired.
 
     ``plan`` is the one that is carried out, or, of a run in state ``planned``, the one that was
-    shown; while a run is planning it has none. A child run's lease is that of its root.
+    shown; while a run is planning it has none. A child run's lease is that of its root. One that
+    ``gave_way_to`` another was asked for the same, and what was asked for is done there.
     """
 
     id: str
@@ -127,6 +128,7 @@ class RunRecord:
     execution_id: str | None
     trigger_id: str | None
     max_changes: int | None
+    gave_way_to: str | None
     created_at: float
     started_at: float | None
     ended_at: float | None

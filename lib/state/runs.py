@@ -110,8 +110,11 @@ class Runs(Leases):
     def recent(
         self, *, limit: int, state: str | None = None, workflow: str | None = None
     ) -> list[RunRecord]:
-        """Return the newest runs first, children left out; ``state`` is the one that is shown."""
-        query = select_runs().where(runs.c.parent.is_(None))
+        """Return the newest runs first; ``state`` is the one that is shown.
+
+        Children are left out, and runs that gave way to another, which stands for them.
+        """
+        query = select_runs().where(runs.c.parent.is_(None), runs.c.gave_way_to.is_(None))
         if workflow:
             query = query.where(runs.c.workflow == workflow)
         if state == "running":
@@ -145,6 +148,7 @@ class Runs(Leases):
         *,
         summary: str,
         error: str | None = None,
+        gave_way_to: str | None = None,
     ) -> None:
         """End a run. A root lets its claims go, unless it was interrupted: then it keeps them."""
         with self.fenced(root, generation) as tx:
@@ -152,7 +156,12 @@ class Runs(Leases):
                 update(runs)
                 .where(runs.c.id == run_id)
                 .values(
-                    state=state, summary=summary, error=error, ended_at=db_now(), lease_until=None
+                    state=state,
+                    summary=summary,
+                    error=error,
+                    gave_way_to=gave_way_to,
+                    ended_at=db_now(),
+                    lease_until=None,
                 )
             )
             if run_id == root:
@@ -166,7 +175,7 @@ class Runs(Leases):
         ended = select(runs.c.state).where(runs.c.id == other, runs.c.state.in_(FINISHED))
         with self.store.transaction() as tx:
             if (state := tx.execute(ended).scalar()) is not None:
-                gave_way = and_(runs.c.id == run_id, runs.c.state == "cancelled")
+                gave_way = and_(runs.c.id == run_id, runs.c.gave_way_to == other)
                 tx.execute(update(runs).where(gave_way).values(state=state))
 
     @retried

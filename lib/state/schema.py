@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 
 # The revision of the newest migration; the store compares it without importing alembic.
-HEAD = "0003"
+HEAD = "0004"
 
 metadata = MetaData(
     naming_convention={
@@ -90,6 +90,8 @@ runs = Table(
     Column("execution_id", String(64)),
     Column("trigger_id", String(64), unique=True),
     Column("max_changes", Integer),
+    # The run that went on in its place: what was asked for is done there.
+    Column("gave_way_to", _UUID),
     Column("parent_step", String(255)),
     Column("parameters", _JSON, nullable=False),
     Column("summary", _LONG),

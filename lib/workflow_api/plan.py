@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from accounts.identity import KEYSTONE, is_another
 from common.errors import Refused
 from common.text import clean
 from workflow_api.former_steps import modernised
@@ -85,6 +86,8 @@ class Plan:
         self.notes: list[str] = []
         #: The accounts that it works on, as a cloud with its region; filled in when it is drawn.
         self.where: list[str] = []
+        #: What tells each cloud from another that the configuration may call the same by now.
+        self.identities: dict[str, dict[str, str]] = {}
         self._keys: set[str] = set()
 
     def refuse(self, reasons: Iterable[str], advice: str = "") -> None:
@@ -188,10 +191,20 @@ class Plan:
             for key in mine
             if key in theirs and mine[key] != theirs[key]
         ]
+        found[:0] = self.moved(other.identities)
         if self.where != other.where:
             before, now = (", ".join(plan.where) or "no cloud" for plan in (self, other))
             found.insert(0, f"planned for {before}, and now for {now}")
         return found
+
+    def moved(self, now: Mapping[str, Mapping[str, str]]) -> list[str]:
+        """Return, in sentences, which clouds of this plan are another by now."""
+        return [
+            f"it was planned for cloud {name} at {before[KEYSTONE]}, and now that is another cloud "
+            f"at {now[name][KEYSTONE]}"
+            for name, before in self.identities.items()
+            if name in now and is_another(before, now[name])
+        ]
 
     def as_data(self) -> Data:
         """Return the stored form, plain JSON."""
@@ -210,6 +223,7 @@ class Plan:
             "skipped": self.skipped,
             "notes": self.notes,
             "where": self.where,
+            "identities": self.identities,
         }
 
     @classmethod
@@ -228,7 +242,7 @@ class Plan:
         ]
         plan._keys = {planned.key for planned in plan.steps()}
         plan.left, plan.skipped, plan.notes = data["left"], data["skipped"], data["notes"]
-        plan.where = data.get("where", [])
+        plan.where, plan.identities = data.get("where", []), data.get("identities", {})
         return plan
 
     def _planned(self, function: Callable[..., Any], data: Data, undo: Undo) -> PlannedStep:

@@ -79,6 +79,7 @@ def show_run(ctx: Context, run: RunId) -> Table:
     asked = journal.requests_of([found.id]).get(found.id, [])
     facts = _history(found, asked)
     facts += [f"ticket {found.ticket}"] if found.ticket else []
+    facts += [f"it gave way to run {found.gave_way_to}"] if found.gave_way_to else []
     facts += [f"a step of run {found.parent}"] if found.parent else []
     claims = journal.named_claims_of(found.id).values()
     facts += [f"holds {', '.join(claims)}"] if claims else []

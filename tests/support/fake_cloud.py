@@ -69,6 +69,8 @@ class FakeCloud(Web):
         self.compute_version = "2.96"
         #: The catalogue: paths, or whole addresses, by service type.
         self.services = dict(_SERVICES)
+        #: The project that is logged in to.
+        self.project = OWNER
         #: The regions of the catalogue, and what stands before the paths of each one's services.
         self.regions = {"one": ""}
         self.issued = time.time
@@ -125,7 +127,11 @@ class FakeCloud(Web):
         token = {
             "methods": ["password"],
             "user": {"id": "user-1", "name": "admin", "domain": {"id": "default", "name": "D"}},
-            "project": {"id": OWNER, "name": "admin", "domain": {"id": "default", "name": "D"}},
+            "project": {
+                "id": self.project,
+                "name": "admin",
+                "domain": {"id": "default", "name": "D"},
+            },
             "roles": [{"id": "role-1", "name": "admin"}, {"id": "role-2", "name": "member"}],
             "issued_at": _stamp(now),
             "expires_at": _stamp(now + 3600),

@@ -17,6 +17,7 @@ import pytest
 from common.errors import StoreLost, UserError
 from state import files
 from state.journal import Journal
+from state.schema import HEAD
 from state.store import Store
 from support.old_state import OF_0_1_0, check_upgraded, old_store
 from support.runs import House, new_state, toy_house
@@ -121,7 +122,7 @@ def test_a_damaged_store_says_from_what_it_can_be_restored(tmp_path: Path) -> No
         journal = Journal(opened)
         for _ in range(50):
             end(journal, begin(journal, "one"), "succeeded")
-    copy = tmp_path / "state.db.before-0003"
+    copy = tmp_path / f"state.db.before-{HEAD}"
     assert copy.stat().st_mode & 0o777 == files.SHARED
     with open(path, "r+b") as file:
         for page in range(2, os.path.getsize(path) // 4096):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from state.journal import Journal
+from state.records import RunRecord
 from support.mail_victim import MailVictim
 from support.runs import House, toy_house
 from support.smtp_server import Options, SmtpProcess
@@ -243,10 +244,9 @@ def test_a_start_that_went_on_with_another_run_ends_as_that_one(place: Place) ->
         expire(journal, run)
     kind, result = house.work(A, B)
     assert (kind, result["run"]) == ("done", run)
-    with house.journal() as journal:
-        gave_way, other = journal.recent(limit=5)
-    assert (other.id, other.state) == (run, "succeeded")
-    assert gave_way.state == "succeeded"
+    gave_way = that_gave_way(house)
+    assert house.run(run).state == gave_way.state == "succeeded"
+    assert gave_way.gave_way_to == run
     assert f"as run {run} and gave way" in (gave_way.summary or "")
     assert gave_way.error is None
 
@@ -263,8 +263,38 @@ def test_a_rule_whose_work_is_being_done_has_not_failed(place: Place) -> None:
         patch.setattr(World, "pause", staticmethod(pause))
         house.work(B)
     assert asked[0][0] == "done"
+    assert that_gave_way(house).state == "cancelled"
+    _, listed = house.ask("run.list")
+    assert [row["state"] for row in listed["rows"]] == ["succeeded"]
+
+
+def test_runs_that_gave_way_are_not_listed_nor_counted(place: Place) -> None:
+    house, _ = place
+    house.work({**B, "to": ["c"]})
+    run = killed_at(place, "before paint b", B)
     with house.journal() as journal:
-        assert {run.state for run in journal.recent(limit=5)} == {"succeeded", "cancelled"}
+        expire(journal, run)
+        journal.take(run, "test:1", 600, states=("running",))
+    for number in range(3):  # as a rule asks again and again while one is at it
+        house.work(B, requester=Requester(user="st2", origin="test", trigger_id=f"t-{number}"))
+    _, listed = house.ask("run.list", limit=2)
+    assert (len(listed["rows"]), listed["summary"]) == (2, "2 runs")
+    assert listed["rows"][0]["id"] == run
+    gave_way = that_gave_way(house)
+    _, told = house.ask("run.show", run=gave_way.id)
+    assert f"it gave way to run {run}" in told["text"]
+
+
+def that_gave_way(house: House) -> RunRecord:
+    """Return the newest run that gave way to another."""
+    from state.records import read_run, select_runs
+    from state.schema import runs
+
+    newest = select_runs().where(runs.c.gave_way_to.is_not(None)).order_by(runs.c.created_at.desc())
+    with house.journal() as journal, journal.store.reading() as tx:
+        row = tx.execute(newest).first()
+        assert row is not None
+        return read_run(row)
 
 
 @pytest.mark.parametrize("moment", ["claimed", "before claim", "after begin_run"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.dispatch import dispatch
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Hypervisor, Server
+from support.fake_cloud_estate import OWNER, Hypervisor, Server
 from support.fake_cloud_http import Request
 from support.state import sqlite_url
 
@@ -38,6 +38,14 @@ def test_a_plan_names_its_region_and_is_applied_there_only(tmp_path: Path) -> No
         assert fake.hypervisors[0].status == "disabled"
 
 
+def end_it(request: Request) -> None:
+    """Interrupt a run that is about to move a server."""
+    if request.method == "POST" and request.path.endswith("/action"):
+        for pause in (0.0, 0.3):  # the second ends its waits
+            time.sleep(pause)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_a_run_goes_on_and_is_given_up_in_its_region_only(tmp_path: Path) -> None:
     """What was done in one region is not found in another, and would be done again there."""
     with FakeCloud([Hypervisor("cmp-1"), Hypervisor("cmp-2")], [Server("a")]) as fake:
@@ -48,12 +56,6 @@ def test_a_run_goes_on_and_is_given_up_in_its_region_only(tmp_path: Path) -> Non
             config = {"clouds": clouds, "state_url": sqlite_url(tmp_path)}
             kind, result = dispatch(action, parameters, config)
             return kind, result["summary"] + str(result["run"] or "")
-
-        def end_it(request: Request) -> None:
-            if request.method == "POST" and request.path.endswith("/action"):
-                for pause in (0.0, 0.3):  # the second ends its waits
-                    time.sleep(pause)
-                    os.kill(os.getpid(), signal.SIGTERM)
 
         fake.hooks.append(end_it)
         what = {"hypervisor": "cmp-1", "reason": "tested", "dry_run": False}
@@ -73,3 +75,60 @@ def test_a_run_goes_on_and_is_given_up_in_its_region_only(tmp_path: Path) -> Non
             assert "several regions (one, two)" in said
             changes = [r for r in fake.requests[sent:] if r.method != "GET"]
             assert all("/auth/tokens" in r.path for r in changes)
+
+
+def test_a_plan_is_applied_and_gone_on_with_in_its_own_cloud_only(tmp_path: Path) -> None:
+    """Under the name and region of the one that it was planned for there is another by now."""
+    with twin() as fake, twin("project-of-others") as other:
+
+        def ask(action: str, cloud: FakeCloud, **parameters: object) -> tuple[str, str]:
+            config = {"clouds": [cloud.entry()], "state_url": sqlite_url(tmp_path)}
+            kind, result = dispatch(action, parameters, config)
+            return kind, result["summary"] + str(result["run"] or "")
+
+        def refused(action: str, run: str) -> None:
+            kind, said = ask(action, other, run=run)
+            assert (kind, other.changes) == ("refused", [])
+            assert (
+                f"planned for cloud fake at {fake.origin}/identity, and now that is another cloud "
+                f"at {other.origin}/identity" in said
+            )
+
+        what = {"hypervisor": "cmp-1", "reason": "tested"}
+        run = ask("hypervisor.disable", fake, **what, dry_run=True)[1][-36:]
+        refused("run.apply", run)
+        assert ask("run.apply", fake, run=run)[0] == "done"
+        fake.hooks.append(end_it)
+        kind, said = ask("hypervisor.drain", fake, **what, dry_run=False)
+        assert kind == "interrupted", said
+        fake.hooks.clear()
+        for verb in ("run.resume", "run.cancel"):
+            refused(verb, said[-36:])
+
+
+def test_a_keystone_that_moved_and_an_account_that_was_replaced_are_the_same_cloud(
+    tmp_path: Path,
+) -> None:
+    with twin() as fake, twin() as moved:
+        moved.hypervisors = fake.hypervisors
+
+        def ask(action: str, cloud: FakeCloud, **parameters: object) -> tuple[str, str]:
+            config = {"clouds": [cloud.entry()], "state_url": sqlite_url(tmp_path)}
+            kind, result = dispatch(action, parameters, config)
+            return kind, result["summary"]
+
+        what = {"hypervisor": "cmp-1", "reason": "tested", "dry_run": True}
+        run = ask("hypervisor.disable", fake, **what)[1].rpartition("run=")[2]
+        fake.project = "another"
+        assert ask("run.apply", fake, run=run)[0] == "done"
+        fake.hypervisors[0].status, moved.project = "enabled", fake.project
+        run = ask("hypervisor.disable", fake, **what)[1].rpartition("run=")[2]
+        kind, said = ask("run.apply", moved, run=run)
+        assert (kind, moved.hypervisors[0].status) == ("done", "disabled"), said
+
+
+def twin(project: str = OWNER) -> FakeCloud:
+    """Return a cloud that looks as the others; it is another if that is another project of its."""
+    cloud = FakeCloud([Hypervisor("cmp-1"), Hypervisor("cmp-2")], [Server("a")])
+    cloud.project = project
+    return cloud
