@@ -15,8 +15,9 @@ import stat
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import NoReturn
+
+import msgspec
 
 from common.errors import UserError
 from common.text import clean, listed
@@ -74,8 +75,7 @@ def at_home(path: str | os.PathLike[str]) -> str:
     return os.path.abspath(found)
 
 
-@dataclass(frozen=True)
-class Folder:
+class Folder(msgspec.Struct, frozen=True):
     """A folder that may be written to, as :meth:`Places.folder` opened it, and what it is for.
 
     ``wanted`` is the parameter that named it, for messages.
@@ -155,8 +155,7 @@ class Folder:
             return digest.digest() == mark
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(msgspec.Struct, frozen=True):
     """The folders below which files are written; ``own`` is one that nothing else writes to."""
 
     allowed: Sequence[str]

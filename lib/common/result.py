@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from common.rows import Rows
 
@@ -21,8 +22,7 @@ _SUMMARY = 2000
 _LISTS = ("changed", "skipped", "failed", "left", "rows")
 
 
-@dataclass
-class Result:
+class Result(msgspec.Struct):
     """What a runbook answers, in words and as data.
 
     ``changed``, ``skipped``, ``failed`` and ``left`` hold one mapping an object with at least
@@ -35,14 +35,14 @@ class Result:
     run: str | None = None
     summary: str = ""
     complete: bool = True
-    changed: list[dict[str, Any]] = field(default_factory=list)
-    skipped: list[dict[str, Any]] = field(default_factory=list)
-    failed: list[dict[str, Any]] = field(default_factory=list)
-    left: list[dict[str, Any]] = field(default_factory=list)
-    rows: Sequence[dict[str, Any]] = field(default_factory=list)
+    changed: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    skipped: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    failed: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    left: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    rows: Sequence[dict[str, Any]] = msgspec.field(default_factory=list)
     text: str = ""
     output_file: str | None = None
-    truncated: dict[str, int] = field(default_factory=dict)
+    truncated: dict[str, int] = msgspec.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON data: first what a person reads, last what fills screens."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from common.errors import RunbookError, StepFailed
 from common.result import Result
@@ -88,7 +89,7 @@ class ChildRuns:
         root, generation = running.fence
         run = str(uuid.uuid4())
         new = new_run(self.session, run, call)
-        new = replace(new, root=root, parent=parent, parent_step=step.key)
+        new = msgspec.structs.replace(new, root=root, parent=parent, parent_step=step.key)
         running.journal.create(new, "running", generation=generation)
         return run
 

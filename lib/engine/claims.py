@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from common.errors import Held
 from engine.attempt import Running
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from state.records import RunRecord
 
 
-@dataclass
-class HeldClaims:
+class HeldClaims(msgspec.Struct):
     """Claims of a run that is carried out."""
 
     running: Running
@@ -25,13 +25,12 @@ class HeldClaims:
         self.running.journal.claim(*self.running.fence, things)
 
 
-@dataclass
-class ReportedClaims:
+class ReportedClaims(msgspec.Struct):
     """Claims of a dry run: nothing is taken, holders are remembered for the report."""
 
     journal: Journal
-    _held: dict[str, dict[str, str]] = field(default_factory=dict)
-    _runs: dict[str, RunRecord] = field(default_factory=dict)
+    _held: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    _runs: dict[str, RunRecord] = msgspec.field(default_factory=dict)
 
     def claim(self, things: Mapping[str, str]) -> None:
         """Remember who holds any of the subjects."""

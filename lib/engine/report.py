@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from common.duration import humanize
 from common.result import Result
@@ -22,8 +23,7 @@ NOT_UNDONE = "it was done and could not be undone: "
 BEGUN = "it was done in part: "
 
 
-@dataclass(frozen=True)
-class Child:
+class Child(msgspec.Struct, frozen=True):
     """A child run's plan as a dry run drew it, with the children that it has itself."""
 
     plan: Plan

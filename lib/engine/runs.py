@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from common.duration import humanize
 from common.errors import AlreadyStarted, CutOff, Held, Refused, RunbookError, UserError
@@ -33,8 +34,7 @@ _KIND: dict[str, Kind] = {
 }
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A result and what kind of ending it tells of."""
 
     kind: Kind
@@ -72,7 +72,9 @@ class Runs:
         session, requester = self.session, self.session.requester
         new = new_run(session, str(uuid.uuid4()), call, max_changes, ticket)
         try:
-            with beginning(session, replace(new, trigger_id=requester.trigger_id)) as running:
+            with beginning(
+                session, msgspec.structs.replace(new, trigger_id=requester.trigger_id)
+            ) as running:
                 plan = self._draw_or_end(running, new.id, call, max_changes, may_follow=True)
                 store_plan(running, new.id, plan)
                 return self._carry_out(running, new.id, plan)

@@ -19,7 +19,7 @@ from state.schema import run_requests, runs
 if TYPE_CHECKING:
     from workflow_api.context import Requester
 
-_FIELDS = [run_requests.c[name] for name in RequestRecord.__dataclass_fields__]
+_FIELDS = [run_requests.c[name] for name in RequestRecord.__struct_fields__]
 _OPEN = and_(run_requests.c.verb == "cancel", run_requests.c.settled_at.is_(None))
 # Made once: it stands in the transaction that begins a step.
 _OPEN_STOP = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from sqlalchemy import Insert, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -221,7 +222,7 @@ class Runs(Leases):
 
 
 def _row(new: NewRun) -> Insert:
-    known = {**vars(new), "root": new.root or new.id}
+    known = {**msgspec.structs.asdict(new), "root": new.root or new.id}
     return insert(runs).values(**known, drawn=False, created_at=db_now())
 
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -487,7 +488,7 @@ class RunCases:
         new = new_run(ticket="OPS-1", execution_id="e" * 24, max_changes=7)
         journal.create(new, "planned", PLAN)
         run = journal.run(new.id)
-        for name, value in vars(new).items():
+        for name, value in msgspec.structs.asdict(new).items():
             assert getattr(run, name) == (new.id if name == "root" else value)
         assert (run.state, run.plan, run.generation) == ("planned", PLAN, 0)
         assert abs(run.created_at - time.time()) < 60

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from accounts.cloud import Cloud
 from common.errors import CloudError
@@ -22,8 +23,7 @@ _FRESH = 1.0
 _NEWEST = 50
 
 
-@dataclass
-class _Listing:
+class _Listing(msgspec.Struct):
     """The newest records of a host, by server, and when they were asked for.
 
     ``oldest`` is the smallest id in it: whatever is newer stands in it too. It is 0 if the
@@ -31,7 +31,7 @@ class _Listing:
     """
 
     asked: float = float("-inf")
-    by_server: dict[str, list[Migration]] = field(default_factory=dict)
+    by_server: dict[str, list[Migration]] = msgspec.field(default_factory=dict)
     oldest: int = 0
     error: CloudError | None = None
 
