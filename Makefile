@@ -39,7 +39,7 @@ lint: venv  ## black, ruff, mypy
 	$(BIN)/mypy lib
 	MYPYPATH=lib:tools $(BIN)/mypy tools
 
-generate: venv  ## the actions that ask, and docs/QUERY.md, from the resources' tables
+generate: venv  ## the actions, and what docs/ has of them, from runbooks, tables and schemas
 	$(BIN)/python tools/generate.py
 
 exchange: venv  ## the checks that StackStorm Exchange's CI makes

@@ -13,6 +13,7 @@ TOP = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
 
 from action_files import actions  # noqa: E402 - found by the line above
+from actions_page import actions_page  # noqa: E402 - found by the line above
 from mail_page import mail_page  # noqa: E402 - found by the line above
 from query_page import page  # noqa: E402 - found by the line above
 
@@ -21,8 +22,8 @@ def pages() -> dict[Path, str]:
     """Return the text of each file that is generated, or put in order."""
     folder = TOP / "actions"
     found = {folder / f"{name}.yaml": text for name, text in actions().items()}
-    found[TOP / "docs" / "QUERY.md"] = page()
-    found[TOP / "docs" / "MAIL_TEMPLATES.md"] = mail_page()
+    docs = {"ACTIONS": actions_page, "MAIL_TEMPLATES": mail_page, "QUERY": page}
+    found |= {TOP / "docs" / f"{name}.md": made() for name, made in docs.items()}
     return found
 
 

@@ -11,6 +11,7 @@ import yaml
 from email_api.notices import names, notice
 from email_api.rendering import OURS
 from email_api.variables import Column, Kind, Variable
+from pages import filled, table
 
 _BY_HAND = Path(__file__).with_name("mail_page.md")
 _SAYS = {
@@ -36,10 +37,7 @@ def mail_page() -> str:
         "common": _variables({name: notice("test").schema.variables[name] for name in common()}),
         "notices": "\n".join(_section(name) for name in names()),
     }
-    text = _BY_HAND.read_text()
-    for name, part in made.items():
-        text = text.replace(f"<!-- {name} -->\n", part)
-    return text
+    return filled(_BY_HAND.read_text(), made)
 
 
 def kinds() -> list[str]:
@@ -59,8 +57,8 @@ def _section(name: str) -> str:
 
 
 def _variables(variables: Mapping[str, Variable]) -> str:
-    rows = "".join(_rows(variables.items()))
-    return f"| variable | type | is |\n|---|---|---|\n{rows}"
+    rows = _rows(variables.items())
+    return table("variable", "type", "is", rows=rows)
 
 
 def _rows(variables: Iterable[tuple[str, Variable | Column]], above: str = "") -> Iterable[str]:
@@ -71,6 +69,6 @@ def _rows(variables: Iterable[tuple[str, Variable | Column]], above: str = "") -
         about = spec.about + (f" (one of {', '.join(spec.choices)})" if spec.choices else "")
         if isinstance(spec, Column) and spec.unit:
             kind += f", {spec.unit}"
-        yield f"| `{above}{name}` | {kind} | {about} |\n"
+        yield f"| `{above}{name}` | {kind} | {about} |"
         if isinstance(spec, Variable):
             yield from _rows(spec.columns.items(), f"{name}[].")

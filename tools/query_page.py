@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from common.text import listed
+from pages import filled, table
 from query_api.language.operator_names import ALIASES, ARITY
 from query_api.language.operators import NEGATIVE, POSITIVE, fitting
 from query_api.language.schema import Kind, Listing, Property, Resource
@@ -58,9 +59,7 @@ def page() -> str:
         "contents": _contents(),
         "resources": "\n".join(_resource(resource(name)) for name in names()),
     }
-    text = _BY_HAND.read_text()
-    for name, part in made.items():
-        text = text.replace(f"<!-- {name} -->\n", part)
+    text = filled(_BY_HAND.read_text(), made)
     return text.replace("<!-- most_single -->", f"{MOST_SINGLE:,}")
 
 
@@ -88,7 +87,7 @@ def _presets() -> str:
         f"| `{name}` | {' '.join(also.get(name, []))} | {takes[arity]} | {_SAYS[name]} |"
         for name, arity in ARITY.items()
     ]
-    return _table("preset", "also", "takes", "passes if the property", rows=rows)
+    return table("preset", "also", "takes", "passes if the property", rows=rows)
 
 
 def _kinds() -> str:
@@ -96,7 +95,7 @@ def _kinds() -> str:
     for kind, says in _KINDS.items():
         fits = [name for name in fitting(kind) if name in POSITIVE or name in NEGATIVE]
         rows.append(f"| {kind} | {says} | {_listed(fits)} |")
-    return _table("kind", "what it is", "presets that fit", rows=rows)
+    return table("kind", "what it is", "presets that fit", rows=rows)
 
 
 def _contents() -> str:
@@ -104,7 +103,7 @@ def _contents() -> str:
     for name in names():
         of = resource(name)
         rows.append(f"| [`{name}`](#{name}) | {of.about} |")
-    return _table("resource", "what it is", rows=rows)
+    return table("resource", "what it is", rows=rows)
 
 
 def _resource(of: Resource) -> str:
@@ -120,10 +119,10 @@ def _resource(of: Resource) -> str:
     parts.append(f"Shown unless columns are selected: {_listed(of.default)}.\n")
     parts += _costs(of)
     parts.append(
-        _table("property", "kind", "what it is", "narrowed by", rows=map(_property, of.properties))
+        table("property", "kind", "what it is", "narrowed by", rows=map(_property, of.properties))
     )
     if of.links:
-        parts.append(_table("link", "leads to", "by", rows=_links(of)))
+        parts.append(table("link", "leads to", "by", rows=_links(of)))
     return "\n".join(parts)
 
 
@@ -202,8 +201,3 @@ def _listed(words: Iterable[str]) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
-
-
-def _table(*heads: str, rows: Iterable[str]) -> str:
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *rows]
-    return "\n".join(lines) + "\n"

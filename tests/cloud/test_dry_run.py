@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from examples import example
 from state.journal import Journal
 from state.store import Store
 from support.cloud_operator import REPOSITORY
@@ -28,11 +29,11 @@ Example = Callable[[Site], dict[str, Any]]
 
 def _migrate(site: Site) -> dict[str, Any]:
     (guest,) = site.boot()
-    return {"server": guest.id, "snapshot": True}
+    return {"server": guest.id}
 
 
 def _disable(site: Site) -> dict[str, Any]:
-    return {"hypervisor": site.source, "reason": "proof"}
+    return {"hypervisor": site.source}
 
 
 def _enable(site: Site) -> dict[str, Any]:
@@ -43,10 +44,11 @@ def _enable(site: Site) -> dict[str, Any]:
 def _drain(site: Site) -> dict[str, Any]:
     _running, stopped = site.boot(2)
     site.act(stopped, "os-stop", "SHUTOFF")
-    return {"hypervisor": site.source, "reason": "proof"}
+    return {"hypervisor": site.source}
 
 
-#: Of every action that changes something: how to call it so that there is something to change.
+#: Of every action that changes something: what its example is about here, so that there is
+#: something to change.
 EXAMPLES: dict[str, Example] = {
     "hypervisor.disable": _disable,
     "hypervisor.drain": _drain,
@@ -74,7 +76,7 @@ def test_dry_run_changes_nothing_and_run_only_what_is_planned(
     action: str, site: Site, proxied: Proxied
 ) -> None:
     proxy, operator = proxied.proxy, proxied.operator
-    parameters = EXAMPLES[action](site)
+    parameters = {**example(action), **EXAMPLES[action](site)}
     journal = Journal(Store(operator.config["state_url"]))
 
     shown = operator.dry_run(action, **parameters)
@@ -108,7 +110,7 @@ def test_dry_run_sends_nothing_and_run_only_what_is_planned(
     with SmtpServer(security="none") as server:
         operator.config["smtp_accounts"] = [server.account()]
         operator.config["email"] = {"operators": "ops@example.org", "retry_for": "1s"}
-        parameters = MAIL_EXAMPLES[action](Post(site, operator, server))
+        parameters = {**example(action), **MAIL_EXAMPLES[action](Post(site, operator, server))}
         before = server.accepted
         journal = Journal(Store(operator.config["state_url"]))
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from examples import all_examples
 from support.st2_runner import TOP, command, environment, read
 
 FOLDERS = re.search(r"rm -r ([a-z ]+)$", (TOP / "README.md").read_text(), re.MULTILINE)[1].split()
 
-# Every module of the library, and every action up to where it needs a cloud or a parameter.
+# Every module of the library, and every action with its example up to where it needs a cloud.
 EVERY_ACTION = """
 import json, pkgutil, sys
 from importlib import import_module
@@ -29,9 +30,9 @@ for found in pkgutil.walk_packages([str(lib)]):
         import_module(found.name)
 from engine.dispatch import dispatch
 answers = {}
-for path in sorted((lib.parent / "actions").glob("*.yaml")):
-    kind, result = dispatch(path.stem, {}, json.loads(sys.argv[2]))
-    answers[path.stem] = result["summary"]
+for name, parameters in json.loads(sys.argv[3]).items():
+    kind, result = dispatch(name, parameters, json.loads(sys.argv[2]))
+    answers[name] = result["summary"]
 print(json.dumps(answers))
 """
 
@@ -57,8 +58,9 @@ def test_the_folders_are_named() -> None:
 
 
 def test_every_action_answers(installed: Path, config: dict[str, object]) -> None:
+    given = (config, all_examples())
     done = subprocess.run(
-        [sys.executable, "-c", EVERY_ACTION, str(installed), json.dumps(config)],
+        [sys.executable, "-c", EVERY_ACTION, str(installed), *map(json.dumps, given)],
         capture_output=True,
         text=True,
         cwd="/",
@@ -70,6 +72,7 @@ def test_every_action_answers(installed: Path, config: dict[str, object]) -> Non
     for name, summary in answers.items():
         assert "bug" not in summary, f"{name}: {summary}"
         assert "No module" not in summary, f"{name}: {summary}"
+        assert "parameter" not in summary, f"{name}: {summary}"
 
 
 def test_an_action_runs_as_stackstorm_starts_it(installed: Path, config: dict[str, object]) -> None:

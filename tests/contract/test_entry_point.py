@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from examples import example
 from support.st2_action import DELIMITER
 from support.st2_runner import ENTRY, TOP, Execution, command, environment, execute
 
@@ -208,9 +209,9 @@ def refused_calls() -> list[tuple[str, dict[str, Any]]]:
     for path in sorted((TOP / "actions").glob("*.yaml")):
         parameters = yaml.safe_load(path.read_text())["parameters"]
         if "clouds" in parameters:
-            found.append((path.stem, {"clouds": ["nope"]}))
+            found.append((path.stem, {**example(path.stem), "clouds": ["nope"]}))
         elif "cloud" in parameters:
-            found.append((path.stem, {"cloud": "nope"}))
+            found.append((path.stem, {**example(path.stem), "cloud": "nope"}))
     return found
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.parameters import ALWAYS, CHANGING, READING
+from examples import example
 from support.action_files import action
-from workflow_api.workflow import Workflow, workflow_named
+from workflow_api.workflow import workflow_named
 
 #: Thirty values, each of which has broken some program. None of them is clearly false.
 VALUES: dict[str, Any] = {
@@ -61,39 +62,7 @@ def plain_call(name: str) -> dict[str, Any]:
         for parameter, schema in action(name)["parameters"].items()
         if parameter in parameters_of(name) and not schema.get("immutable")
     }
-    form |= {parameter: _some(parameter) for parameter in _needed(workflow_named(name))}
-    form |= {parameter: value for parameter, value in _BESIDES.items() if parameter in form}
-    return {name: value for name, value in form.items() if value is not None}
-
-
-def _needed(workflow: Workflow) -> Iterator[str]:
-    return (p.name for p in workflow.parameters.values() if p.default is p.empty)
-
-
-def _some(parameter: str) -> Any:
-    return {
-        "keep_snapshot": "1d",
-        "older_than": "1d",
-        "end_date": "2999-12-31",
-        "effect": "down",
-        "to": "ann@example.org",
-        "server": "web-1",
-        "hypervisor": "cmp-1",
-        "ports": "22",
-        "flavor": "m1.small",
-        "image": "ubuntu",
-        "resource": "server",
-        "notice": "maintenance",
-    }.get(parameter, "some")
-
-
-# What some action wants besides, of several that each would do.
-_BESIDES: dict[str, Any] = {
-    "all_projects": True,
-    "window": "2999-12-01 22:00 for 4h",
-    "to": "ann@example.org",
-    "cloud_b": "other",
-}
+    return {name: value for name, value in {**form, **example(name)}.items() if value is not None}
 
 
 def calls(name: str, values: int = len(VALUES)) -> Iterator[tuple[str, str, dict[str, Any]]]:

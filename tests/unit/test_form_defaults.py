@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.dispatch import dispatch
+from examples import example
 from support.action_files import NAMES, action
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
@@ -16,27 +17,13 @@ from support.mail_cloud import MailCloud, mail_cloud, project, server, user
 from support.runs import new_state
 from support.smtp_faults import Fault
 
-# What is typed into a required field.
-TYPED = {
-    "any": "web-1",
-    "campaign": "proof",
-    "cloud_b": "twin",
-    "end_date": "2999-12-31",
-    "flavor": "small",
-    "hypervisor": "cmp-1",
-    "image": "debian-12",
-    "reason": "a new disk",
-    "resource": "server",
-    "server": "web-1",
-    "subject": "News",
-    "text": "One.",
-    "to": "list@example.org",
-}
+# Required choices that decide which other fields are needed: each of them is chosen.
+EACH_CHOICE = {"notice"}
 # They ask for a run in some state, and leave nothing of it to defaults but which step is meant.
 OF_A_RUN = {"run.apply", "run.cancel", "run.resume", "run.settle", "run.show"}
 # What Nova's own processes are needed for.
 ON_HOSTS = ("hypervisor.", "server.", "capacity.")
-FLAVOR = {"id": "1", "name": "small", "vcpus": 1, "ram": 1024, "disk": 10}
+FLAVOR = {"id": "1", "name": "m1.small", "vcpus": 1, "ram": 1024, "disk": 10}
 IMAGE = {"id": "image-1", "name": "debian-12", "status": "active", "visibility": "public"}
 
 
@@ -49,7 +36,7 @@ def forms(name: str) -> list[dict[str, Any]]:
     }
     left_alone = {parameter: given.get("default") for parameter, given in parameters.items()}
     typed = {
-        parameter: [TYPED[parameter]] if parameter in TYPED else given["enum"]
+        parameter: given["enum"] if parameter in EACH_CHOICE else [example(name)[parameter]]
         for parameter, given in parameters.items()
         if given.get("required")
     }
@@ -86,14 +73,18 @@ def test_the_defaults_of_a_form_are_not_refused(
     if name.startswith("email.campaign.re"):  # a campaign that was not all sent
         refusal = {"resume": Fault("mail", reply="550 5.7.1 no")}
         post.smtp.fault(refusal.get(name.rpartition(".")[2], Fault("rcpt", reply="550 5.1.1 no")))
-        post.ask("test", to="me@example.org", campaign="proof", dry_run=False)
+        post.ask("test", to="me@example.org", **example(name), dry_run=False)
         post.smtp.fault()
     config = post.config()
     if name.startswith(ON_HOSTS) and not name.endswith((".search", ".list")):
         config = house
     if "cloud_b" in action(name)["parameters"]:
         (entry,) = config["clouds"]
-        config = {**config, "clouds": [entry, {**entry, "name": "twin"}], "default_cloud": "fake"}
+        config = {
+            **config,
+            "clouds": [entry, {**entry, "name": example(name)["cloud_b"]}],
+            "default_cloud": "fake",
+        }
     went = 0
     for form in forms(name):
         kind, result = dispatch(name, form, config)

@@ -47,7 +47,7 @@ def cloud() -> Iterator[FakeCloud]:
         # Services with nothing in them, whatever of them is listed.
         for place in ("compute/v2.1", "network/v2.0", "volume/v3", "identity/v3", "image/v2"):
             fake.route(f"GET /{place}/([^/]+)(?:/detail)?", nothing)
-        fake.images.append({"id": "image-1", "name": "ubuntu", "status": "active"})
+        fake.images.append({"id": "image-1", "name": "debian-12", "status": "active"})
         yield fake
 
 
@@ -61,7 +61,7 @@ def config(cloud: FakeCloud) -> dict[str, Any]:
     place = folder()
     account = {"name": "mail", "host": "127.0.0.1", "port": 9, "security": "none"}
     return {
-        "clouds": [cloud.entry(), {**cloud.entry(), "name": "other"}],
+        "clouds": [cloud.entry(), {**cloud.entry(), "name": "staging"}],
         "default_cloud": "fake",
         "state_url": new_state(place / "state.db"),
         "smtp_accounts": [{**account, "sender": "cloud@example.org"}],
