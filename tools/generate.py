@@ -1,4 +1,4 @@
-"""Write what is made from the runbooks, tables and schemas: the actions and pages of docs/.
+"""Write what is made from the runbooks, tables and schemas: the actions, pages of docs/, a table.
 
 python tools/generate.py [--check]
 """
@@ -13,8 +13,10 @@ TOP = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
 
 from action_files import actions  # noqa: E402 - found by the line above
-from actions_page import actions_page  # noqa: E402 - found by the line above
+from actions_page import actions_page, readme_rows  # noqa: E402 - found by the line above
+from configuration_page import configuration_page  # noqa: E402 - found by the line above
 from mail_page import mail_page  # noqa: E402 - found by the line above
+from pages import between  # noqa: E402 - found by the line above
 from query_page import page  # noqa: E402 - found by the line above
 
 
@@ -22,8 +24,15 @@ def pages() -> dict[Path, str]:
     """Return the text of each file that is generated, or put in order."""
     folder = TOP / "actions"
     found = {folder / f"{name}.yaml": text for name, text in actions().items()}
-    docs = {"ACTIONS": actions_page, "MAIL_TEMPLATES": mail_page, "QUERY": page}
+    docs = {
+        "ACTIONS": actions_page,
+        "CONFIGURATION": configuration_page,
+        "MAIL_TEMPLATES": mail_page,
+        "QUERY": page,
+    }
     found |= {TOP / "docs" / f"{name}.md": made() for name, made in docs.items()}
+    readme = TOP / "README.md"
+    found[readme] = between(readme.read_text(), "actions", readme_rows())
     return found
 
 

@@ -16,7 +16,7 @@ from common.text import clean
 
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
 _PATTERN = re.compile(r"Expected `str` matching regex (.+)$")
-_EXAMPLE = "Compare it with openstack_ops.yaml.example; README.md has every key."
+_EXAMPLE = "Compare it with openstack_ops.yaml.example; docs/CONFIGURATION.md has every key."
 _EMPTY = (
     "A key of the datastore that does not exist is read as nothing: see st2 key list --scope "
     "system."

@@ -1,4 +1,4 @@
-"""Chat aliases against the actions behind them, against each other and against the README."""
+"""Chat aliases against the actions behind them, against each other and against the docs."""
 
 from __future__ import annotations
 
@@ -111,9 +111,10 @@ def test_what_is_said_is_for_one_alias(said: str, name: str, given: dict[str, An
     assert found == {name: given}
 
 
-def test_every_alias_is_said_here_and_stands_in_the_readme() -> None:
+def test_every_alias_is_said_here_and_stands_in_the_docs() -> None:
     assert {name for _, name, _ in SAID} == set(ALIASES)
-    section = (TOP / "README.md").read_text().split("\n### In chat\n")[1].split("\n## ")[0]
+    page = (TOP / "docs" / "OPERATING.md").read_text()
+    section = page.split("\n## In chat\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|", section, re.MULTILINE)
     assert sorted(rows) == sorted(
         (form["display"], alias["action_ref"].removeprefix("openstack_ops."))

@@ -25,7 +25,10 @@ SOURCES = [
     # The names that steps once had are told to nobody either.
     if path.suffix in (".py", ".yaml", ".j2") and path.name != "former_steps.py"
 ]
-DOCS = [TOP / "README.md", TOP / "CHANGES.md", *sorted((TOP / "docs").glob("*.md"))]
+DOCS = [*sorted(TOP.glob("*.md")), *sorted((TOP / "docs").glob("*.md"))]
+CONFIGURATION = (TOP / "docs" / "CONFIGURATION.md").read_text()
+# The first cells of its tables.
+KEYS = re.findall(r"^\| `([^`]+)` \|", CONFIGURATION, re.MULTILINE)
 
 
 def keys(properties: dict[str, Any], prefix: str = "") -> list[str]:
@@ -42,26 +45,47 @@ def keys(properties: dict[str, Any], prefix: str = "") -> list[str]:
     return found
 
 
-def rows(heading: str) -> list[str]:
-    """Return the first cells of the table under a heading of the README."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
-
-
 def test_every_configuration_key_has_a_row() -> None:
     schema = yaml.safe_load((TOP / "config.schema.yaml").read_text())
-    assert rows("Configuration") == keys(schema)
+    assert re.findall(r"^## (\w+)$", CONFIGURATION, re.MULTILINE) == list(schema)
+    # A list of others is a section of the page, and a map of others has a row more.
+    assert [key for key in keys(schema) if not key.endswith("[]")] == [
+        key for key in KEYS if key != "limits.timeouts" and key != "organisation.colours"
+    ]
 
 
-def test_every_action_has_a_row() -> None:
-    named = [row for row in rows("Actions") if "." in row and " " not in row]
-    assert sorted(named) == sorted(ACTIONS)
+def test_the_readme_leads_to_every_action() -> None:
+    table = README.split("\n## Actions\n")[1].split("\n## ")[0]
+    subjects = re.findall(r"^\| \[(\w+)\]\(docs/ACTIONS.md#\1\) \| (.*) \|$", table, re.MULTILINE)
+    linked = {
+        f"{subject}.{verb}": anchor
+        for subject, verbs in subjects
+        for verb, anchor in re.findall(r"\[([\w.]+)\]\(docs/ACTIONS.md#(\w+)\)", verbs)
+    }
+    assert linked == {name: anchor_of(name) for name in ACTIONS}
+
+
+def test_the_readme_is_read_to_its_end() -> None:
+    assert len(README.splitlines()) <= 200
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_links_lead_to_headings(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text()):
+        there = page.parent / target if target else page
+        headings = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)
+        assert [anchor_of(heading) for heading in headings].count(anchor) == 1, (target, anchor)
+
+
+def anchor_of(heading: str) -> str:
+    """Return what GitHub makes of a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
@@ -105,7 +129,7 @@ def is_known(name: str) -> bool:
 
     That is a file, a path to a property of another resource, or a key of the configuration.
     """
-    if name in ACTIONS or name in rows("Configuration") or name.endswith(".py"):
+    if name in ACTIONS or name in KEYS or name.endswith(".py"):
         return True
     link, rest = name.split(".", 1)
     if link not in names():
