@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import typing
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import yaml
 
 from common.duration import Duration
 from common.table import FORMS
+from engine.door import NAMES
 from engine.parameters import ALWAYS, CHANGING, READING
 from workflow_api.plan import Plan
 from workflow_api.workflow import RunRequest, Workflow, workflow_named
@@ -217,6 +219,14 @@ def what_stands_for_one_another_says_so(path: Path) -> None:
         assert "give one of the two" in parameters["all_projects"]["description"]
     if {"notice", "window"} <= set(parameters):  # one choice in the one needs the other
         assert "work needs it" in parameters["window"]["description"]
+
+
+@check
+def what_is_named_or_given_by_id_is_looked_at_as_a_name(path: Path) -> None:
+    """Or a line end, an emoji or 60,000 letters would reach a service, or the store."""
+    for name, given in action(path)["parameters"].items():
+        if re.search(r"\bby (its |exact |host )*(name|id|key)\b", given.get("description", "")):
+            assert name in NAMES or name == "step", name
 
 
 @check

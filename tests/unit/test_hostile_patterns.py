@@ -1,4 +1,7 @@
-"""No pattern that a person, a chat or a cloud can give hangs an action, whichever it reaches."""
+"""No pattern that a person, a chat or a cloud can give hangs an action, whichever it reaches.
+
+Nor does what a condition compares with make a service fail that could not look it up.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import pytest
 import yaml
 
 from engine.dispatch import dispatch
+from query_api.resources import resource
 from support.action_files import NAMES, action
 from support.audit_cloud import AuditCloud
 from support.hostile import plain_call
@@ -32,13 +36,18 @@ ALIASES = [
 
 
 @pytest.fixture(scope="module")
-def config() -> Iterator[dict[str, Any]]:
+def cloud() -> Iterator[AuditCloud]:
     """A cloud of one thing each, whose id every pattern is matched with."""
     thing = {"id": TEXT, "name": TEXT}
     with AuditCloud(**{kind: [dict(thing)] for kind in KINDS.split()}) as cloud:
-        state = new_state(folder() / "state.db")
-        account = {"name": "m", "host": "127.0.0.1", "port": 9, "sender": "c@example.org"}
-        yield cloud.config(state_url=state, smtp_accounts=[{**account, "security": "none"}])
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def config(cloud: AuditCloud) -> dict[str, Any]:
+    account = {"name": "m", "host": "127.0.0.1", "port": 9, "sender": "c@example.org"}
+    state = new_state(folder() / "state.db")
+    return cloud.config(state_url=state, smtp_accounts=[{**account, "security": "none"}])
 
 
 def conditions() -> Iterator[str]:
@@ -97,3 +106,24 @@ def answered(name: str, call: dict[str, Any], config: dict[str, Any]) -> dict[st
     assert ended in ("done", "failed", "refused"), result["summary"]
     assert "Internal error" not in result["text"], result["summary"]
     return result
+
+
+ODD = {"emoji": "\N{ROCKET}", "long": "x" * 30_000}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("name", [name for name in SEARCHED if name.endswith(".search")])
+def test_what_no_service_can_look_up_in_a_condition_is_looked_for_here(
+    name: str, kind: str, config: dict[str, Any], cloud: AuditCloud
+) -> None:
+    """Asked for it, a service fails, or something on the way refuses the address."""
+    value, known, asked = ODD[kind], resource(name.partition(".")[0]), 0
+    for prop in known.properties:
+        for preset in prop.filters:
+            condition = f'{prop.name} {preset} ("{value}")'
+            cloud.requests.clear()
+            answered(name, {"where": condition, "allow_partial": True}, config)
+            asked += len(cloud.requests) > 0
+            sent = [text for one in cloud.requests for text in one.query.values()]
+            assert not [text for text in sent if value[:300] in text], condition
+    assert asked or name in ("flavor.search", "hypervisor.search"), "which filter by no text"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -14,13 +15,17 @@ from query_api.language.conditions import Test
 from query_api.language.kinds import value_for
 from query_api.language.schema import Filter, Property, Resource
 
-# Ids in one request: longer addresses are refused by some proxies (8 KiB).
-_BATCH = 100
+# Ids in one request, and letters of them: longer addresses are refused by some proxies (8 KiB).
+_BATCH, _LETTERS = 100, 6000
 # Where a listing has pages, so many narrowed requests are worth more than reading it whole.
 _MOST = 20
 # So many requests for one object each are sent, where a service offers nothing else: some minutes.
 # A question that takes more has most likely forgotten a condition, and keeps others from asking.
 MOST_SINGLE = 5000
+# Databases of many sites hold no letters beyond (emoji and the like): asked for one, they fail.
+_LAST = "\uffff"
+# No service has a longer name; an address with much longer ones is refused on its way.
+_LONGEST = 255
 _AGES = frozenset({"older_than", "younger_than"})
 
 
@@ -118,7 +123,7 @@ def _asked(
     """Return the parameters of each request that a test takes; None if the service has no way."""
     values = sorted({_plain(prop, test.preset, value, now) for value in test.values}, key=str)
     encoded = [filter_.encode(value) for value in values]
-    given = [text for text in encoded if text is not None]
+    given = [text for text in encoded if text is not None and _is_askable(text)]
     if len(given) < len(encoded):
         return None
     if test.preset != "any_in":
@@ -126,8 +131,24 @@ def _asked(
     if len(given) == 1 or not filter_.many:
         return [{filter_.param: text} for text in given]
     join = _JOINS[filter_.many]
-    starts = range(0, len(given), _BATCH)
-    return [{filter_.param: join(given[start : start + _BATCH])} for start in starts]
+    return [{filter_.param: join(batch)} for batch in _batches(given)]
+
+
+def _is_askable(text: str) -> bool:
+    return len(text) <= _LONGEST and max(text, default="") <= _LAST
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield texts in groups, each of which fits into one address."""
+    batch, size = list[str](), 0
+    for text in texts:
+        letters = len(quote(text)) + 1
+        if batch and (len(batch) == _BATCH or size + letters > _LETTERS):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += letters
+    yield batch
 
 
 _JOINS: dict[str, Callable[[list[str]], Any]] = {
