@@ -48,7 +48,7 @@ def all_workflows() -> dict[str, Workflow]:
     return {
         name: known
         for name, known in sorted(registered().items())
-        if known.function.__module__.partition(".")[0] in ("workflows", "searches")
+        if known.function.__module__.partition(".")[0] in ("workflows", "searches", "verbs")
     }
 
 

@@ -1,4 +1,4 @@
-"""Runbooks about servers: list, search, show, migrate."""
+"""Runbooks about servers: list, search, show, migrate, and the verbs of ``verbs.servers``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from openstack_api import compute as change
 from query_api.lookups import compute, image
 from query_api.wire.compute_types import Server
 from searches.searching import register
+from verbs.runbooks import register_server_verbs
 from workflow_api import (
     Attempt,
     CloudError,
@@ -43,6 +44,9 @@ register(
     group_by="host, status",
     join="project: name; user: name",
 )
+
+
+register_server_verbs()
 
 
 @workflow("server.show")

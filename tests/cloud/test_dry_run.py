@@ -21,6 +21,9 @@ from support.cloud_proxied import Proxied
 from support.cloud_site import Site
 from support.mail_examples import MAIL_EXAMPLES, Post
 from support.smtp_server import SmtpServer
+from support.verb_states import ready_for
+from verbs.servers import SERVER_VERBS
+from verbs.verb import Verb
 from workflow_api.plan import Plan
 from workflow_api.workflow import workflow_named
 
@@ -47,6 +50,10 @@ def _drain(site: Site) -> dict[str, Any]:
     return {"hypervisor": site.source}
 
 
+def _verb(verb: Verb) -> Example:
+    return lambda site: {"server": ready_for(site, verb).id}
+
+
 #: Of every action that changes something: what its example is about here, so that there is
 #: something to change.
 EXAMPLES: dict[str, Example] = {
@@ -54,6 +61,7 @@ EXAMPLES: dict[str, Example] = {
     "hypervisor.drain": _drain,
     "hypervisor.enable": _enable,
     "server.migrate": _migrate,
+    **{verb.name: _verb(verb) for verb in SERVER_VERBS},
 }
 
 

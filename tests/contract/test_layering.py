@@ -25,6 +25,7 @@ _SHARED = {
     "health": set[str](),
     "owners": set[str](),
     "searches": set[str](),
+    "verbs": {"protection"},
     "audits": set[str](),
     "migration": {"protection"},
     "hypervisors": {"migration"},

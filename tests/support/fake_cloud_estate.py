@@ -56,6 +56,7 @@ class Server:
     flavor: Flavor = field(default_factory=Flavor)
     task: str | None = None
     locked: bool = False
+    locked_reason: str = ""
     tags: list[str] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
     project: str = OWNER

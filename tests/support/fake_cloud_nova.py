@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from support.fake_cloud_estate import Course, Json, Migration, Server, uuid_of
 from support.fake_cloud_http import Answer, Request
+from support.fake_cloud_power import FakePower
 
 if TYPE_CHECKING:
     from support.fake_cloud import FakeCloud
@@ -25,6 +26,7 @@ class FakeNova:
         self._numbers = itertools.count(1)
         self._before: dict[str, str] = {}
         self._why: dict[str, str] = {}
+        self.power = FakePower(cloud.now)
         for pattern, handle in {
             "GET ": self._version,
             "GET /servers(?:/detail)?": self._servers,
@@ -133,7 +135,8 @@ class FakeNova:
     def _actions(self, request: Request) -> Answer:
         server = request.parts[0]
         known = [m for m in self._cloud.migrations if m.server.id == server]
-        rows = [
+        rows = [*self.power.records.get(server, ())]
+        rows += [
             {"action": "migrate", "request_id": f"req-{m.number}", "message": None}
             for m in reversed(known)
         ]
@@ -168,6 +171,8 @@ class FakeNova:
             return server
         (name,) = request.body
         given = request.body[name] or {}
+        if self.power.knows(name):
+            return self.power.act(server, name, given)
         if name == "confirmResize":
             return self._confirm(server)
         if name == "createImage":
@@ -224,7 +229,8 @@ class FakeNova:
         return min(fitting, default=None)
 
     def advance(self) -> None:
-        """Let every migration come as far as it is by now."""
+        """Let everything that takes time come as far as it is by now."""
+        self.power.advance()
         for migration in self._cloud.migrations:
             age, course = self._cloud.now() - migration.begun, migration.course
             appears = math.inf if course.record_after is None else course.record_after

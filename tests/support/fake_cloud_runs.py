@@ -14,6 +14,7 @@ import pytest
 
 from accounts.cloud import Cloud
 from common import tracing
+from engine.parameters import bind
 from migration import following
 from migration import move as moving
 from query_api.lookups import migration_watch
@@ -51,7 +52,9 @@ def call(cloud: Cloud, name: str, claims: Remembered | None = None, **parameters
         say=lambda text: None,
         open_journal=lambda: cast(Journal, EmptyJournal()),
     )
-    return workflow_named(name).function(context, cloud, **parameters)
+    known = workflow_named(name)
+    asked = bind(known, parameters, lambda kind, wanted: cloud)
+    return known.function(context, **asked.arguments)
 
 
 def drawn(cloud: Cloud, name: str, **parameters: Any) -> Plan:

@@ -271,6 +271,13 @@ class _ActionAnswer(msgspec.Struct):
     instanceAction: _ActionEvents
 
 
+def newest_request(cloud: Cloud, server_id: str, action: str) -> str:
+    """Return the id of the newest request for an action (``reboot``) on a server, or nothing."""
+    path = f"/servers/{server_id}/os-instance-actions"
+    known = one(cloud, "compute", path, _Actions, microversion=SERVERS).instanceActions
+    return next((each.request_id for each in known if each.action == action), "")
+
+
 def last_fault(cloud: Cloud, server_id: str) -> str:
     """Return what Nova recorded of why the server's newest action failed, or nothing."""
     path = f"/servers/{server_id}/os-instance-actions"

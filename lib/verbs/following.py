@@ -1,0 +1,145 @@
+"""The steps behind verbs: the request, the wait, the look-up after a lost answer, the undo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from accounts.cloud import Cloud
+from common.duration import decoded
+from verbs.verb import Options, Subject, Verb, not_settled
+from workflow_api import Attempt, Begun, StepFailed, clean, step
+
+# A thing must have been idle so often in a row, and not come to its end, to be called left.
+_IDLE_LOOKS = 2
+_TOLD_EVERY = 10.0
+_LONGEST_PAUSE = 5.0
+Data = dict[str, Any]
+
+
+def step_of(subject: Subject, verb: Verb, known: Mapping[str, Verb]) -> Any:
+    """Return the registered step that carries a verb out on one thing."""
+
+    def find(
+        attempt: Attempt, cloud: Cloud, id: str, name: str, options: Data
+    ) -> Data | Begun | None:
+        return _Story(subject, verb, attempt, cloud, id, name, options).found()
+
+    def finish(attempt: Attempt, cloud: Cloud, id: str, name: str, options: Data) -> Data:
+        return _Story(subject, verb, attempt, cloud, id, name, options).to_the_end()
+
+    def take_back(attempt: Attempt, cloud: Cloud, id: str, name: str) -> None:
+        back = known[verb.undo or ""]
+        _Story(subject, back, attempt, cloud, id, name, {}).told()
+
+    def perform(attempt: Attempt, cloud: Cloud, id: str, name: str, options: Data) -> Data:
+        return _Story(subject, verb, attempt, cloud, id, name, options).told()
+
+    return step(
+        verb.name,
+        verb.sentence,
+        key="{id}",
+        find=find,
+        finish=finish,
+        undo=take_back if verb.undo else None,
+    )(perform)
+
+
+class _Story:
+    """One verb on one thing, from the request to its end."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        verb: Verb,
+        attempt: Attempt,
+        cloud: Cloud,
+        id: str,
+        name: str,
+        options: Data,
+    ) -> None:
+        self.subject, self.verb, self.attempt = subject, verb, attempt
+        self.cloud, self.id, self.name = cloud, id, name
+        self.options: Options = msgspec.convert(options, verb.options, dec_hook=decoded)
+        self._escalates = False
+
+    def told(self) -> Data:
+        """Send the request, unless it is done or under way, and return how it ended."""
+        now = self._look()
+        if self.verb.is_so(self.subject, now):
+            return self._ended(now)
+        if not self._is_under_way(now):
+            if self.verb.record:
+                self.attempt.note(recorded=self._recorded())
+            self.verb.request(self.cloud, self.id, self.options)
+        self._escalates = self.verb.escalate is not None
+        return self.to_the_end()
+
+    def found(self) -> Data | Begun | None:
+        """Return what became of an earlier request: how it ended, Begun, or None if none was."""
+        if self.verb.record:
+            before = self.attempt.notes.get("recorded")
+            # It is noted before the request is sent: without a note, nothing was sent.
+            was_sent = before is not None and before != self._recorded()
+            return self.to_the_end() if was_sent else None
+        now = self._look()
+        if self._is_under_way(now):
+            return Begun(f"{self.name} is {self._said(now)}", id=self.id)
+        return self._ended(now) if self.verb.is_over(self.subject, now) else None
+
+    def to_the_end(self) -> Data:
+        """Wait until the thing is where the verb leads.
+
+        Raises StepFailed if the cloud gave up, UnknownOutcome if it takes longer than it may.
+        """
+        waited, idle, told_at = 0.0, 0, _TOLD_EVERY
+        while True:
+            now = self._look()
+            if self.verb.is_over(self.subject, now):
+                return self._ended(now)
+            idle = 0 if self.subject.busy(now) else idle + 1
+            if idle == _IDLE_LOOKS:
+                raise StepFailed(self._left_at(now))
+            if waited >= self.verb.within:
+                raise not_settled(self.name, self._said(now), waited)
+            if waited >= told_at:
+                self.attempt.say(f"{self.name} is {self._said(now)}")
+                told_at += _TOLD_EVERY
+            self._escalate_if_due(waited)
+            pause = min(_LONGEST_PAUSE, 0.5 + waited / 10)
+            self.attempt.wait(pause)
+            waited += pause
+
+    def _escalate_if_due(self, waited: float) -> None:
+        if not self._escalates or waited < self.options.hard_after:
+            return
+        assert self.verb.escalate is not None
+        self._escalates = False
+        self.attempt.say(f"{self.name} takes long: a hard one is asked for")
+        self.verb.escalate(self.cloud, self.id, self.options)
+
+    def _look(self) -> Any:
+        now = self.subject.look(self.cloud, self.id)
+        if now is None:
+            raise StepFailed(f"{self.subject.name} {self.name} is gone.")
+        return now
+
+    def _recorded(self) -> str:
+        return self.subject.recorded(self.cloud, self.id, self.verb.record or "")
+
+    def _is_under_way(self, now: Any) -> bool:
+        return self.subject.busy(now) in self.verb.tasks
+
+    def _said(self, now: Any) -> str:
+        task = self.subject.busy(now)
+        return f"{self.subject.state(now)} ({task})" if task else self.subject.state(now)
+
+    def _left_at(self, now: Any) -> str:
+        why = clean(self.subject.fault(now)) or self.subject.last_fault(self.cloud, self.id)
+        left = f"{self.name} is left {self.subject.state(now)}: the cloud works on it no more"
+        return f"{left} ({why})." if why else f"{left}."
+
+    def _ended(self, now: Any) -> Data:
+        return {"said": f"{self.name} is {self.verb.outcome(self.subject, now)}"}

@@ -1,0 +1,120 @@
+"""What a verb is: one request to the cloud, and a wait for the state that it leads to.
+
+A row of a table (``verbs.servers``) says what is particular to a verb. The runbook, its step, the
+look-up after a lost answer, the undo, the action's form and the tests are made from the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from accounts.cloud import Cloud
+from accounts.config import PackConfig
+from workflow_api import Duration, ParameterGroup, UnknownOutcome, clean
+
+Options = Any  # an instance of the verb's own group
+Request = Callable[[Cloud, str, Options], None]
+
+
+class NoOptions(ParameterGroup, frozen=True, kw_only=True):
+    """The options of a verb that has none."""
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What verbs are about, and how it is seen.
+
+    ``find`` takes a name or an id, ``look`` an id; ``look`` returns None if the thing is gone.
+    ``state`` is what the cloud calls its state, ``busy`` names a task under way, ``fault`` says why
+    it is broken. ``kept`` says why nobody is to touch the thing: it is locked, it is protected.
+    ``recorded`` returns what the cloud records of the newest request of a kind, to be compared;
+    ``last_fault`` what it recorded of why the newest one failed.
+    """
+
+    name: str
+    find: Callable[[Cloud, str], Any]
+    look: Callable[[Cloud, str], Any]
+    state: Callable[[Any], str]
+    busy: Callable[[Any], str]
+    fault: Callable[[Any], str]
+    kept: Callable[[Any, PackConfig, Verb], str]
+    recorded: Callable[[Cloud, str, str], str]
+    last_fault: Callable[[Cloud, str], str]
+
+
+class Verb(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a table.
+
+    ``name`` is the runbook's and its step's, ``sentence`` a format string over ``name`` and
+    ``options``, ``participle`` completes "it cannot be". ``begins`` are the states from which the
+    cloud accepts the request, None for any, also in the midst of a task; ``instead`` says for
+    other states what to do. ``ends`` tells that the thing is where the verb leads: there is
+    nothing to do, or the wait is over. A verb that leaves its thing as it was (a reboot) has
+    ``record`` besides, the name under which the cloud keeps the request. ``said`` are the words
+    for that end, its state by default. ``tasks`` are the tasks that the request itself sets off.
+    ``undo`` names the verb that takes it back. ``escalate`` is sent when the wait has taken as
+    long as the options say. ``disturbs`` says that users notice, so that what is protected or
+    locked is refused.
+    """
+
+    name: str
+    summary: str
+    sentence: str
+    participle: str
+    request: Request
+    ends: Callable[[Any], bool]
+    begins: Callable[[Options], frozenset[str]] | None = None
+    said: Callable[[Any], str] | None = None
+    record: str | None = None
+    tasks: frozenset[str] = frozenset()
+    instead: Mapping[str, str] = {}
+    within: Duration = Duration.parse("10m")
+    undo: str | None = None
+    escalate: Request | None = None
+    options: type[ParameterGroup] = NoOptions
+    disturbs: bool = True
+
+    @property
+    def timeout(self) -> str:
+        """How long the action may take: a wait, and what comes before and after it."""
+        return str(Duration(self.within + 600))
+
+    def is_so(self, subject: Subject, thing: Any) -> bool:
+        """Return whether there is nothing to do."""
+        return self.record is None and self.is_over(subject, thing)
+
+    def is_over(self, subject: Subject, thing: Any) -> bool:
+        """Return whether a thing is where the verb leads, and at rest if the verb is a task."""
+        return self.ends(thing) and not (self.begins and subject.busy(thing))
+
+    def outcome(self, subject: Subject, thing: Any) -> str:
+        """Return what a thing is in words: its state, unless the verb is about something else."""
+        return self.said(thing) if self.said else subject.state(thing)
+
+    def refusal(self, subject: Subject, thing: Any, options: Options, config: PackConfig) -> str:
+        """Return why the cloud, or we, would refuse it; nothing if it can be done."""
+        if why := subject.kept(thing, config, self):
+            return why
+        if self.begins is None:
+            return ""
+        if task := subject.busy(thing):
+            return f"a task is under way on it ({task})"
+        state = subject.state(thing)
+        if state in self.begins(options):
+            return ""
+        why = self.instead.get(state, f"it is {state}")
+        fault = clean(subject.fault(thing))
+        return f"{why}: {fault}" if fault else why
+
+
+def states(*names: str) -> Callable[[Options], frozenset[str]]:
+    """Return that a verb begins in these states, whatever its options."""
+    known = frozenset(names)
+    return lambda options: known
+
+
+def not_settled(name: str, state: str, seconds: float) -> UnknownOutcome:
+    """Return that a thing has not come to rest in the time that it has."""
+    return UnknownOutcome(f"{name} is still {state} after {Duration(seconds)}.")

@@ -1,0 +1,95 @@
+"""Nova's simple actions on servers of a fake cloud, by its API reference: accepted in which states,
+which task while they last, and where they lead."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from support.fake_cloud_estate import Json, Server
+from support.fake_cloud_http import Answer
+
+
+@dataclass
+class Power:
+    """How the next action on a server goes: how long it takes, and whether Nova gives it up.
+
+    ``ends`` is the status at the end, where it is not the usual one; without ``seconds`` it never
+    ends. ``task`` is False if nova-compute drops it without a word.
+    """
+
+    seconds: float | None = 2.0
+    ends: str = ""
+    fault: str = ""
+    task: bool = True
+
+
+@dataclass(frozen=True)
+class _Kind:
+    accepted: frozenset[str]
+    task: str
+    ends: str
+
+
+_SHELVES = {"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED"}
+_REBOOTS = {"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "ERROR"}
+_KINDS = {
+    "os-start": _Kind(frozenset({"SHUTOFF"}), "powering-on", "ACTIVE"),
+    "os-stop": _Kind(frozenset({"ACTIVE", "ERROR"}), "powering-off", "SHUTOFF"),
+    "reboot:SOFT": _Kind(frozenset({"ACTIVE"}), "rebooting", "ACTIVE"),
+    "reboot:HARD": _Kind(frozenset(_REBOOTS), "rebooting_hard", "ACTIVE"),
+    "pause": _Kind(frozenset({"ACTIVE"}), "pausing", "PAUSED"),
+    "unpause": _Kind(frozenset({"PAUSED"}), "unpausing", "ACTIVE"),
+    "suspend": _Kind(frozenset({"ACTIVE"}), "suspending", "SUSPENDED"),
+    "resume": _Kind(frozenset({"SUSPENDED"}), "resuming", "ACTIVE"),
+    "shelve": _Kind(frozenset(_SHELVES), "shelving", "SHELVED_OFFLOADED"),
+    "unshelve": _Kind(frozenset({"SHELVED", "SHELVED_OFFLOADED"}), "unshelving", "ACTIVE"),
+}
+_AT_ONCE = {"lock": True, "unlock": False}
+
+
+class FakePower:
+    """The actions of a fake Nova that are one request and a wait."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        #: How the next action on a server goes, by the server's id.
+        self.courses: dict[str, Power] = {}
+        #: What Nova recorded of each server, newest first.
+        self.records: dict[str, list[Json]] = {}
+        self._numbers = itertools.count(1)
+        self._ends: list[tuple[float, Server, str, str]] = []
+
+    def knows(self, name: str) -> bool:
+        """Return whether an action is one of these."""
+        return name in _AT_ONCE or name == "reboot" or name in _KINDS
+
+    def act(self, server: Server, name: str, given: Json) -> Answer:
+        """Obey an action, or refuse it as Nova does."""
+        if name in _AT_ONCE:
+            server.locked = _AT_ONCE[name]
+            server.locked_reason = given.get("locked_reason", "") if server.locked else ""
+            return Answer(status=202)
+        kind = _KINDS[f"reboot:{given['type']}" if name == "reboot" else name]
+        may_interrupt = name == "reboot" and given["type"] == "HARD"
+        if server.status not in kind.accepted or (server.task and not may_interrupt):
+            state = f"vm_state {server.status}, task_state {server.task}"
+            said = f"Cannot '{name}' instance {server.id} while it is in {state}"
+            return Answer({"conflictingRequest": {"message": said, "code": 409}}, 409)
+        course = self.courses.pop(server.id, Power())
+        record = {"action": name.removeprefix("os-"), "request_id": f"req-{next(self._numbers)}"}
+        self.records.setdefault(server.id, []).insert(0, {**record, "message": None})
+        self._ends = [end for end in self._ends if end[1] is not server]
+        server.task = kind.task if course.task else None
+        if course.seconds is not None and course.task:
+            due = self._now() + course.seconds
+            self._ends.append((due, server, course.ends or kind.ends, course.fault))
+        return Answer(status=202)
+
+    def advance(self) -> None:
+        """Bring to an end what has taken its time."""
+        for end in [end for end in self._ends if end[0] <= self._now()]:
+            self._ends.remove(end)
+            _, server, server.status, server.fault = end
+            server.task = None
