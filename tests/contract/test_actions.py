@@ -17,6 +17,7 @@ from common.duration import Duration
 from common.table import FORMS
 from engine.door import NAMES
 from engine.parameters import ALWAYS, CHANGING, READING
+from verbs.servers import SERVER_VERBS
 from workflow_api.plan import Plan
 from workflow_api.workflow import RunRequest, Workflow, workflow_named
 
@@ -157,6 +158,7 @@ def bulk_runbooks_are_dry_by_default(path: Path) -> None:
     dry_run = action(path)["parameters"].get("dry_run")
     if dry_run:
         one_named_object = {"server.migrate", "hypervisor.disable", "hypervisor.enable"}
+        one_named_object |= {verb.name for verb in SERVER_VERBS}
         assert dry_run["default"] is (path.stem not in one_named_object)
         # A tick that is not there is easily overlooked.
         assert dry_run["description"].startswith("On " if dry_run["default"] else "Off ")
