@@ -127,10 +127,10 @@ def test_killed_and_given_up_many_times(
 
 @pytest.fixture
 def cold(site: Site) -> Guest:
-    """A server that is migrated cold, which takes a while."""
+    """A server that is migrated cold, which takes a while, on a busy machine too."""
     (guest,) = site.boot()
     site.act(guest, "os-stop", "SHUTOFF")
-    faults.set_knobs(site.source, migrate_seconds=20)
+    faults.set_knobs(site.source, migrate_seconds=60)
     return guest
 
 
@@ -153,7 +153,7 @@ def test_cancelled_twice_because_it_outlasts_the_grace(
     assert "run.cancel" not in told, "it was cancelled just now"
     assert f"run.settle run={run}" in told
 
-    until(lambda: waits(site, cold), "it waits for its confirmation")
+    until(lambda: waits(site, cold), "it waits for its confirmation", seconds=180)
     second = operator.run("run.cancel", run=run)
 
     assert second.kind == "done", second

@@ -160,3 +160,13 @@ def test_what_needs_a_cloud_or_minutes_is_skipped_with_its_reason(
     assert done.returncode == 0, done.stdout
     assert reason in done.stdout
     assert re.fullmatch(r"\d+ skipped.*", done.stdout.splitlines()[-1]), done.stdout
+
+
+def test_nothing_that_is_kept_is_a_link_or_what_is_made_here() -> None:
+    """A virtualenv's link that is kept takes the place of the virtualenv wherever it is pulled."""
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=TOP, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("this is no clone")
+    assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
+    words = ["git", "ls-files", "-ci", "--exclude-standard"]
+    assert subprocess.check_output(words, cwd=TOP, text=True) == ""
