@@ -205,7 +205,9 @@ def _deadline(name: str, value: Any) -> float | None:
     except ValueError:
         shown = clean(repr(value))[:_SHOWN]
         _refuse(name, f"is a number of seconds or a duration, not {shown}")
-    return seconds if seconds > 0 else None
+    if seconds < 0:
+        _refuse(name, f"is a number of seconds or a duration, not {seconds:g}")
+    return seconds or None
 
 
 def _seconds(text: Any) -> float:

@@ -62,6 +62,7 @@ def test_a_run_that_is_not_told_is_a_dry_run() -> None:
         ({"deadline": []}, "deadline is a number of seconds or a duration, not []."),
         ({"deadline": "soon"}, "deadline is a number of seconds or a duration, not 'soon'."),
         ({"deadline": True}, "deadline is a number of seconds or a duration, not True."),
+        ({"deadline": -5}, "deadline is a number of seconds or a duration, not -5."),
         ({"deadline": math.inf}, "deadline is not a finite number."),
         ({"max_changes": "3"}, "max_changes is a whole number, not '3'."),
         ({"max_changes": -1}, "max_changes is a whole number, not '-1'."),
@@ -98,6 +99,13 @@ def test_nothing_is_nested_without_an_end() -> None:
         deep = [deep]
     with pytest.raises(UserError, match="note is nested more than 20 deep"):
         admit({"note": deep}, lambda value: False)
+
+
+@pytest.mark.parametrize("name", [5, None, [], {"a": 1}, "", "x" * 70_000, "\ud83d.a"], ids=repr)
+def test_what_is_no_name_of_a_workflow_is_refused(name: Any) -> None:
+    kind, result = dispatch(name, {}, {})
+    assert (kind, "is not a workflow's name" in result["summary"]) == ("refused", True)
+    assert len(result["summary"]) < 200
 
 
 @pytest.mark.parametrize(
