@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from common.errors import LeaseLost, NotFound, RunbookError
+from common.errors import LeaseLost, NotFound, RunbookError, StopRequested
 from state.journal import Journal
 from state.ledger import STATES, Campaigns, Ledger, Mail, MailState, NewMail
 from state.mail_records import told
 from state.schema import campaigns, mails
 from state.store import Store
-from support.state import Holder, begin, empty, expire, take
+from support.state import OTTO, Holder, begin, empty, expire, take
 from support.state_cases import store
 
 HOUR = 3600.0
@@ -118,7 +118,10 @@ class LedgerCases:
         made = record(ledger, "ann", "bob", "cy", "dan")
         for name, state in (("bob", "sending"), ("cy", "sent"), ("dan", "sending")):
             set_to(ledger, made, name, state)  # type: ignore[arg-type]
+        other = record(ledger, "ann", key="other")
+        set_to(ledger, other, "ann", "sending")
         assert ledger.wake(made) == 2
+        assert states(ledger, other) == {"ann": "sending"}
         assert states(ledger, made) == {
             "ann": "pending",
             "bob": "unknown",
@@ -245,6 +248,16 @@ class FenceCases:
             with pytest.raises(LeaseLost):
                 write()
         assert _everything(ledger) == before
+
+    def test_a_run_that_is_to_stop_begins_no_mail(self, ledger: Ledger) -> None:
+        made = record(ledger, "ann", "bob")
+        ann, bob = ledger.mails(made)
+        ledger.begin(ann)
+        Journal(ledger.store).request_stop(ledger._run, OTTO)
+        with pytest.raises(StopRequested, match="otto cancelled it"):
+            ledger.begin(bob)
+        ledger.end(ann, "sent", 250, "ok")  # what was begun is written down all the same
+        assert states(ledger, made) == {"ann": "sent", "bob": "pending"}
 
     def test_of_two_lives_of_a_run_one_sends(self, ledger: Ledger) -> None:
         """The second one took it over while the first was stopped right before a message's end."""

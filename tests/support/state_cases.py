@@ -431,6 +431,7 @@ class StepCases:
         step = journal.steps(run)[1]
         assert (step.state, step.error, step.ended_at) == ("pending", None, None)
         journal.begin_attempt(*fence, run, "a", second, "apply")
+        journal.note(*fence, second, {"newest": "m-2"})
         journal.end_attempt(
             *fence, second, "done", request_ids=["req-1"], step=(run, "a", "done", {"id": 7})
         )
@@ -443,7 +444,7 @@ class StepCases:
             (look, "find", 1, "absent"),
             (second, "apply", 2, "done"),
         ]
-        assert made[0].notes == {"newest": "m-1"}
+        assert [one.notes for one in made] == [{"newest": "m-1"}, {}, {"newest": "m-2"}]
         assert made[2].request_ids == ["req-1"]
         assert {one.generation for one in made} == {1}
         assert journal.attempts(run) == made
@@ -588,6 +589,24 @@ class RunCases:
             for table in (steps, attempts, claims):
                 assert set(tx.execute(select(table.c.run)).scalars()) <= set(kept)
         assert journal.prune(HOUR) == 0
+
+    def test_a_plan_that_somebody_applies_meanwhile_is_not_pruned(self, journal: Journal) -> None:
+        """Whoever prunes waits for the one who applies, and looks again."""
+        planned = new_run()
+        journal.create(planned, "planned", PLAN)
+        age(journal, planned.id, 2 * HOUR)
+        pruned: list[int] = []
+        other = threading.Thread(target=lambda: pruned.append(journal.prune(HOUR)))
+        with journal.store.transaction() as tx:
+            its = runs.c.id == planned.id
+            tx.execute(select(runs.c.id).where(its).with_for_update())
+            other.start()
+            time.sleep(0.2)
+            lease = db_now() + LEASE
+            tx.execute(update(runs).where(its).values(state="running", lease_until=lease))
+        other.join(30)
+        assert pruned == [0]
+        assert journal.run(planned.id).alive
 
     def test_pruning_many(self, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("state.runs._PRUNED_AT_ONCE", 3)

@@ -268,6 +268,19 @@ def test_a_failed_login_is_not_repeated_by_each_who_needs_it(
     assert fake.count(SERVICE) == 0
 
 
+def test_a_login_that_fails_within_a_request_is_not_repeated_with_it(
+    fake: FakeCloud, slept: list[float]
+) -> None:
+    cloud = fake.account()
+    compute.servers(cloud)
+    fake.fail(SERVERS, 401)
+    fake.fail(LOGIN, 503, times=math.inf)
+    before = fake.count(LOGIN)
+    with pytest.raises(CloudError):
+        compute.servers(cloud)
+    assert fake.count(LOGIN) - before == repeating._TRIES
+
+
 def test_wrong_credentials_are_tried_once(fake: FakeCloud) -> None:
     cloud = fake.account()
     cloud.entry.auth["password"] = "wrong"

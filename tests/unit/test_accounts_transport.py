@@ -14,6 +14,7 @@ import pytest
 from accounts import repeating
 from accounts.cloud import Cloud
 from accounts.config import load
+from accounts.failures import Redirected
 from accounts.session import TracedSession
 from common import tracing
 from common.errors import LeaseLost
@@ -258,6 +259,15 @@ def test_no_change_is_redirected_not_even_at_home(status: int, fake: FakeCloud) 
     with tracing_as(changes=True), pytest.raises(CloudError, match="which was not followed"):
         disable(fake.account(), fake)
     assert fake.count("elsewhere") == 0
+
+
+def test_nor_is_a_change_without_a_body(fake: FakeCloud) -> None:
+    cloud = fake.account()
+    home = f"{fake.origin}/compute/v2.1"
+    fake.fail("DELETE .*/servers/a", 307, headers={"Location": f"{home}/servers/b"})
+    with tracing_as(changes=True), pytest.raises(Redirected):
+        cloud.session.delete(f"{home}/servers/a")
+    assert fake.count("servers/b") == 0
 
 
 def test_a_question_is_redirected_at_home(fake: FakeCloud) -> None:

@@ -84,7 +84,7 @@ def test_what_is_none(text: str, why: str) -> None:
 def test_domains_of_the_site(domain: str) -> None:
     found = address(f"ann@{domain}", ["corp.LOCAL", "localhost", "mail"])
     assert found.spec == f"ann@{domain.lower()}"
-    for wrong in (f"ann lee@{domain}", f"@{domain}", f"a@b@{domain}"):
+    for wrong in (f"ann lee@{domain}", f"@{domain}", f"a@b@{domain}", "ann@other.local"):
         with pytest.raises(UserError):
             address(wrong, ["corp.local", "localhost", "mail"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,19 @@ def test_nobody_listens() -> None:
     with pytest.raises(SmtpError, match="no connection: connection refused") as error:
         Mailer(account).connect()
     assert error.value.transient
+
+
+@pytest.mark.parametrize(
+    ("code", "transient"), [(socket.EAI_AGAIN, True), (socket.EAI_NONAME, False)]
+)
+def test_a_name_may_be_found_later_or_never(
+    server: SmtpServer, monkeypatch: pytest.MonkeyPatch, code: int, transient: bool
+) -> None:
+    def not_found(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "no luck")
+
+    monkeypatch.setattr(socket, "create_connection", not_found)
+    assert trouble(server).transient is transient
 
 
 def test_host_that_is_none(server: SmtpServer) -> None:

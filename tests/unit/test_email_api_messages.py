@@ -12,7 +12,7 @@ from email.utils import getaddresses
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from accounts.config import load
@@ -20,7 +20,7 @@ from accounts.smtp import SmtpAccount
 from common.errors import UserError
 from common.text import clean
 from email_api.addresses import Address
-from email_api.headers import address_header
+from email_api.headers import address_header, token_header
 from email_api.messages import Envelope, Part, compose
 from support.sampling import examples
 
@@ -180,6 +180,8 @@ def test_override_sends_to_one_address_and_says_whom_it_was_for() -> None:
 
 
 def test_override_without_a_body_element() -> None:
+    strange = composed(to="a&b@example.org", override_recipient="me@example.org")
+    assert "this goes to a&amp;b@example.org." in texts(read(strange))[1]
     given = composed(override_recipient="me@example.org", html="<p>x</p>")
     assert re.match(r"<div [^>]*>A test: .*</div>\n<p>x</p>", texts(read(given))[1])
 
@@ -291,6 +293,12 @@ def test_wrong_addresses_are_refused(field: str) -> None:
 
 @unhurried
 @given(subject=HOSTILE, text=HOSTILE, html=HOSTILE, campaign=HOSTILE)
+@example(
+    subject="=?utf-8?q?free?=\r\nX: y",
+    text="\x00x",
+    html="a\x1bb",
+    campaign="c\r\nBcc: e@example.org",
+)
 def test_no_value_becomes_a_header_or_ends_a_part(
     subject: str, text: str, html: str, campaign: str
 ) -> None:
@@ -309,8 +317,16 @@ def as_sent(text: str) -> str:
     return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", lines).rstrip("\n") + "\n"
 
 
+@pytest.mark.parametrize("value", ["x\r\nBcc: eve@example.org", "x\x00", "é"])
+def test_a_value_for_programs_is_one_line_of_ascii(value: str) -> None:
+    with pytest.raises(ValueError, match="not for a header"):
+        token_header("X-Campaign", value)
+
+
 @unhurried
 @given(name=HOSTILE)
+@example(name='Lee" <eve@example.org>, "Ann')
+@example(name="=?utf-8?q?free?=")
 def test_no_name_beside_an_address_becomes_another(name: str) -> None:
     address = Address("cloud@example.org", name)
     line = address_header("From", [address, Address("bob@example.org"), address])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import select
+import time
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from common.errors import Interrupted
 from email_api.messages import Envelope, compose
 from email_api.transport import Mailer, Outcome
 from support.certificates import Authority
@@ -235,13 +237,31 @@ def test_what_is_raised_before_the_end_leaves_nothing_accepted(
         raise error
 
     with SmtpServer(security=security, certificate=certificate) as server:
-        with Mailer(account_of(server, cacert=str(authority.file))) as mailer:
+        account = account_of(server, cacert=str(authority.file), timeout="12s")
+        with Mailer(account) as mailer:
             with pytest.raises(type(error)):
                 mailer.deliver(message("never@example.org"), stop)
+            began = time.monotonic()
             assert deliver(mailer, "ann@example.org") == ["sent"]
+            assert time.monotonic() - began < 6, "nobody waits for an answer within a message"
         assert (server.connections, recipients(server)) == (2, ["ann@example.org"])
         # Not even a word to say goodbye, which would have been part of the message.
         assert commands(server).count("quit") == 1
+
+
+def test_who_is_left_after_the_end_may_have_got_it(server: SmtpServer) -> None:
+    """A stop ends the wait for the server's answer, and says nothing of the message."""
+    left: list[bool] = []
+
+    def wait(seconds: float) -> None:
+        if left:
+            raise Interrupted("It was left where it is.")
+
+    account = account_of(server)
+    account.wait = wait
+    with Mailer(account) as mailer:
+        outcome = mailer.deliver(message(), lambda: left.append(True))
+    assert (outcome.kind, outcome.code) == ("unknown", None)
 
 
 def test_caller_is_asked_after_the_body_and_before_the_end(server: SmtpServer) -> None:

@@ -284,6 +284,12 @@ def test_a_wrong_url(url: str, said: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_no_password_stands_in_what_is_said_of_a_store() -> None:
+    with pytest.raises(UserError, match=r"ops:\*\*\*@127\.0\.0\.1:1/ops cannot be opened") as told:
+        Store("mariadb+pymysql://ops:hunter22@127.0.0.1:1/ops")
+    assert "hunter22" not in str(told.value)
+
+
 def _wait_for(sign: Path) -> None:
     until = time.monotonic() + 30
     while not sign.exists():

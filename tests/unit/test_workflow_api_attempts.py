@@ -252,6 +252,29 @@ def test_a_run_that_is_to_stop_begins_no_further_step_of_a_group(
     assert house.states(result["run"]) == {"a": "done", "b": "pending", "c": "pending"}
 
 
+def test_a_check_that_was_left_is_made_again(house: House, stops: list[Stop]) -> None:
+    house.limits["grace"] = "0.05s"
+    made = []
+
+    @step("test_workflow_api_attempts.watch", "watch", changes=False)
+    def watch(attempt: Attempt, yard: Yard) -> None:
+        made.append(attempt.key)
+        if len(made) == 1:
+            stops[-1].request("interrupt", "its timeout is near")
+            attempt.wait(30)
+
+    @workflow("toy.watching")
+    def watching(ctx: Context, yard: Yard) -> Plan:
+        plan = Plan("Watch")
+        plan.add(watch)
+        return plan
+
+    kind, result = house.ask("toy.watching")
+    assert (kind, house.states(result["run"])) == ("interrupted", {"": "unknown"})
+    assert house.ask("run.resume", run=result["run"])[0] == "done"
+    assert len(made) == 2
+
+
 def test_a_run_that_is_to_stop_sends_nothing_once_more(house: House, stops: list[Stop]) -> None:
     def find(yard: Yard) -> None:
         stops[-1].request("interrupt", "its timeout is near")

@@ -64,6 +64,8 @@ def test_a_run_that_is_not_told_is_a_dry_run() -> None:
         ({"deadline": True}, "deadline is a number of seconds or a duration, not True."),
         ({"deadline": -5}, "deadline is a number of seconds or a duration, not -5."),
         ({"deadline": math.inf}, "deadline is not a finite number."),
+        ({"deadline": "inf"}, "deadline is a number of seconds or a duration, not 'inf'."),
+        ({"max_changes": True}, "max_changes is a whole number, not 'True'."),
         ({"max_changes": "3"}, "max_changes is a whole number, not '3'."),
         ({"max_changes": -1}, "max_changes is a whole number, not '-1'."),
         ({"max_changes": 2**40}, "max_changes is a whole number"),
@@ -94,11 +96,15 @@ def test_what_no_parameter_may_be(given: dict[str, Any], said: str) -> None:
 
 
 def test_nothing_is_nested_without_an_end() -> None:
-    deep: Any = []
-    for _ in range(5000):
+    deep: Any = "x"
+    for _ in range(20):
         deep = [deep]
-    with pytest.raises(UserError, match="note is nested more than 20 deep"):
-        admit({"note": deep}, lambda value: False)
+    admit({"note": deep}, lambda value: False)
+    for more in (1, 5000):
+        for _ in range(more):
+            deep = [deep]
+        with pytest.raises(UserError, match="note is nested more than 20 deep"):
+            admit({"note": deep}, lambda value: False)
 
 
 @pytest.mark.parametrize("name", [5, None, [], {"a": 1}, "", "x" * 70_000, "\ud83d.a"], ids=repr)

@@ -36,6 +36,15 @@ def test_a_cancel_undoes_what_a_failure_would(monkeypatch: pytest.MonkeyPatch) -
         assert house.states(result["run"]) == {"a": "undone", "b": "done"}
 
 
+def test_what_a_cancel_could_not_undo_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    with toy_house(a=["undo_fails"], b=["lost", "unanswered"]) as (house, world):
+        monkeypatch.setenv(WORLD, str(world.path))
+        _, result = house.work({**A, "undo": "on_cancel"}, B)
+        kind, cancelled = house.ask("run.cancel", run=result["run"])
+        assert (kind, house.run(result["run"]).state) == ("failed", "cancelled")
+        assert "Not everything could be undone" in cancelled["summary"]
+
+
 @pytest.mark.parametrize("within", [False, True], ids=["a step", "a child"])
 def test_a_cancel_does_not_give_up_what_is_still_open(
     monkeypatch: pytest.MonkeyPatch, within: bool

@@ -134,12 +134,14 @@ def test_secrets_are_taken_out() -> None:
     redactor = Redactor(
         {
             "clouds": [{"auth": {"password": "hunter2'2", "username": "ann"}}],
-            "state_url": "mariadb://ops:s3cr%40t/@db/x",
+            "state_url": "mariadb://ops:s3cr%40ts@db/x",
             "short": {"token": "abc"},
         }
     )
     assert redactor.text("login hunter2'2 failed") == "login ******** failed"
     assert "hunter2" not in redactor.text(repr({"p": "hunter2'2"}) + repr("hunter2'2\""))
+    for shown in ("s3cr%40ts", "s3cr@ts"):
+        assert redactor.text(f"access denied: {shown}") == "access denied: ********"
     assert redactor.text("http://me:pw@host/") == "http://me:********@host/"
     data = {"password": "x", "bypass": "no", "n": 1, "list": [{"auth_token": "y"}], "hunter2'2": 1}
     assert redactor.data(data) == {

@@ -62,6 +62,7 @@ def changed(change: Callable[[Plan], Any]) -> Plan:
 
 
 FIRST = "planned otherwise: paint a green"
+OTHERS = [f"planned otherwise: paint {name} <toys.paint:a.color>" for name in "bc"]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,13 @@ FIRST = "planned otherwise: paint a green"
         (lambda p: p.stages[1].steps.pop(), ["no longer planned: paint c <toys.paint:a.color>"]),
         (lambda p: p.stages[0].steps[0].data.update(color="red"), [FIRST]),
         (lambda p: setattr(p.stages[0].steps[0], "undo", "never"), [FIRST]),
+        (lambda p: setattr(p.stages[0].steps[0], "version", 2), [FIRST]),
+        (lambda p: setattr(p.stages[0].steps[0], "name", "toys.sweep"), [FIRST]),
+        (lambda p: p.stages[0].steps[0].accounts.update(yard="far"), [FIRST]),
+        (lambda p: setattr(p.stages[1], "at_most", 1), OTHERS),
+        (lambda p: setattr(p.stages[1], "on_failure", "continue"), OTHERS),
+        (lambda p: p.stages.reverse(), [FIRST, *OTHERS]),
+        (lambda p: p.where.append("cloud far"), ["planned for no cloud, and now for cloud far"]),
         (lambda p: p.add(toys.sweep, name="z"), ["newly planned: sweep z"]),
     ],
 )  # fmt: skip
@@ -149,6 +157,10 @@ def test_what_a_step_cannot_be() -> None:
 
             @step("test_workflow_api_plan.odd", sentence, find=find)
             def odd(yard: Yard, name: str) -> None: ...
+
+
+def test_a_title_is_safe_to_print() -> None:
+    assert Plan("Paint \x1b[31mit").title == "Paint it"
 
 
 def test_a_long_key_fits_the_journal_and_stays_its_own() -> None:

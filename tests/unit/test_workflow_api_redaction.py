@@ -161,6 +161,17 @@ def test_a_password_of_digits_is_one_as_a_number_too() -> None:
         assert redactor.text('{"a": 12345678}') == f'{{"a": {HIDDEN}}}'
 
 
+def test_of_a_secret_within_another_one_nothing_of_either_is_left() -> None:
+    redactor = Redactor({"password": "hunter22xy", "secret": "nter22"})
+    assert redactor.text("hunter22xy!") == f"{HIDDEN}!"
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_hexadecimal_does_not_show_it(upper: bool) -> None:
+    digits = HARD.encode().hex()
+    assert hidden(HARD, digits.upper() if upper else digits) == HIDDEN
+
+
 def test_a_longer_secret_goes_before_one_that_it_begins_with() -> None:
     redactor = Redactor({"password": "hunter", "secret": "hunter22"})
     assert redactor.text("hunter22 and hunter") == f"{HIDDEN} and {HIDDEN}"

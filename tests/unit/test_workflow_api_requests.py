@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +88,44 @@ def test_a_run_that_is_asked_to_stop_begins_nothing_more(place: Place) -> None:
         kind, result = house.work(A, B)
     assert (kind, house.run(result["run"]).state) == ("interrupted", "cancelled")
     assert world.effects == {"paint a": 1, "strip a": 1}
+
+
+def test_a_resume_that_has_only_to_look_ends_by_a_cancel_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with toy_house(b=["lost", "unanswered"]) as (house, world):
+        monkeypatch.setenv(WORLD, str(world.path))
+        _, result = house.work(A, B)
+        with house.journal() as journal:
+            assert journal.request_stop(result["run"], OTTO)
+        house.ask("run.resume", run=result["run"])
+        assert house.run(result["run"]).state == "cancelled"
+        assert world.effects == {"paint a": 1, "paint b": 1, "strip a": 1}
+
+
+def test_a_run_whose_holder_is_seen_to_live_is_not_waited_for(place: Place) -> None:
+    house, _ = place
+    house.limits["lease"] = "2s"
+    with house.journal() as journal:
+        held = new_run()
+        generation = journal.begin_run(held, "test:1", 2)
+        ended = threading.Event()
+
+        def live() -> None:
+            for _ in range(50):
+                journal.renew(held.id, generation, 2)
+                if ended.wait(0.1):
+                    return
+
+        holder = threading.Thread(target=live)
+        holder.start()
+        try:
+            kind, result = house.ask("run.resume", run=held.id)
+            assert (kind, holder.is_alive()) == ("refused", True)
+            assert "is still running" in result["summary"]
+        finally:
+            ended.set()
+            holder.join()
 
 
 def test_an_equal_start_ends_by_a_cancel_too(place: Place) -> None:
@@ -232,6 +271,20 @@ def test_who_started_and_resumed_a_run_is_named(place: Place) -> None:
     _, told = house.ask("run.show", run=run)
     assert "\nstarted by victim (test) at " in told["text"]
     assert "\nresumed by bob (StackStorm execution e-2) at " in told["text"]
+
+
+def test_who_was_refused_to_apply_a_plan_has_not_applied_it(place: Place) -> None:
+    house, _ = place
+    run = house.work(A, dry_run=True)[1]["run"]
+    with house.journal() as journal:
+        plan = journal.run(run).plan
+        assert plan is not None
+        plan["stages"][0]["steps"][0]["data"]["color"] = "red"
+        _write(journal, run, plan=plan)
+    assert house.ask("run.apply", BOB, run=run)[0] == "refused"
+    assert house.ask("run.cancel", OTTO, run=run)[0] == "done"
+    (row,) = house.ask("run.list")[1]["rows"]
+    assert (row["applied_by"], row["cancelled_by"]) == (None, "otto")
 
 
 # -- runs that gave way, or never began ----------------------------------------------------------

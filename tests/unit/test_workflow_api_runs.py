@@ -173,6 +173,9 @@ def test_max_changes_counts_parent_and_children(place: Place) -> None:
     assert (kind, dict(world.effects)) == ("failed", {"paint a": 1})
     assert "3 changes and max_changes is 2" in result["failed"][0]["why"]
     assert house.work(*stages, max_changes=3)[0] == "done"
+    before = world.effects
+    kind, result = house.work(A, B, max_changes=1)
+    assert (kind, world.effects) == ("refused", before)
     assert house.work(A, max_changes="many")[1]["summary"] == (
         "max_changes is a whole number, not 'many'. Nothing was done."
     )
@@ -275,6 +278,28 @@ def test_a_step_whose_meaning_changed_is_not_gone_on_with(place: Place) -> None:
     )
     # To give it up, only what is open or done has to be understood.
     assert house.ask("run.cancel", run=first["run"])[0] == "done"
+
+
+@pytest.mark.parametrize(
+    ("number", "change"),
+    [(0, {"version": 7}), (2, {"version": 7}), (2, {"data": {"nome": "c"}}), (2, {"name": "x.y"})],
+    ids=["done, and may have to be undone", "another meaning", "other data", "no such step"],
+)
+def test_what_this_code_cannot_deal_with_is_not_gone_on_with(
+    place: Place, number: int, change: dict[str, Any]
+) -> None:
+    house, world = place
+    break_look_up(world, "b")
+    _, first = house.work({**A, "undo": "on_failure"}, B, {**B, "to": ["c"]})
+    with house.journal() as journal:
+        plan = journal.run(first["run"]).plan
+    assert plan is not None
+    plan["stages"][number]["steps"][0].update(change)
+    rewrite(house, first["run"], plan=plan)
+    before = world.effects
+    kind, refused = house.ask("run.resume", run=first["run"])
+    assert (kind, world.effects) == ("refused", before)
+    assert plan["stages"][number]["steps"][0]["sentence"] in refused["summary"]
 
 
 def test_a_bug_while_planning_is_a_failed_result_with_an_id(

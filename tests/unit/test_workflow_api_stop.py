@@ -12,7 +12,9 @@ from typing import Any, cast
 
 import pytest
 
+from accounts.config import load
 from common.errors import StoreLost
+from engine.dispatch import _deadline
 from engine.lease import Lease
 from engine.stop import Stop, stopped_by_signals
 from state.journal import Journal
@@ -69,6 +71,18 @@ def test_the_first_error_says_why_a_run_was_cut_off() -> None:
     for error in (StoreLost("The store is gone."), LeaseLost("run")):
         stop.cut_off(error)
     assert isinstance(stop.lost, StoreLost)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "grace", "before"),
+    [(None, 10, None), (100, 10, 15), (20, 5, 7), (8, 2, 2.8)],
+)
+def test_a_run_stops_so_long_before_its_timeout_that_its_end_is_journalled(
+    timeout: float | None, grace: float, before: float | None
+) -> None:
+    config = load({"limits": {"grace": "10s"}})
+    stops = None if timeout is None or before is None else 1000 + timeout - before
+    assert _deadline(timeout, config, 1000.0) == (stops, grace)
 
 
 @pytest.fixture

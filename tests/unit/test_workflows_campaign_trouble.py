@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 
-from support.mailing import USERS
+from campaigns.composition import Writer
+from campaigns.sending import Pace
+from common.errors import UserError
+from engine.stop import Stop
+from support.mailing import USERS, account_of
 from support.smtp_server import Fault, SmtpServer
+from support.stops import stops
 from support.toy_mail import MailHouse, mail_house, people, recipients
+
+__all__ = ["stops"]
 
 P = people(8)
 
@@ -74,6 +83,50 @@ def test_a_list_is_not_run_through_where_nothing_is_heard(
     house.ask("email.campaign.resume", campaign="c-1")
     house.ask("email.campaign.retry_failed", campaign="c-1")
     assert sorted(recipients(server)) == P
+
+
+def test_all_who_send_by_an_account_keep_one_pace(server: SmtpServer) -> None:
+    account = account_of(server, messages_per_minute=60)
+    one, other = Pace(account), Pace(account)
+    first = one.take(time.monotonic())
+    assert other.free() == pytest.approx(first + 1)
+    assert other.take(first) == pytest.approx(first + 1)
+
+
+def test_what_is_put_off_has_an_end_in_time(house: MailHouse, server: SmtpServer) -> None:
+    house.email.update(retry_for="0.5s", max_tries=500)
+    server.fault(Fault("rcpt", reply="451 4.7.1 later", matching=P[0]))
+    assert house.send(P[:2])[0] == "failed"
+    given_up, sent = house.mails()
+    assert (given_up.state, sent.state) == ("failed", "sent")
+    assert 1 < given_up.tries < 60
+
+
+def test_nothing_more_is_sent_if_one_mail_cannot_be_written_any_more(
+    house: MailHouse, server: SmtpServer, stops: list[Stop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.account["messages_per_minute"] = 2
+
+    def stop_after_one() -> None:
+        while not server.accepted:
+            time.sleep(0.02)
+        stops[-1].request("interrupt", "its timeout is near")
+
+    threading.Thread(target=stop_after_one).start()
+    kind, result = house.send(P[:4])
+    assert (kind, recipients(server)) == ("interrupted", P[:1])
+    house.account["messages_per_minute"] = None
+    write = Writer._compose
+
+    def compose(self: Writer, recipient: str, content: Any) -> Any:
+        if recipient == P[3]:
+            raise UserError("It has grown too large.")
+        return write(self, recipient, content)
+
+    monkeypatch.setattr(Writer, "_compose", compose)
+    _, resumed = house.ask("run.resume", run=result["run"])
+    assert f"{P[3]}: It has grown too large." in resumed["text"]
+    assert recipients(server) == P[:1]
 
 
 def test_a_rate_is_that_of_the_account(house: MailHouse, server: SmtpServer) -> None:

@@ -161,6 +161,9 @@ def test_who_may_not_have_been_read_stays_pending(cloud: MailCloud) -> None:
     (skipped,) = plan["skipped"]
     assert skipped["what"] == "1 recipient (bob@example.org)"
     assert skipped["why"].endswith("may not have been read: it stays pending")
+    assert cloud.ask("shutoff_servers", dry_run=False, allow_partial=True, **ALL)[0] == "done"
+    (campaign,) = cloud.ask("campaign.list")[1]["rows"]
+    assert (campaign["sent"], campaign["pending"]) == (1, 1)
 
 
 def test_a_user_listing_that_fails_refuses_the_campaign(cloud: MailCloud) -> None:

@@ -84,6 +84,9 @@ ENDINGS = [
     Ending("its owner suspends it at once",
            lambda w: w.later(1, lambda: w.fake.nova._before.update({w.server.id: "SUSPENDED"})),
            "live", None, "now on cmp-2", (2, 6)),
+    Ending("it arrives in ERROR",
+           lambda w: w.later(1, lambda: w.fake.nova._before.update({w.server.id: "ERROR"})),
+           "cold", StepFailed, "It is on cmp-2 now, in ERROR", (2, 6)),
     Ending("services are busy while it is followed",
            lambda w: w.later(0, lambda: busy(w)), "live", None, "now on cmp-2", (2, 8)),
     Ending("and connections are cut", lambda w: w.later(1, lambda: w.fake.fail(
@@ -139,6 +142,15 @@ def test_the_newest_migration_is_noted_before_anything_is_sent(world: World) -> 
     with pytest.raises(CloudError):
         perform(step, world.cloud, world.attempt)
     assert world.attempt.notes == {"newest_migration": 1}
+
+
+def test_a_refusal_because_it_is_moved_already_is_looked_into(world: World) -> None:
+    """An earlier request of ours, given up when no answer came, has arrived after all."""
+    step = world.planned()
+    world.server.status, world.server.task = "MIGRATING", "migrating"
+    world.fake.fail("POST .*/action", 409)
+    with pytest.raises(UnknownOutcome, match="It may be on its way already"):
+        perform(step, world.cloud, world.attempt)
 
 
 # -- the look-up -------------------------------------------------------------------------------

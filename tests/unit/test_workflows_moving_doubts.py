@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -74,6 +75,13 @@ def test_a_server_that_is_back_where_it_was_has_not_moved(world: World) -> None:
         look_up(step, world.cloud, world.attempt)
 
 
+def test_a_server_that_is_in_error_has_not_arrived(world: World) -> None:
+    step = left_for_good(world)
+    world.server.status = "ERROR"
+    with pytest.raises(StepFailed, match="at 'running', and it is ERROR on cmp-2"):
+        look_up(step, world.cloud, world.attempt)
+
+
 def test_nothing_is_believed_while_a_service_is_down(world: World) -> None:
     step = left_for_good(world)
     down(world, "cmp-1")
@@ -97,6 +105,25 @@ def test_the_attempt_itself_doubts_a_record_without_news(world: World) -> None:
     assert "left its migration" in world.move()["said"]
     assert 45 <= world.clock.now - began <= 60
     assert world.attempt.said == []
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        (lambda world: down(world, "cmp-1"), "nova-compute on cmp-1 went down"),
+        (lambda world: world.fake.fail("os-hypervisors", 503, times=math.inf), "not ended within"),
+    ],
+    ids=["it is down", "nobody tells"],
+)
+def test_nor_is_the_server_believed_unless_its_services_are_known_to_be_up(
+    world: World, happens: Callable[[World], Any], said: str
+) -> None:
+    """They are looked at seldom: what befell them since counts as well."""
+    world.course(ends_after=None)
+    world.later(41, lambda: arrive(world))
+    world.later(42, lambda: happens(world))
+    with pytest.raises(UnknownOutcome, match=said):
+        world.move()
 
 
 def test_a_server_without_a_record_is_not_looked_at_for_ever(world: World) -> None:
@@ -125,6 +152,21 @@ def test_a_server_that_its_record_alone_has_moved_fails_the_check(world: World) 
     verify = moved_by_the_record(world)
     with pytest.raises(StepFailed, match=r"a is still on cmp-1 \(ACTIVE\), though its migration"):
         perform(verify, world.cloud, world.attempt)
+
+
+def test_a_cold_move_is_done_when_the_server_is_elsewhere_whatever_its_record_says(
+    world: World,
+) -> None:
+    def late(request: Any) -> None:
+        if world.fake.migrations[-1].status == "confirmed":
+            stay(world)
+
+    step = world.planned("cold")
+    world.later(1, lambda: world.fake.hooks.append(late))
+    world.later(20, lambda: (world.fake.hooks.clear(), arrive(world)))
+    began = world.clock.now
+    assert perform(step, world.cloud, world.attempt)["to"] == "cmp-2"
+    assert world.clock.now - began >= 20
 
 
 def test_one_that_is_still_migrating_has_a_while_to_arrive(world: World) -> None:
