@@ -249,6 +249,13 @@ def test_the_same_detailed_page_for_ever() -> None:
     assert (answer.column("size"), answer.reasons) == ([0, 1, 2], [("things of memory", STUCK)])
 
 
+def test_a_row_without_its_id_is_no_answer() -> None:
+    """It would pass for another one that has none, and one of them would be missing."""
+    cloud = MemoryCloud({"shelf": lambda *_: {"things": [{"size": 1}, {"size": 2}]}})
+    with pytest.raises(CloudError, match="a row is without its id"):
+        ask(cloud).run([cloud])
+
+
 def test_a_marker_that_is_never_known() -> None:
     shelf = Shelf(rows(*range(10)))
 

@@ -27,6 +27,9 @@ RAM = integer("ram", "", unit="MiB")
 STATUS = text("status", "", case="upper")
 
 
+DAY = "2026-01-01"
+
+
 def passes(prop: Property, preset: str, value: Any, *given: Any) -> bool:
     """Return whether a value passes a test of a property."""
     return compiled(Test("x", preset, given), lambda _: (prop, 0), NOW)((value,))
@@ -68,7 +71,15 @@ def passes(prop: Property, preset: str, value: Any, *given: Any) -> bool:
             ["2026-02-28T11:59:59.9Z"],
             ["2026-02-28T12:00:00Z"],
         ),
-        (time("at", ""), "younger_than", ["1d"], ["2026-02-28T12:00:00.1Z"], [None]),
+        (
+            time("at", ""),
+            "younger_than",
+            ["1d"],
+            ["2026-02-28T12:00:00.1Z"],
+            ["2026-02-28T12:00:00Z", None],
+        ),
+        (time("at", ""), "greater_than", [DAY], [f"{DAY}T00:00:00.1Z"], [f"{DAY}T00:00:00Z", None]),
+        (time("at", ""), "less_than", [DAY], ["2025-12-31T23:59:59Z"], [f"{DAY}T00:00:00Z", None]),
     ],
 )
 def test_presets(

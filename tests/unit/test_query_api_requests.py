@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -127,6 +128,23 @@ def test_a_limit_counts_rows_once() -> None:
     shelf.hooks += [lambda: shelf.rows.insert(0, {"id": f"n{len(shelf.rows)}", "size": -1})] * 2
     answer = thing("offset").limit(11).run([MemoryCloud({"shelf": shelf})])
     assert len(set(answer.column("id"))) == len(answer.rows) == 11
+
+
+def test_a_limit_counts_what_is_distinct_and_the_first_of_what_is_sorted() -> None:
+    shelf = Shelf([{"id": f"t{n}", "size": n, "owner": "ab"[n == 30]} for n in range(31)])
+    cloud = MemoryCloud({"shelf": shelf})
+    owners = thing().select("owner").distinct().limit(2).run([cloud])
+    assert (owners.column("owner"), owners.found) == (["a", "b"], 2)
+    assert thing().sort_by("-size").limit(1).run([cloud]).column("size") == [30]
+
+
+@pytest.mark.parametrize("id", ["a/../../b", "a?b=c", "a#b"])
+def test_no_value_leads_to_another_path(id: str) -> None:
+    cloud = MemoryCloud({"compute": lambda *_: {"instanceActions": []}})
+    query("server_action").where("server_id", "equal_to", id).run([cloud])
+    path, *_ = {path for _, path, *_ in cloud.requests if path.startswith("/servers")}
+    assert path.split("/")[1::2] == ["servers", "os-instance-actions"]
+    assert unquote(path.split("/")[2]) == id
 
 
 def test_a_limit_is_not_used_up_by_what_the_service_adds() -> None:

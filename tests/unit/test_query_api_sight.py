@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,6 +135,7 @@ def test_rows_of_a_cell_that_does_not_answer(whole: int) -> None:
     assert answer.rows[0] == ("b0", "UNKNOWN", None)
     assert not any(NO_RIGHT in why for _, why in answer.reasons)
     assert "(a cell) does not answer" in answer.reasons[0][1]
+    assert ("2 came without their details" in str(answer.reasons)) == (whole > 0)
 
 
 def test_a_nova_that_cannot_say_it() -> None:
@@ -156,9 +159,11 @@ def test_a_cell_can_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     question = query("server").select("id")
     assert not question.run([cloud]).complete
     said["services"].clear()
-    assert not question.run([cloud]).complete
-    monkeypatch.setattr(sight, "_VALID", -1.0)
-    assert question.run([cloud]).complete
+    now = time.monotonic()
+    for later, complete in ((50.0, False), (70.0, True)):
+        clock = SimpleNamespace(monotonic=lambda later=later: now + later)
+        monkeypatch.setattr(sight, "time", clock)
+        assert question.run([cloud]).complete is complete
 
 
 # -- Keystone ----------------------------------------------------------------------------------

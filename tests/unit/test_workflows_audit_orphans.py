@@ -198,6 +198,23 @@ def test_without_all_servers_no_port_and_no_allocation_lacks_one(cloud: AuditClo
 
 
 @pytest.mark.parametrize(
+    ("failing", "named"),
+    [("compute/v2.1/servers/detail", set()), ("compute/v2.1/os-migrations", {"p"})],
+    ids=["servers", "migrations"],
+)
+def test_what_one_listing_alone_could_excuse_is_no_orphan(
+    cloud: AuditCloud, failing: str, named: set[str]
+) -> None:
+    """What lacks a server in an answer without servers is told to be deleted while it is used."""
+    cloud.rows["port"] = [port("p", device_id="s-9", **NOVA)]
+    cloud.rows["resource_provider"] = [{"uuid": "rp", "name": "cmp-1"}]
+    cloud.allocations["rp"] = {"s-9": {"VCPU": 1}}
+    cloud.fail(f"GET /{failing}", 503, times=999)
+    ended, result = cloud.audit("orphans")
+    assert (ended, set(ids(result["rows"]))) == ("failed", named)
+
+
+@pytest.mark.parametrize(
     ("age", "older_than", "named"),
     [
         ({"hours": 2}, None, False),

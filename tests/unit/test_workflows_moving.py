@@ -94,6 +94,9 @@ ENDINGS = [
                "GET .*/servers/", half=True, times=5)), "cold", None, "now on cmp-2", (2, 9)),
     Ending("the right to look is taken away", lambda w: w.later(1, lambda: w.fake.fail(
            "os-migrations", 403, times=math.inf)), "live", UnknownOutcome, REFUSED, (1, 4)),
+    Ending("the right to look at the server is taken away", lambda w: w.later(1, lambda:
+           w.fake.fail("GET .*/servers/", 403, times=math.inf)), "cold", UnknownOutcome,
+           "It cannot be followed", (1, 6)),
     Ending("the request is refused", lambda w: w.fake.fail("POST .*/action", 409, body={
            "conflictingRequest": {"message": "It is busy."}}), "live", CloudError,
            "live-migrating", (0, 1)),
