@@ -394,10 +394,22 @@ def test_answers_are_safe_to_show(server: SmtpServer) -> None:
     assert len(outcome.text) <= 300
 
 
-def test_it_introduces_itself_by_a_name_or_an_address(server: SmtpServer) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("stackstorm-1.example.org", "stackstorm-1.example.org"),
+        ("stackstorm", "[127.0.0.1]"),
+        ("stack_storm.example.org", "[127.0.0.1]"),
+        ("-.example.org", "[127.0.0.1]"),
+    ],
+)
+def test_it_introduces_itself_by_a_name_or_an_address(
+    server: SmtpServer, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: name)
     one(server)
-    (said,) = [entry["argument"] for entry in server.book.events if entry["event"] == "ehlo"]
-    assert said == "[127.0.0.1]" or "." in said
+    events = [entry for entry in server.book.events if entry["event"] == "ehlo"]
+    assert [entry["argument"] for entry in events] == [said]
 
 
 # Bytes.

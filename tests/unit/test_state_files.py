@@ -207,6 +207,12 @@ def test_commits_on_a_disk(tmp_path: Path) -> None:
     for _ in range(10):
         attempt(journal, holder, "one")
     print(f"\non a disk: {20 / (time.perf_counter() - began):.0f} commits a second")
+    with store.reading() as tx:
+        how = [
+            tx.exec_driver_sql(f"PRAGMA {one}").scalar() for one in ("synchronous", "journal_mode")
+        ]
+    assert how == [2, "wal"], "what is committed outlives a power failure"
+    assert len(journal.attempts(holder.run)) == 10
     store.close()
 
 
