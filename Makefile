@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # it has started: four workers are sooner done than two, also on two cores.
 SIDE_BY_SIDE := -n 4 --dist worksteal
 
-.PHONY: help venv constraints lint generate exchange test test-fast test-long test-lowest test-pythons test-cloud test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail mail-previews clean
+.PHONY: help venv constraints lint generate exchange test test-fast test-long test-lowest test-pythons test-cloud test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail bench-hops mail-previews clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -105,6 +105,9 @@ mail-previews: venv  ## every notice as mail programs show it: HTML files and pi
 
 bench-mail: venv  ## measure a campaign to 800 owners of 8000 servers against bare SMTP
 	$(BIN)/python bench/mail.py
+
+bench-hops: venv  ## count the modules that a value passes on its way to a service
+	$(BIN)/python bench/hops.py
 
 clean:  ## remove what this Makefile made, and stop devcloud
 	devcloud/down --wipe

@@ -1,1 +1,1 @@
-"""The runbooks, a module a subject; other modules here hold what several subjects share."""
+"""The runbooks: a module a subject, or a package where a subject is large."""

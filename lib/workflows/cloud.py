@@ -32,7 +32,7 @@ OK, WARN, BAD, OPEN = "ok", "WARN", "BAD", "not checkable"
 
 @dataclass(frozen=True)
 class Check:
-    """One row: BAD is to be put right, WARN may be meant so, OPEN cannot be told from here."""
+    """One row: BAD is a problem, WARN may be intended, OPEN cannot be told from here."""
 
     name: str
     result: str
@@ -60,7 +60,7 @@ def check(ctx: Context, cloud: Cloud) -> Table:
     checks = [*_login(cloud), *_store(ctx), _bytecode()]
     bad = [check for check in checks if check.result == BAD]
     warnings = [check for check in checks if check.result == WARN]
-    said = f"{count(len(bad), 'thing')} to put right" if bad else "nothing to put right"
+    said = count(len(bad), "problem") if bad else "no problems"
     if warnings:
         said += f", {count(len(warnings), 'warning')}"
     lines = [check.told for check in bad] + [f"warning: {check.told}" for check in warnings]

@@ -42,7 +42,7 @@ def check(fake: FakeCloud, cloud: Cloud | None = None) -> tuple[Table, dict[str,
 def test_all_is_well(fake: FakeCloud) -> None:
     fake.services |= {"network": "/network/v2.0", "block-storage": "/volume/v3"}
     table, rows = check(fake)
-    said = f"{len(rows)} checks of cloud fake: nothing to put right"
+    said = f"{len(rows)} checks of cloud fake: no problems"
     assert (table.good, table.summary) == (True, said)
     assert {row["result"] for row in rows.values()} == {"ok", "not checkable"}
     open_question = [name for name, row in rows.items() if row["result"] == "not checkable"]
@@ -175,6 +175,6 @@ def test_a_warning_is_no_failure(fake: FakeCloud, monkeypatch: pytest.MonkeyPatc
         "WARN"
     ] * 2
     first, *warnings = table.summary.splitlines()
-    assert first.endswith("nothing to put right, 2 warnings")
+    assert first.endswith("no problems, 2 warnings")
     assert "a reboot empties it" in warnings[0]
     assert "-m compileall -q" in warnings[1]
