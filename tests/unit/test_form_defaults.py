@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from engine.dispatch import dispatch
 from examples import example
 from support.action_files import NAMES, action
+from support.example_servers import example_servers
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Hypervisor, Server
+from support.fake_cloud_estate import Hypervisor
 from support.mail_cloud import MailCloud, mail_cloud, project, server, user
 from support.runs import new_state
 from support.smtp_faults import Fault
@@ -59,10 +61,12 @@ def post() -> Iterator[MailCloud]:
         yield cloud
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    state = new_state(tmp_path_factory.mktemp("state") / "state.db")
-    with FakeCloud([Hypervisor("cmp-1"), Hypervisor("cmp-2")], [Server("web-1")]) as cloud:
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A cloud with two hypervisors and the examples' servers, which no other action has changed."""
+    state = new_state(tmp_path / "state.db")
+    hosts = [Hypervisor("cmp-1"), Hypervisor("cmp-2")]
+    with FakeCloud(hosts, example_servers()) as cloud:
         yield cloud.config(state_url=state)
 
 

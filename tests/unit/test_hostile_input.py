@@ -15,8 +15,9 @@ import pytest
 
 from engine.dispatch import dispatch
 from support.action_files import NAMES
+from support.example_servers import example_servers
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Hypervisor, Project, Server
+from support.fake_cloud_estate import Hypervisor, Project
 from support.fake_cloud_http import Answer, Request
 from support.hostile import VALUES, calls, parameters_of
 from support.runs import Silent, folder, new_state
@@ -40,9 +41,9 @@ def test_some_of_the_values_are_all_of_them_in_all() -> None:
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[FakeCloud]:
-    """A cloud with little in it, that is logged in to once."""
+    """A cloud with little in it, which is logged in to once."""
     hosts = [Hypervisor("cmp-1"), Hypervisor("cmp-2")]
-    with FakeCloud(hosts, [Server("web-1", "cmp-1")], projects=[Project("shop")]) as fake:
+    with FakeCloud(hosts, example_servers(), projects=[Project("shop")]) as fake:
         fake.services |= {"network": "/network", "block-storage": "/volume/v3"}
         # Services with nothing in them, whatever of them is listed.
         for place in ("compute/v2.1", "network/v2.0", "volume/v3", "identity/v3", "image/v2"):
