@@ -9,7 +9,7 @@ import msgspec
 
 from accounts.cloud import Cloud
 from query_api.lookups import compute
-from query_api.wire.compute_types import Aggregate, Hypervisor, HypervisorService
+from query_api.lookups.compute_types import Aggregate, Hypervisor, HypervisorService
 from workflow_api import CloudError, NotFound, clean, near, picked
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import msgspec
 from accounts.cloud import Cloud
 from migration.policy import SOFT_DELETED
 from query_api.lookups import compute, placement
+from query_api.lookups.compute_types import UNCONFIRMED, Hypervisor, Migration, Server
 from query_api.lookups.placement import Resources
-from query_api.wire.compute_types import UNCONFIRMED, Hypervisor, Migration, Server
 from query_api.wire.reading import Reading
 from workflow_api import CloudError, clean, count, listed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from query_api.wire.compute_types import Migration
+from query_api.lookups.compute_types import Migration
 
 # After how long without any news in its record the server itself is looked at, and how often.
 DOUBTED_AFTER, SERVER_LOOK = 15.0, 1.0

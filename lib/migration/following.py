@@ -9,8 +9,8 @@ from accounts.cloud import Cloud, not_there
 from migration.doubts import DOUBTED_AFTER, SERVER_LOOK, Doubts
 from openstack_api import compute as change
 from query_api.lookups import compute
+from query_api.lookups.compute_types import UNCONFIRMED, Migration, Server
 from query_api.lookups.migration_watch import MigrationWatch, Watches
-from query_api.wire.compute_types import UNCONFIRMED, Migration, Server
 from workflow_api import (
     Attempt,
     CloudError,

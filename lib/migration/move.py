@@ -9,7 +9,7 @@ from accounts.cloud import Cloud
 from migration.following import ON_ITS_WAY, Follower
 from openstack_api import compute as change
 from query_api.lookups import compute
-from query_api.wire.compute_types import Server
+from query_api.lookups.compute_types import Server
 from workflow_api import Attempt, Begun, CloudError, StepFailed, clean, count, listed, step
 
 # Nova has a server arrive moments before or after it ends the record of its migration.

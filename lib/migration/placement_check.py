@@ -9,8 +9,8 @@ from functools import cached_property
 from accounts.cloud import Cloud
 from migration.policy import Movement, shown_size
 from query_api.lookups import compute, placement
+from query_api.lookups.compute_types import Aggregate, Hypervisor, Server, ServerGroup
 from query_api.lookups.packing import Item, unplaced
-from query_api.wire.compute_types import Aggregate, Hypervisor, Server, ServerGroup
 from workflow_api import NotFound, Refused, clean, count, listed
 
 _DEFAULT_ZONE = "nova"

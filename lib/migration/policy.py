@@ -9,7 +9,7 @@ import msgspec
 
 from accounts.config import LiveMigrationForbidden, PackConfig
 from protection.marks import protected
-from query_api.wire.compute_types import Server
+from query_api.lookups.compute_types import Server
 from workflow_api import clean
 
 Migration = Literal["auto", "live", "cold"]

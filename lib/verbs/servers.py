@@ -9,7 +9,7 @@ from accounts.config import PackConfig
 from openstack_api import compute as change
 from protection.marks import protected
 from query_api.lookups import compute
-from query_api.wire.compute_types import Server
+from query_api.lookups.compute_types import Server
 from verbs.verb import Subject, Verb, states
 from workflow_api import CloudError, Duration, ParameterGroup
 

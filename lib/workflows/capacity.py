@@ -13,9 +13,9 @@ from workflow_api import CloudError, Context, Table, clean, count, listed, picke
 from workflow_api.parameters import AggregateName, ZoneName
 
 if TYPE_CHECKING:
+    from query_api.lookups.compute_types import Server
     from query_api.lookups.placement import Demand
     from query_api.resources.inventories import Room
-    from query_api.wire.compute_types import Server
     from query_api.wire.reading import Reading
 
 # So many different sizes are looked at if no flavors are named: there is a request for each.
@@ -124,8 +124,7 @@ def _named(cloud: Cloud, wanted: str, known: Iterable[Mapping[str, Any]]) -> Map
 
 
 def _size(flavor: Mapping[str, Any]) -> _Size:
-    from query_api.lookups import placement
-    from query_api.wire import compute_types
+    from query_api.lookups import compute_types, placement
 
     specs = {key: str(value) for key, value in (flavor["extra_specs"] or {}).items()}
     sizes = {name: flavor[name] or 0 for name in ("vcpus", "ram", "disk", "ephemeral", "swap")}

@@ -11,7 +11,7 @@ from migration.move import move_server, verify_arrived
 from migration.policy import Migration, movement, step_data
 from openstack_api import compute as change
 from query_api.lookups import compute, image
-from query_api.wire.compute_types import Server
+from query_api.lookups.compute_types import Server
 from searches.searching import register
 from verbs.runbooks import register_server_verbs
 from workflow_api import (

@@ -17,7 +17,7 @@ from accounts.cloud import Cloud, not_there
 from common.errors import CloudError, NotFound
 from common.picking import picked
 from common.text import clean
-from query_api.wire.compute_types import Aggregate, Hypervisor, Migration, Server, ServerGroup
+from query_api.lookups.compute_types import Aggregate, Hypervisor, Migration, Server, ServerGroup
 from query_api.wire.reader import one, pages, rows
 
 # Flavors are embedded, tags are listed, services and hypervisors have UUIDs.

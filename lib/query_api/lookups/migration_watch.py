@@ -11,7 +11,7 @@ import msgspec
 from accounts.cloud import Cloud
 from common.errors import CloudError
 from query_api.lookups import compute
-from query_api.wire.compute_types import Migration
+from query_api.lookups.compute_types import Migration
 
 # How long after the last start the records are asked for how often, in seconds.
 _PACE = ((20.0, 1.0), (120.0, 2.0), (float("inf"), 5.0))

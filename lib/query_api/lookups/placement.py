@@ -10,7 +10,7 @@ import msgspec
 
 from accounts.cloud import Cloud, not_there
 from common.errors import CloudError
-from query_api.wire.compute_types import Flavor, Server
+from query_api.lookups.compute_types import Flavor, Server
 from query_api.wire.reader import one
 
 # All resource classes of a provider stand in its summary, forbidden traits can be asked for.

@@ -12,7 +12,7 @@ import msgspec
 from query_api.language.schema import Link, Listing, Property, Resource, Source
 from query_api.resources import inventories
 from query_api.resources.properties import address, integer, mapping, number, text, texts
-from query_api.wire.reader import Link as PageLink
+from query_api.wire.following import PageLink
 from query_api.wire.reader import rows
 
 if TYPE_CHECKING:

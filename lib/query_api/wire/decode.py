@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from query_api.language import times
 from query_api.language.schema import WHOLE, Kind, Listing, Property
+from query_api.wire.following import PageLink, next_marker
 from query_api.wire.reader import converted
 
 _KIND_SHAPES: dict[Kind, Any] = {
@@ -43,13 +43,6 @@ class Page(msgspec.Struct):
     truncated: bool = False
 
 
-class Link(msgspec.Struct):
-    """A link to the next page."""
-
-    rel: str = ""
-    href: str = ""
-
-
 Column = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 
 
@@ -71,7 +64,7 @@ class Shape:
         """Return the columns of a decoded answer. Raises msgspec.ValidationError."""
         if not self._plain:
             rows: Sequence[Any] = answer.rows
-            marker, lost = _marker(answer.links or answer.link, answer.next or answer.ways)
+            marker, lost = next_marker(answer.links or answer.link, answer.next or answer.ways)
             return self._page(rows, rows, marker, answer.truncated or lost)
         name, unpack = self._listing.collection, self._listing.unpack
         around = answer if isinstance(answer, Mapping) else {}
@@ -80,8 +73,8 @@ class Shape:
         plain = list(unpack(answer) if unpack else around[name])
         rows = converted(plain, list[self._row])  # type: ignore[name-defined]
         said = around.get(f"{name}_links") or around.get(f"{name[:-1]}_links")
-        links = converted(said, list[Link] | None)
-        marker, lost = _marker(links, around.get("next") or around.get("links"))
+        links = converted(said, list[PageLink] | None)
+        marker, lost = next_marker(links, around.get("next") or around.get("links"))
         return self._page(rows, plain, marker, around.get("truncated") is True or lost)
 
     def _page(
@@ -165,11 +158,15 @@ def _answer(collection: str, row: Any) -> Any:
         "Answer",
         [
             ("rows", list[row], msgspec.field(name=collection)),
-            ("links", list[Link] | None, msgspec.field(name=f"{collection}_links", default=None)),
+            (
+                "links",
+                list[PageLink] | None,
+                msgspec.field(name=f"{collection}_links", default=None),
+            ),
             # Cinder's way with its volume types.
             (
                 "link",
-                list[Link] | None,
+                list[PageLink] | None,
                 msgspec.field(name=f"{collection[:-1]}_links", default=None),
             ),
             ("next", str | None, None),
@@ -177,20 +174,6 @@ def _answer(collection: str, row: Any) -> Any:
             ("truncated", bool, False),
         ],
     )
-
-
-def _marker(links: Sequence[Link] | None, after: Any) -> tuple[str | None, bool]:
-    """Return the marker in the link to the next page, and whether there is a link without one.
-
-    Glance calls the link ``next``, and so does Keystone among its ``links``.
-    """
-    if isinstance(after, Mapping):
-        after = after.get("next")
-    href = next((link.href for link in links or () if link.rel == "next"), after)
-    if not isinstance(href, str):
-        return None, False
-    marker = next(iter(parse_qs(urlsplit(href).query).get("marker", ())), None)
-    return marker, marker is None
 
 
 _shapes: dict[tuple[int, ...], Shape] = {}

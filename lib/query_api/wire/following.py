@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
 
 from common.errors import CloudError
 
@@ -18,6 +21,13 @@ _BAD_MARKER = frozenset({400, 404})
 _PATIENCE = 20
 # So many rows has no listing.
 _BEYOND = 1_000_000_000
+
+
+class PageLink(msgspec.Struct):
+    """A link of an answer, such as that to the next page."""
+
+    rel: str = ""
+    href: str = ""
 
 
 class Part(Protocol):
@@ -40,6 +50,20 @@ class Stuck(Exception):
     def __init__(self, rows: int) -> None:
         super().__init__(rows)
         self.rows = rows
+
+
+def next_marker(links: Sequence[PageLink] | None, after: Any) -> tuple[str | None, bool]:
+    """Return the marker in the link to the next page, and whether there is a link without one.
+
+    Glance calls the link ``next``, and so does Keystone among its ``links``.
+    """
+    if isinstance(after, Mapping):
+        after = after.get("next")
+    href = next((link.href for link in links or () if link.rel == "next"), after)
+    if not isinstance(href, str):
+        return None, False
+    marker = next(iter(parse_qs(urlsplit(href).query).get("marker", ())), None)
+    return marker, marker is None
 
 
 def onwards(first: P, ask: Ask[P]) -> Iterator[P]:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -14,6 +13,7 @@ from accounts.cloud import Cloud
 from common.errors import CloudError
 from common.text import clean
 from query_api.wire import following
+from query_api.wire.following import PageLink
 
 Answer = TypeVar("Answer")
 Row = TypeVar("Row", bound=msgspec.Struct)
@@ -25,13 +25,6 @@ class _Part(msgspec.Struct):
     rows: list[Any]
     ids: list[Any]
     marker: str | None
-
-
-class Link(msgspec.Struct):
-    """A link to the next page."""
-
-    rel: str
-    href: str
 
 
 # What msgspec has to know of a type it finds out when the type is first used. If another thread
@@ -62,7 +55,11 @@ def _page_of(row: type[Row], collection: str) -> Any:
         f"{collection}_page",
         [
             ("rows", list[row], msgspec.field(name=collection)),  # type: ignore[valid-type]
-            ("links", list[Link], msgspec.field(name=f"{collection}_links", default_factory=list)),
+            (
+                "links",
+                list[PageLink],
+                msgspec.field(name=f"{collection}_links", default_factory=list),
+            ),
         ],
     )
 
@@ -116,8 +113,7 @@ def pages(
     def ask(more: Mapping[str, Any]) -> _Part:
         asked = {"limit": limit, **(params or {}), **more}
         page = one(cloud, service, path, shape, params=asked, microversion=microversion)
-        href = next((link.href for link in page.links if link.rel == "next"), "")
-        marker = parse_qs(urlsplit(href).query).get("marker", [None])[0]
+        marker, _ = following.next_marker(page.links, None)
         return _Part(page.rows, [entry.id for entry in page.rows], marker)
 
     first = ask({})

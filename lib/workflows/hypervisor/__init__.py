@@ -8,7 +8,7 @@ from accounts.cloud import Cloud
 from hypervisors.hosts import because
 from hypervisors.occupants import Occupants, occupants
 from query_api.lookups import compute
-from query_api.wire.compute_types import Hypervisor
+from query_api.lookups.compute_types import Hypervisor
 from searches.searching import register
 from workflow_api import CloudError, Context, Table, clean, count, workflow
 from workflow_api.parameters import HypervisorName

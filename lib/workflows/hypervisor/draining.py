@@ -12,7 +12,7 @@ from migration.move import move_server, verify_arrived
 from migration.placement_check import Elsewhere, elsewhere, refuse_down, refuse_shared
 from migration.policy import Migration, Movement, movement, step_data
 from query_api.lookups import compute
-from query_api.wire.compute_types import Hypervisor, Server
+from query_api.lookups.compute_types import Hypervisor, Server
 from workflow_api import (
     Attempt,
     Context,

@@ -9,7 +9,7 @@ from hypervisors.hosts import because
 from migration.placement_check import refuse_shared
 from openstack_api import compute as change
 from query_api.lookups import compute
-from query_api.wire.compute_types import Hypervisor
+from query_api.lookups.compute_types import Hypervisor
 from workflow_api import Context, Plan, UserError, clean, step, workflow
 from workflow_api.parameters import HypervisorName, HypervisorReason
 

@@ -1,10 +1,31 @@
-"""What Nova's things look like: just the fields that are wanted, typed."""
+"""What Nova's things look like: just the fields that are wanted, typed.
+
+How Nova calls a field, the tables of the query API say (``query_api.resources``), and they alone.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+
+from query_api.resources import resource
+
+
+def _as_in(name: str, **properties: str) -> Callable[[str], str | None]:
+    """Return how Nova calls a field, from a resource's table.
+
+    ``properties`` are the fields that are called otherwise than their properties. What has no
+    property keeps its name: it is a whole of which the table has the parts.
+    """
+    known = {prop.name: prop.place for prop in resource(name).properties}
+
+    def wire(field: str) -> str | None:
+        place = known.get(properties.get(field, field), ())
+        return place[0] if len(place) == 1 else None
+
+    return wire
 
 
 class Flavor(msgspec.Struct):
@@ -14,7 +35,7 @@ class Flavor(msgspec.Struct):
     vcpus: int = 0
     ram: int = 0
     disk: int = 0
-    ephemeral: int = msgspec.field(name="ephemeral", default=0)
+    ephemeral: int = 0
     swap: int = 0
     extra_specs: dict[str, str] = {}
 
@@ -25,16 +46,25 @@ class Fault(msgspec.Struct):
     message: str = ""
 
 
-class Server(msgspec.Struct):
+class Server(
+    msgspec.Struct,
+    rename=_as_in(
+        "server",
+        node="hypervisor_hostname",
+        zone="availability_zone",
+        created="created_at",
+        updated="updated_at",
+    ),
+):
     """A server as an admin sees it."""
 
     id: str
     name: str
     status: str = ""
-    host: str | None = msgspec.field(name="OS-EXT-SRV-ATTR:host", default=None)
-    node: str | None = msgspec.field(name="OS-EXT-SRV-ATTR:hypervisor_hostname", default=None)
-    task_state: str | None = msgspec.field(name="OS-EXT-STS:task_state", default=None)
-    project_id: str = msgspec.field(name="tenant_id", default="")
+    host: str | None = None
+    node: str | None = None
+    task_state: str | None = None
+    project_id: str = ""
     user_id: str = ""
     created: str = ""
     updated: str = ""
@@ -44,7 +74,7 @@ class Server(msgspec.Struct):
     metadata: dict[str, str] = {}
     tags: list[str] = []
     addresses: dict[str, list[dict[str, Any]]] = {}
-    zone: str | None = msgspec.field(name="OS-EXT-AZ:availability_zone", default=None)
+    zone: str | None = None
     pinned_zone: str | None = msgspec.field(name="pinned_availability_zone", default=None)
     fault: Fault | None = None
     volumes: list[dict[str, Any]] = msgspec.field(
@@ -80,11 +110,11 @@ class HypervisorService(msgspec.Struct):
     others: list[str] = []
 
 
-class Hypervisor(msgspec.Struct):
+class Hypervisor(msgspec.Struct, rename=_as_in("hypervisor")):
     """A hypervisor: ``state`` is up or down, ``status`` enabled or disabled. RAM in MiB."""
 
     id: str
-    name: str = msgspec.field(name="hypervisor_hostname")
+    name: str
     state: str
     status: str
     service: HypervisorService
@@ -110,7 +140,10 @@ class Hypervisor(msgspec.Struct):
 UNCONFIRMED = "finished"
 
 
-class Migration(msgspec.Struct):
+class Migration(
+    msgspec.Struct,
+    rename=_as_in("migration", instance_uuid="server_id", migration_type="type"),
+):
     """One record of os-migrations; ``id`` grows with each new one of the same cell."""
 
     id: int
