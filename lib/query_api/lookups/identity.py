@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import msgspec
 
 from accounts.cloud import Cloud
-from common.errors import Ambiguous, NotFound
-from common.text import near
+from common.errors import NotFound
+from common.picking import picked
 from query_api.lookups.absent import absent
 from query_api.wire.reader import one
 
@@ -39,21 +40,21 @@ def project_ids(cloud: Cloud, wanted: Sequence[str]) -> list[str]:
     from query_api.execution.query import query
 
     answer = query("project").select("id", "name", "domain_id", "domain.name").run([cloud])
-    rows = answer.rows
-    called: dict[str, list[str]] = {}
-    for id, name, domain_id, domain in rows:
-        # A name may have slashes of its own.
-        for word in {name, f"{domain_id}/{name}", f"{domain}/{name}"}:
-            called.setdefault(word, []).append(id)
-    known, found, where = {row[0] for row in rows}, list[str](), f"cloud {cloud.name}"
-    for project in wanted:
-        ids = [project] if project in known else called.get(project, [])
-        if len(ids) > 1:
-            raise Ambiguous("project", project, ids, where=where)
-        if not ids:
-            name = project.rpartition("/")[2]
-            likely = near(name, [row[1] for row in rows])
-            error = NotFound("project", project, where=where, near=likely)
-            raise absent(error, answer.reasons)
-        found += ids
+    found: list[str] = []
+    try:
+        for project in wanted:
+            where = f"cloud {cloud.name}"
+            row = picked("project", project, answer.rows, id=_ID, names=_names, where=where)
+            found.append(row[0])
+    except NotFound as error:
+        raise absent(error, answer.reasons) from None
     return list(dict.fromkeys(found))
+
+
+_ID = itemgetter(0)
+
+
+def _names(row: Sequence[str]) -> Sequence[str]:
+    """Return how a project may be called. A name may have slashes of its own."""
+    _, name, domain_id, domain = row
+    return name, f"{domain_id}/{name}", f"{domain}/{name}"
