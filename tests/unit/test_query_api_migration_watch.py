@@ -12,8 +12,8 @@ import pytest
 from accounts import repeating
 from common.errors import Interrupted
 from query_api.lookups import migration_watch
-from query_api.lookups.migration_watch import MigrationWatch, Watches
 from query_api.lookups.compute_types import Migration
+from query_api.lookups.migration_watch import MigrationWatch, Watches
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_runs import Clock

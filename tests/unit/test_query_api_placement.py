@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from query_api.lookups import placement
-from query_api.lookups.placement import Demand
 from query_api.lookups.compute_types import Flavor, Server
+from query_api.lookups.placement import Demand
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Flavor as FakeFlavor
 from support.fake_cloud_estate import Hypervisor
