@@ -1,7 +1,8 @@
-"""Every action with its form as it is: required fields filled in, all others left alone."""
+"""Every action with its form as it is, required fields filled in, and with its example."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -70,25 +71,32 @@ def house(tmp_path: Path) -> Iterator[dict[str, Any]]:
         yield cloud.config(state_url=state)
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - OF_A_RUN))
-def test_the_defaults_of_a_form_are_not_refused(
-    name: str, post: MailCloud, house: dict[str, Any]
-) -> None:
+@pytest.fixture(params=sorted(set(NAMES) - OF_A_RUN))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def config(name: str, post: MailCloud, house: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with which the action has something to do."""
     if name.startswith("email.campaign.re"):  # a campaign that was not all sent
         refusal = {"resume": Fault("mail", reply="550 5.7.1 no")}
         post.smtp.fault(refusal.get(name.rpartition(".")[2], Fault("rcpt", reply="550 5.1.1 no")))
-        post.ask("test", to="me@example.org", **example(name), dry_run=False)
+        notice = {**example("email.list_notice"), "to": f"{uuid.uuid4()}@example.org"}
+        assert notice["campaign"] == example(name)["campaign"]
+        post.ask("list_notice", **notice, dry_run=False)
         post.smtp.fault()
     config = post.config()
     if name.startswith(ON_HOSTS) and not name.endswith((".search", ".list")):
         config = house
     if "cloud_b" in action(name)["parameters"]:
         (entry,) = config["clouds"]
-        config = {
-            **config,
-            "clouds": [entry, {**entry, "name": example(name)["cloud_b"]}],
-            "default_cloud": "fake",
-        }
+        twin = {**entry, "name": example(name)["cloud_b"]}
+        config = {**config, "clouds": [entry, twin], "default_cloud": "fake"}
+    return config
+
+
+def test_the_defaults_of_a_form_are_not_refused(name: str, config: dict[str, Any]) -> None:
     went = 0
     for form in forms(name):
         kind, result = dispatch(name, form, config)
@@ -99,6 +107,14 @@ def test_the_defaults_of_a_form_are_not_refused(
             assert form.get("notice") == "maintenance", (form, result["summary"])
             assert "work needs it" in action(name)["parameters"]["window"]["description"]
     assert went
+
+
+def test_an_example_is_not_refused(name: str, config: dict[str, Any]) -> None:
+    """What the docs show is a condition, a preset, a date, a name that is understood."""
+    dry = {"dry_run": True} if "dry_run" in action(name)["parameters"] else {}
+    kind, result = dispatch(name, {**example(name), **dry}, config)
+    assert kind != "refused", result["summary"]
+    assert "this is a bug" not in result["summary"]
 
 
 def test_what_asks_for_a_run_leaves_nothing_else_to_defaults() -> None:
