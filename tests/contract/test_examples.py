@@ -1,9 +1,11 @@
-"""Every action has one example, which can be typed as docs/ACTIONS.md has it and is understood."""
+"""Every action has an example, and commands that pages show are understood as they are typed."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +63,36 @@ def test_a_section_says_what_an_action_does_by_default(name: str) -> None:
     assert says[by_default] in SECTIONS[name]
     if by_default is None and name not in ("run.apply", "run.cancel", "run.resume", "run.settle"):
         assert "**" not in SECTIONS[name]
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """Yield the words behind ``./runbook run`` of each command that a page shows in a block."""
+    for block in re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", "").splitlines():
+            if command := re.match(r"(?:\$ )?\./runbook run (.*)", line):
+                words = shlex.split(command[1], comments=True)
+                ends = [n for n, word in enumerate(words) if word in ("|", ">")]
+                yield [word for word in words[: min(ends, default=None)] if word != "--json"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*sorted(TOP.glob("*.md")), *sorted((TOP / "docs").glob("*.md"))],
+    ids=lambda page: page.name,
+)
+def test_commands_that_pages_show_are_understood(page: Path) -> None:
+    for name, *words in commands(page):
+        words = [word for word in words if "=" in word or word[0] != "-"]
+        if not any("<" in word or word.startswith("/") for word in words):  # <id>, a path
+            parameters_for(read_action(ACTIONS / f"{name}.yaml"), words, "ann")
+
+
+def test_commands_are_found() -> None:
+    found = {page.name: len(list(commands(page))) for page in (TOP / "docs").glob("*.md")}
+    assert found["ACTIONS.md"] == len(NAMES)
+    assert found["QUERY.md"] > 10
+    assert found["MAIL.md"] > 5
+    assert len(list(commands(TOP / "README.md"))) > 6
 
 
 @pytest.mark.parametrize(
