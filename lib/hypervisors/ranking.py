@@ -15,7 +15,7 @@ _NAMED = 5
 class Candidate(msgspec.Struct):
     """A hypervisor that might be reinstalled, and what stands against it.
 
-    ``stay`` are servers that cannot leave it, and why; ``misfits`` says why not all fit elsewhere.
+    ``stay`` are servers that cannot leave it, and why; ``refusals`` says why not all fit elsewhere.
     ``last_of`` are aggregates and zones that would have no usable host without it, ``services``
     the names of servers on it that are the cloud's own. ``unknown`` is what could not be read of
     it, in words.
@@ -25,7 +25,7 @@ class Candidate(msgspec.Struct):
     last_of: list[str]
     moves: list[Movement] = []
     stay: list[dict[str, str]] = []
-    misfits: list[str] = []
+    refusals: list[str] = []
     services: list[str] = []
     unknown: str = ""
 
@@ -43,7 +43,7 @@ class Candidate(msgspec.Struct):
             bool(self.unknown),
             bool(self.last_of),
             bool(self.services),
-            bool(self.misfits),
+            bool(self.refusals),
             len(self.stay),
             host.servers or 0,
             self.memory,
@@ -98,8 +98,8 @@ class Candidate(msgspec.Struct):
         said += [f"{one['name']} stays: {one['why']}" for one in self.stay[:_NAMED]]
         if len(self.stay) > _NAMED:
             said.append(f"{len(self.stay) - _NAMED} more stay")
-        if self.misfits:
-            said.append(f"not everything fits elsewhere: {listed(self.misfits, 3)}")
+        if self.refusals:
+            said.append(f"not everything fits elsewhere: {listed(self.refusals, 3)}")
         elif self.moves:
             said.append("what can be moved fits elsewhere")
         return said

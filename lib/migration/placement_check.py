@@ -21,19 +21,19 @@ _ZONED_OUT = (
 
 
 @dataclass
-class Elsewhere:
+class PlacementCheck:
     """Where the servers of one hypervisor can go.
 
-    ``misfits`` are reasons to refuse the whole; ``stuck`` says by server id why one must stay;
+    ``refusals`` are reasons to refuse the whole; ``stuck`` says by server id why one must stay;
     ``target`` is the compute host that Nova is told, if the operator named a target.
     """
 
-    misfits: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
     stuck: dict[str, str] = field(default_factory=dict)
     target: str | None = None
 
 
-class Around:
+class CloudState:
     """What is asked of a cloud once, however many hypervisors are judged by it.
 
     Whoever then moves something judges anew: nothing here is asked twice.
@@ -72,37 +72,37 @@ class Around:
         return placement.Room({one.server: self._fitting[one.shape] for one in demands}, self._free)
 
 
-def elsewhere(
+def placement_check(
     cloud: Cloud,
     source: Hypervisor,
     known: Sequence[Hypervisor],
     movements: Iterable[Movement],
     target: str | None,
-    around: Around | None = None,
+    state: CloudState | None = None,
     allocated: Mapping[str, placement.Resources] | None = None,
-) -> Elsewhere:
+) -> PlacementCheck:
     """Judge all movable servers together; every reason is found, not just the first.
 
-    ``around`` is given by whoever judges several hypervisors, ``allocated`` by whoever knows what
+    ``state`` is given by whoever judges several hypervisors, ``allocated`` by whoever knows what
     Placement has given away of the source.
     """
-    found, around = Elsewhere(), around or Around(cloud)
+    found, state = PlacementCheck(), state or CloudState(cloud)
     moving = [m.server for m in movements if m.how]
     hosts = _targets(cloud, source, known, target, found)
     if not moving or not hosts:
         return found
-    groups = _Groups(around, moving)
+    groups = _Groups(state, moving)
     moving = [s for s in moving if not _keep(found, s, groups.why_stuck(s))]
     held = placement.allocations(cloud, source.id) if allocated is None else allocated
     demands = placement.demands(moving, held)
-    room = around.room(demands)
+    room = state.room(demands)
     items = []
     for server, demand in zip(moving, demands, strict=True):
         fitting = {host for host in hosts if host in room.hosts[server.id]}
-        allowed = {h for h in fitting if aggregates_allow(server, hosts[h], around.aggregates)}
+        allowed = {h for h in fitting if aggregates_allow(server, hosts[h], state.aggregates)}
         apart = {h for h in allowed if groups.allows(server, hosts[h])}
         if fitting and not allowed:
-            found.misfits.append(f"{_sized(server)}: {_ZONED_OUT}")
+            found.refusals.append(f"{_sized(server)}: {_ZONED_OUT}")
         elif not _keep(found, server, groups.why_apart(server) if allowed and not apart else ""):
             takes = {**demand.resources, **groups.takes(server)}
             items.append(Item(server.id, takes, frozenset(apart)))
@@ -116,7 +116,7 @@ def _targets(
     source: Hypervisor,
     known: Sequence[Hypervisor],
     target: str | None,
-    found: Elsewhere,
+    found: PlacementCheck,
 ) -> dict[str, str]:
     """Return the hosts that can take servers, as compute host by hypervisor id."""
     usable = {
@@ -129,38 +129,42 @@ def _targets(
         found.target = wanted.service.host if wanted else None
         return {id: host for id, host in usable.items() if wanted and id == wanted.id}
     if not usable:
-        found.misfits.append("no other hypervisor is up and enabled")
+        found.refusals.append("no other hypervisor is up and enabled")
     return usable
 
 
 def _target(
-    cloud: Cloud, source: Hypervisor, known: Sequence[Hypervisor], target: str, found: Elsewhere
+    cloud: Cloud,
+    source: Hypervisor,
+    known: Sequence[Hypervisor],
+    target: str,
+    found: PlacementCheck,
 ) -> Hypervisor | None:
     try:
         wanted = compute.pick_hypervisor(cloud, target, known)
     except NotFound as error:
-        found.misfits.append(str(error).rstrip("."))
+        found.refusals.append(str(error).rstrip("."))
         return None
     if wanted.id == source.id:
-        found.misfits.append(f"the target {wanted.name} is the hypervisor itself")
+        found.refusals.append(f"the target {wanted.name} is the hypervisor itself")
     elif wanted.service.others:
-        found.misfits.append(
+        found.refusals.append(
             f"the target {wanted.name} is one of several hypervisors of the compute service "
             f"{wanted.service.host}, and Nova can be told no more than the service"
         )
     elif not wanted.usable:
-        found.misfits.append(f"the target {wanted.name} is {wanted.state} and {wanted.status}")
+        found.refusals.append(f"the target {wanted.name} is {wanted.state} and {wanted.status}")
     return wanted
 
 
-def _keep(found: Elsewhere, server: Server, why: str) -> bool:
+def _keep(found: PlacementCheck, server: Server, why: str) -> bool:
     if why:
         found.stuck[server.id] = why
     return bool(why)
 
 
 def _judge_room(
-    found: Elsewhere,
+    found: PlacementCheck,
     items: Sequence[Item],
     servers: Mapping[str, Server],
     free: Mapping[str, placement.Resources],
@@ -168,11 +172,11 @@ def _judge_room(
     """Say which servers fit nowhere, and which fit alone but not beside the others."""
     alone = [item for item in items if not item.places]
     for item in alone:
-        found.misfits.append(f"{_sized(servers[item.name])} fits on no other hypervisor")
+        found.refusals.append(f"{_sized(servers[item.name])} fits on no other hypervisor")
     together = unplaced([item for item in items if item.places], free)
     if together:
         names = listed(sorted(clean(servers[name].name) for name in together))
-        found.misfits.append(
+        found.refusals.append(
             f"each alone would fit, but there is no room for all together: {names} would be left"
         )
 
@@ -208,17 +212,17 @@ def aggregates_allow(server: Server, host: str, known: Sequence[Aggregate]) -> b
 class _Groups:
     """The hard server groups of the servers to be moved, and where their other members are."""
 
-    def __init__(self, around: Around, moving: Sequence[Server]) -> None:
+    def __init__(self, state: CloudState, moving: Sequence[Server]) -> None:
         self._of: dict[str, list[ServerGroup]] = {server.id: [] for server in moving}
         self._host = {server.id: server.host for server in moving}
-        for group in around.groups:
+        for group in state.groups:
             for member in set(group.members) & set(self._of):
                 self._of[member].append(group)
         mine = {group.id: group for groups in self._of.values() for group in groups}
         others = {m for group in mine.values() for m in group.members} - set(self._host)
         # A project's servers in one listing, not each member by itself.
         for project in sorted({g.project_id for g in mine.values() if others & set(g.members)}):
-            there = around.hosts_of(project)
+            there = state.hosts_of(project)
             self._host |= {id: host for id, host in there.items() if id in others}
 
     def why_stuck(self, server: Server) -> str:

@@ -11,7 +11,7 @@ from workflow_api.parameters import AllowPartial, EveryCloud
 
 if TYPE_CHECKING:
     from query_api.lookups.clues import Clue
-    from query_api.lookups.matches import Sighting
+    from query_api.lookups.matches import Match
     from query_api.lookups.people import Account, Holder
     from query_api.wire.reading import Reading
 
@@ -73,9 +73,9 @@ def _everywhere(
 
 
 def _rows(reading: Reading, wanted: Clue) -> list[dict[str, Any]]:
-    from query_api.lookups.matches import sightings
+    from query_api.lookups.matches import matches
 
-    found = sightings(reading, wanted)
+    found = matches(reading, wanted)
     if not found:
         return []
     around = _Around(reading, found)
@@ -85,20 +85,19 @@ def _rows(reading: Reading, wanted: Clue) -> list[dict[str, Any]]:
 class _Around:
     """What stands around the things that were found: servers, projects, people, each once."""
 
-    def __init__(self, reading: Reading, found: Sequence[Sighting]) -> None:
-        from query_api.lookups import matches as sightings
-        from query_api.lookups import people
+    def __init__(self, reading: Reading, found: Sequence[Match]) -> None:
+        from query_api.lookups import matches, people
 
         self._reading = reading
         # In each of these None is what is no more; what could not be read, or was not looked up, is
         # not there.
-        self._servers: dict[str, Sighting | None] = {
+        self._servers: dict[str, Match | None] = {
             one.id: one for one in found if one.what == "server"
         }
         behind = [id for one in found for id in one.servers if id not in self._servers]
-        self._servers |= self._look("servers", behind, lambda ids: sightings.servers(reading, ids))
+        self._servers |= self._look("servers", behind, lambda ids: matches.servers(reading, ids))
         routed = [one.device for one in found if _is_routed(one) and not one.project_id]
-        self._routers = self._look("routers", routed, lambda ids: sightings.routers(reading, ids))
+        self._routers = self._look("routers", routed, lambda ids: matches.routers(reading, ids))
         owners = [one.id if one.what == "project" else self._project_of(one) for one in found]
         self._projects: dict[str, Account | None] = self._look(
             "projects", owners, _one_by_one(reading, "projects", people.project)
@@ -115,7 +114,7 @@ class _Around:
         self._users = self._accounts([one for of in self._holders.values() for one in of], found)
 
     def _accounts(
-        self, holders: Sequence[Holder], found: Sequence[Sighting]
+        self, holders: Sequence[Holder], found: Sequence[Match]
     ) -> dict[str, Account | None]:
         from query_api.lookups import people
 
@@ -148,7 +147,7 @@ class _Around:
             self._reading.incomplete(where, str(error))
             return {}
 
-    def _project_of(self, one: Sighting) -> str | None:
+    def _project_of(self, one: Match) -> str | None:
         """Return the id of the project that a thing belongs to, itself or by what is behind it."""
         if one.project_id:
             return one.project_id
@@ -156,13 +155,13 @@ class _Around:
         behind = [router, *(self._servers.get(id) for id in one.servers)]
         return next((other.project_id for other in behind if other and other.project_id), None)
 
-    def _maker_of(self, one: Sighting) -> str | None:
+    def _maker_of(self, one: Match) -> str | None:
         made = [one, *(self._servers.get(id) for id in one.servers)]
         return next((other.user_id for other in made if other and other.user_id), None)
 
     # -- what is told --------------------------------------------------------------------------
 
-    def row(self, one: Sighting) -> dict[str, Any]:
+    def row(self, one: Match) -> dict[str, Any]:
         """Return what is told of a thing."""
         project_id = one.id if one.what == "project" else self._project_of(one)
         project, holders = self._projects.get(project_id or ""), self._holders.get(project_id or "")
@@ -203,7 +202,7 @@ class _Around:
             "unread": id not in self._users,
         }
 
-    def _notes(self, one: Sighting, project_id: str | None) -> Iterable[str]:
+    def _notes(self, one: Match, project_id: str | None) -> Iterable[str]:
         if one.what in _IDLE and not one.device and not one.servers:
             yield _IDLE[one.what]
         if one.device and not one.servers:
@@ -231,7 +230,7 @@ class _Around:
             )
 
 
-def _is_routed(one: Sighting) -> bool:
+def _is_routed(one: Match) -> bool:
     return (one.device_owner or "").startswith(("network:router", "network:ha_router"))
 
 

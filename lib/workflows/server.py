@@ -176,7 +176,10 @@ def migrate(
     snapshot: Take a snapshot first, after every check has passed.
     keep_snapshot: How long the snapshot is to be kept, as 12h or 7d.
     """
-    from migration.placement_check import elsewhere, refuse_down  # which a list need not wait for
+    from migration.placement_check import (
+        placement_check,
+        refuse_down,
+    )  # which a list need not wait for
 
     version = compute.to_judge(cloud)
     (found,) = ctx.claimed(lambda: [compute.find_server(cloud, server, microversion=version)])
@@ -187,8 +190,8 @@ def migrate(
     known = compute.hypervisors(cloud)
     source = compute.hypervisor_of(cloud, found, known)
     refuse_down(source)
-    others = elsewhere(cloud, source, known, [judged], target)
-    plan.refuse([*others.misfits, *others.stuck.values()])
+    others = placement_check(cloud, source, known, [judged], target)
+    plan.refuse([*others.refusals, *others.stuck.values()])
     assert judged.how is not None
     if snapshot:
         until = ctx.asked_at + datetime.timedelta(seconds=keep_snapshot)

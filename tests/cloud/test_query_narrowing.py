@@ -20,8 +20,8 @@ from query_api.language.conditions import Condition, Test, not_, test
 from query_api.language.schema import Filter, Listing, Resource
 from query_api.resources import names, resource
 from query_api.wire import reader
+from support.awkward_resources import NAMES, awkward_resources
 from support.narrow_values import values
-from support.odd_things import NAMES, odd_things
 
 # Others may change the cloud meanwhile: what differs is asked again.
 TRIES = 3
@@ -66,7 +66,7 @@ class Listings:
 def cloud(devcloud: Settings, sdk: Connection) -> Iterator[Cloud]:
     """The cloud as an administrator asks it, with odd things in it."""
     config = yaml.safe_load((devcloud.state / "openstack_ops.yaml").read_text())
-    with odd_things(sdk):
+    with awkward_resources(sdk):
         yield Cloud.from_config(load(config), None)
 
 

@@ -10,27 +10,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import create_engine, event, inspect, text, update
 
-pytest.register_assert_rewrite("support.state_cases", "support.ledger_cases")
-from common.errors import Held, UserError  # noqa: E402
-from state.journal import Journal  # noqa: E402
-from state.ledger import Ledger  # noqa: E402
-from state.place import look_at  # noqa: E402
-from state.schema import identity, metadata, runs  # noqa: E402
-from state.store import Store  # noqa: E402
-from support import state_workers as workers  # noqa: E402
-from support.ledger_cases import (  # noqa: E402
-    KEY,
-    FenceCases,
-    ForgetCases,
-    LedgerCases,
-    LedgerCostCases,
-    ledger,
-    record,
-)
-from support.ledger_machine import ledger_machine  # noqa: E402
-from support.old_state import UpgradeCases, check_upgraded, old_store  # noqa: E402
-from support.state import begin, empty, expire, mariadb_url  # noqa: E402
-from support.state_cases import (  # noqa: E402
+pytest.register_assert_rewrite("cases.journal_cases", "cases.ledger_cases")
+from cases.journal_cases import (  # noqa: E402
     ClaimCases,
     ConcurrencyCases,
     CostCases,
@@ -41,7 +22,26 @@ from support.state_cases import (  # noqa: E402
     journal,
     store,
 )
-from support.state_machine import machine  # noqa: E402
+from cases.ledger_cases import (  # noqa: E402
+    KEY,
+    FenceCases,
+    ForgetCases,
+    LedgerCases,
+    LedgerCostCases,
+    ledger,
+    record,
+)
+from cases.ledger_machine import ledger_machine  # noqa: E402
+from cases.state_machine import machine  # noqa: E402
+from common.errors import Held, UserError  # noqa: E402
+from state.journal import Journal  # noqa: E402
+from state.ledger import Ledger  # noqa: E402
+from state.place import look_at  # noqa: E402
+from state.schema import identity, metadata, runs  # noqa: E402
+from state.store import Store  # noqa: E402
+from support import state_workers as workers  # noqa: E402
+from support.old_state import UpgradeCases, check_upgraded, old_store  # noqa: E402
+from support.state import begin, empty, expire, mariadb_url  # noqa: E402
 from support.state_workers import processes  # noqa: E402
 
 __all__ = ["journal", "ledger", "processes", "store"]

@@ -27,7 +27,7 @@ from state.journal import Journal
 from state.ledger import Ledger
 from support.forks import forked
 from support.runs import Silent, for_real
-from support.toy_mail import NOTICE
+from support.sample_mail import NOTICE
 from workflow_api import Requester
 
 JOURNALLED = ("begin_run", "claim", "store_plan", "begin_attempt", "end_attempt", "finish")

@@ -13,11 +13,11 @@ from alembic.config import Config
 from sqlalchemy import MetaData, create_engine, text
 
 import state
+from cases.ledger_cases import KEY, ledger_of, record, set_to
 from state import engines
 from state.journal import Journal
 from state.schema import HEAD
 from state.store import Store
-from support.ledger_cases import KEY, ledger_of, record, set_to
 from support.state import LEASE, OTTO
 
 #: The schema of version 0.1.0.

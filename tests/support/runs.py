@@ -16,7 +16,7 @@ from engine.dispatch import dispatch
 from state.journal import Journal
 from state.records import RunRecord
 from state.store import Store
-from support.toys import Fault, World
+from support.sample_runbooks import Fault, World
 from workflow_api import Requester
 from workflow_api.workflow import workflow_named
 

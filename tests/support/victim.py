@@ -29,9 +29,9 @@ import sqlalchemy.dialects.sqlite.pysqlite  # noqa: E402,F401
 import engine.runs  # noqa: E402,F401
 from engine.dispatch import dispatch  # noqa: E402
 from state.journal import Journal  # noqa: E402
-from support import toy_parts  # noqa: E402,F401 - it registers more steps
+from support import sample_parts  # noqa: E402,F401 - it registers more steps
 from support.runs import Silent, for_real  # noqa: E402
-from support.toys import WORLD, World  # noqa: E402
+from support.sample_runbooks import WORLD, World  # noqa: E402
 from workflow_api import Requester  # noqa: E402
 
 _JOURNALLED = (

@@ -15,7 +15,7 @@ from typing import Any
 
 from support.forks import forked
 from support.runs import House
-from support.toys import WORLD
+from support.sample_runbooks import WORLD
 from support.victim import fork
 
 

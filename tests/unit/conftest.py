@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.sample_mail import MailHouse, mail_house
 from support.smtp_server import SmtpServer
-from support.toy_mail import MailHouse, mail_house
 
 
 @pytest.fixture

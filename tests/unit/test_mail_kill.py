@@ -22,8 +22,8 @@ import pytest
 
 from state.ledger import Campaigns
 from support.mail_victim import EACH, IN_DOUBT, MOMENTS, MailVictim
+from support.sample_mail import MailHouse, mail_house, people
 from support.smtp_server import Fault, Options, SmtpProcess
-from support.toy_mail import MailHouse, mail_house, people
 
 LEASE = "1s"
 # One of each kind that matters most; the long form stops at every moment there is.

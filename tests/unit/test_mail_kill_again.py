@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from support.mail_victim import IN_DOUBT, MailVictim
+from support.sample_mail import MailHouse, mail_house
 from support.smtp_server import Fault, Options, SmtpProcess
-from support.toy_mail import MailHouse, mail_house
 
 # Each is refused the first time that the server hears of it, and no other time.
 REFUSED_ONCE = Fault("rcpt", reply="550 5.1.1 no such user", matching="no-", times=1, each=True)

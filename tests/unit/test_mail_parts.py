@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from support.mail_victim import MailVictim
+from support.sample_mail import MailHouse, mail_house, people
 from support.smtp_server import SmtpProcess
-from support.toy_mail import MailHouse, mail_house, people
 
 MAILS = 12
 TO = people(MAILS)

@@ -13,10 +13,10 @@ from query_api.execution.query import Query, query
 from query_api.language.conditions import Condition, any_of, not_, test
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
-from support.made_up import registered
-from support.made_up_cloud import MadeUpCloud
 from support.memory_cloud import MemoryCloud, refused
 from support.oracle_rows import World
+from support.synthetic import registered
+from support.synthetic_cloud import MadeUpCloud
 
 WORLD: World = {
     "thing": [

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from query_api.execution.query import Query, query
 from query_api.language.conditions import All, Condition, test
 from query_api.language.grouping import Group, Range
-from support.made_up import registered
-from support.made_up_cloud import MadeUpCloud
-from support.made_up_questions import FITS, NOW, ROWS, asking, questions
-from support.made_up_worlds import gone, worlds
 from support.oracle import Question, answer
 from support.oracle_rows import Row, World
 from support.sampling import examples
+from support.synthetic import registered
+from support.synthetic_cloud import MadeUpCloud
+from support.synthetic_questions import FITS, NOW, ROWS, asking, questions
+from support.synthetic_worlds import gone, worlds
 
 ZONES = ("UTC", "Asia/Tokyo", "America/New_York")
 PRESETS = sorted({preset for presets in FITS.values() for preset in presets})

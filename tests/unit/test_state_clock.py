@@ -17,8 +17,8 @@ from state.journal import Journal
 from state.schema import identity, runs
 from state.store import Store
 from support.runs import House, toy_house
+from support.sample_runbooks import WORLD, World
 from support.state import LEASE, begin, end, new_run, sqlite_url
-from support.toys import WORLD, World
 from support.victims import Victim
 
 HOUR = 3600.0

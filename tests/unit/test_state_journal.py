@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("support.state_cases")
-from support.state import memory_folder, sqlite_url  # noqa: E402
-from support.state_cases import (  # noqa: E402
+pytest.register_assert_rewrite("cases.journal_cases")
+from cases.journal_cases import (  # noqa: E402
     ClaimCases,
     ConcurrencyCases,
     CostCases,
@@ -19,6 +18,7 @@ from support.state_cases import (  # noqa: E402
     journal,
     store,
 )
+from support.state import memory_folder, sqlite_url  # noqa: E402
 from support.state_workers import processes  # noqa: E402
 
 __all__ = ["journal", "processes", "store"]

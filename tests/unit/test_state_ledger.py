@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("support.state_cases", "support.ledger_cases", "support.old_state")
-from support.ledger_cases import (  # noqa: E402
+pytest.register_assert_rewrite("cases.journal_cases", "cases.ledger_cases", "support.old_state")
+from cases.ledger_cases import (  # noqa: E402
     FenceCases,
     ForgetCases,
     LedgerCases,

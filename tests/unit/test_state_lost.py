@@ -21,8 +21,8 @@ from state.schema import HEAD
 from state.store import Store
 from support.old_state import OF_0_1_0, check_upgraded, old_store
 from support.runs import House, new_state, toy_house
+from support.sample_runbooks import WORLD, World
 from support.state import begin, end, expire, sqlite_url
-from support.toys import WORLD, World
 
 Place = tuple[House, World]
 STAGES = [{"do": "paint", "to": ["a", "b"], "undo": "on_failure"}, {"do": "paint", "to": ["c"]}]

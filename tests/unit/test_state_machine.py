@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from cases.ledger_machine import ledger_machine
+from cases.state_machine import machine
 from state.store import Store
-from support.ledger_machine import ledger_machine
 from support.state import memory_folder, sqlite_url
-from support.state_machine import machine
 
 
 @pytest.mark.parametrize("made", [machine, ledger_machine])

@@ -10,10 +10,10 @@ import pytest
 
 from common import tracing
 from engine.stop import Stop
-from support import toys
+from support import sample_runbooks as toys
 from support.runs import House, toy_house
+from support.sample_runbooks import WORLD, World, Yard
 from support.stops import stops
-from support.toys import WORLD, World, Yard
 from workflow_api import (
     Attempt,
     Begun,

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from engine.reporter import LineReporter
-from support import toy_parts  # noqa: F401 - it registers the steps
+from support import sample_parts  # noqa: F401 - it registers the steps
 from support.runs import House, toy_house
+from support.sample_runbooks import WORLD, Fault, World
 from support.state import expire
-from support.toys import WORLD, Fault, World
 from support.victims import Victim
 from workflow_api import Attempt, Begun, Context, Plan, step, workflow
 

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from support.runs import House, toy_house
+from support.sample_runbooks import WORLD, World
 from support.state import expire
-from support.toys import WORLD, World
 from support.victims import Victim
 
 KILLS = int(os.environ.get("CRASH_KILLS", "4"))

@@ -13,7 +13,7 @@ from common.redaction import Redactor
 from engine.dispatch import dispatch
 from engine.door import admit
 from support.runs import House, toy_house
-from support.toys import WORLD, World
+from support.sample_runbooks import WORLD, World
 from workflow_api import UserError
 
 A = {"do": "paint", "to": ["a"]}

@@ -10,8 +10,8 @@ import pytest
 
 from engine.stop import Stop
 from support.runs import House, toy_house
+from support.sample_runbooks import WORLD, World, Yard
 from support.stops import stops
-from support.toys import WORLD, World, Yard
 from workflow_api import Attempt, Context, Plan, step, workflow
 
 __all__ = ["stops"]

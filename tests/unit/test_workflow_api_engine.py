@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support import toys
+from support import sample_runbooks as toys
 from support.runs import House, toy_house
-from support.toys import WORLD, Fault, World
+from support.sample_runbooks import WORLD, Fault, World
 from workflow_api import Context, Interrupted, Plan, step, workflow
 
 

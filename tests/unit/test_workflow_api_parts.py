@@ -20,7 +20,7 @@ from engine.lease import Lease
 from engine.parameters import bind
 from engine.stop import Stop
 from state.journal import Journal
-from support import toys
+from support import sample_runbooks as toys
 from workflow_api import (
     Context,
     Duration,

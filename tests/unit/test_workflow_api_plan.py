@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support import toys
+from support import sample_runbooks as toys
 from workflow_api import Attempt, Duration, Plan, Ref, Refused, step
 from workflow_api.ref import as_plain, as_stored, references, resolve
 

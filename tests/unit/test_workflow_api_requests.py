@@ -18,10 +18,10 @@ from state.journal import Journal
 from state.records import RunRecord
 from support.mail_victim import MailVictim
 from support.runs import House, toy_house
+from support.sample_mail import mail_house
+from support.sample_runbooks import WORLD, World
 from support.smtp_server import Options, SmtpProcess
 from support.state import expire, new_run
-from support.toy_mail import mail_house
-from support.toys import WORLD, World
 from support.victims import Victim
 from workflow_api import Requester
 

@@ -14,7 +14,7 @@ from state.journal import Journal
 from state.schema import runs as runs_table
 from state.store import Store
 from support.runs import House, new_state, toy_house
-from support.toys import WORLD, Fault, World
+from support.sample_runbooks import WORLD, Fault, World
 
 NAMES = "abcdef"
 FAULTS: list[Fault] = ["lost", "dropped", "busy", "bug_after", "failed", "refused"]

@@ -16,9 +16,9 @@ from sqlalchemy import update
 
 from state.schema import runs as runs_table
 from state.store import Store
-from support import toys
+from support import sample_runbooks as toys
 from support.runs import PERSON, House, toy_house
-from support.toys import WORLD, World
+from support.sample_runbooks import WORLD, World
 from workflow_api import Context, Plan, Requester, Table, workflow
 
 Place = tuple[House, World]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from support import toy_parts  # noqa: F401 - it registers the steps
+from support import sample_parts  # noqa: F401 - it registers the steps
 from support.runs import House, toy_house
-from support.toys import WORLD, Fault, World
+from support.sample_runbooks import WORLD, Fault, World
 from workflow_api import Requester
 
 Place = tuple[House, World, str]

@@ -19,7 +19,7 @@ from engine.lease import Lease
 from engine.stop import Stop, stopped_by_signals
 from state.journal import Journal
 from support.runs import toy_house
-from support.toys import WORLD
+from support.sample_runbooks import WORLD
 from workflow_api import Interrupted, LeaseLost
 
 

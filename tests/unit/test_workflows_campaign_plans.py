@@ -17,7 +17,7 @@ from accounts.config import load
 from accounts.smtp import SmtpAccount
 from campaigns.planning import campaign_key, recipient_key
 from email_api.notices import Notice
-from support.toy_mail import MailHouse, mail_house, people
+from support.sample_mail import MailHouse, mail_house, people
 
 PIXEL = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from support.sample_mail import MailHouse, people, recipients
 from support.smtp_server import Fault, SmtpServer
-from support.toy_mail import MailHouse, people, recipients
 
 P = people(4)
 SUBJECT = "1 server of yours has been shut off for more than 30 days"

@@ -14,9 +14,9 @@ from campaigns.sending import Pace
 from common.errors import UserError
 from engine.stop import Stop
 from support.mailing import USERS, account_of
+from support.sample_mail import MailHouse, mail_house, people, recipients
 from support.smtp_server import Fault, SmtpServer
 from support.stops import stops
-from support.toy_mail import MailHouse, mail_house, people, recipients
 
 __all__ = ["stops"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from state.ledger import Ledger, Mail
+from support.sample_mail import MailHouse, mail_house, people, recipients
 from support.smtp_server import Fault, SmtpServer
-from support.toy_mail import MailHouse, mail_house, people, recipients
 from workflow_api import Requester
 
 P = people(8)

@@ -31,7 +31,7 @@ _LONGEST_PART = 64
 _ORDER = list(SHOWN)
 
 
-class Sighting(msgspec.Struct):
+class Match(msgspec.Struct):
     """One thing that a text stands for; ``what`` is its resource.
 
     ``device`` is what a port or a floating IP belongs to, ``servers`` are the ids of the servers
@@ -63,7 +63,7 @@ class _Hypervisor(msgspec.Struct):
     hypervisor: _Host
 
 
-def sightings(reading: Reading, clue: Clue) -> list[Sighting]:
+def matches(reading: Reading, clue: Clue) -> list[Match]:
     """Return what goes by a text in one cloud, each thing once.
 
     What a service refuses is said in the reading; CloudError is raised if all of them do.
@@ -81,7 +81,7 @@ def sightings(reading: Reading, clue: Clue) -> list[Sighting]:
     return _once(found)
 
 
-def servers(reading: Reading, ids: list[str]) -> dict[str, Sighting | None]:
+def servers(reading: Reading, ids: list[str]) -> dict[str, Match | None]:
     """Return servers by their ids, one request for each; None for one that is no more.
 
     Those that could not be read are left out and said to be missing. Raises CloudError if none
@@ -95,18 +95,18 @@ def servers(reading: Reading, ids: list[str]) -> dict[str, Sighting | None]:
     return {id: some[0] if some else None for id, some in found.items()}
 
 
-def routers(reading: Reading, ids: list[str]) -> dict[str, Sighting]:
+def routers(reading: Reading, ids: list[str]) -> dict[str, Match]:
     """Return routers by their ids, in one request; those that are no more are left out."""
     found = _asked(reading, "router", Test("id", "any_in", tuple(ids))) if ids else []
     return {one.id: one for one in found}
 
 
-def _once(found: list[Sighting]) -> list[Sighting]:
+def _once(found: list[Match]) -> list[Match]:
     once = {(one.what, one.id): one for one in found}
     return sorted(once.values(), key=lambda one: (_ORDER.index(one.what), one.name or "", one.id))
 
 
-def _tried(reading: Reading, look: Look, clue: Clue) -> list[Sighting] | CloudError:
+def _tried(reading: Reading, look: Look, clue: Clue) -> list[Match] | CloudError:
     """Return what one question finds, or the error after it was told of in the reading."""
     try:
         return _answer(reading, look, clue)
@@ -117,7 +117,7 @@ def _tried(reading: Reading, look: Look, clue: Clue) -> list[Sighting] | CloudEr
         return error
 
 
-def _with_address(reading: Reading, address: str) -> list[Sighting]:
+def _with_address(reading: Reading, address: str) -> list[Match]:
     try:
         return _asked(reading, "hypervisor", Test("host_ip", "equal_to", (address,)))
     except CloudError as error:
@@ -137,7 +137,7 @@ def _plural(reading: Reading, name: str) -> str:
     return f"{resource(name).plural.replace('_', ' ')} of {reading.cloud.name}"
 
 
-def _answer(reading: Reading, look: Look, clue: Clue) -> list[Sighting]:
+def _answer(reading: Reading, look: Look, clue: Clue) -> list[Match]:
     value = clue.host if look.path == "hostname" else clue.value
     if not value:
         return []
@@ -164,9 +164,9 @@ def _answer(reading: Reading, look: Look, clue: Clue) -> list[Sighting]:
     ]
 
 
-def _account(what: str, account: people.Account) -> Sighting:
+def _account(what: str, account: people.Account) -> Match:
     state = None if account.enabled else "disabled"
-    return Sighting(what, account.id, account.name, state, domain_id=account.domain_id)
+    return Match(what, account.id, account.name, state, domain_id=account.domain_id)
 
 
 def _condition(look: Look, value: str) -> Condition | None:
@@ -183,7 +183,7 @@ def _condition(look: Look, value: str) -> Condition | None:
     return all_of(whole, Test(look.path, "contains", (part,)))
 
 
-def _asked(reading: Reading, name: str, condition: Condition) -> list[Sighting]:
+def _asked(reading: Reading, name: str, condition: Condition) -> list[Match]:
     fields = {"id": "id", **SHOWN[name]}
     asked = query(name).where(condition).select(*fields.values()).limit(MOST + 1)
     answer = asked.run([reading.cloud])
@@ -192,18 +192,18 @@ def _asked(reading: Reading, name: str, condition: Condition) -> list[Sighting]:
     if len(answer.rows) > MOST:
         why = f"it fits more than {MOST} of them: give the id of the one you mean"
         reading.incomplete(_plural(reading, name), why)
-    return [_sighting(name, row, fields) for row in answer.dicts()[:MOST]]
+    return [_match(name, row, fields) for row in answer.dicts()[:MOST]]
 
 
-def _sighting(name: str, row: dict[str, Any], fields: dict[str, str]) -> Sighting:
+def _match(name: str, row: dict[str, Any], fields: dict[str, str]) -> Match:
     found = {field: row[path] for field, path in fields.items()}
     behind = found.pop("servers", None) or []
     if (found.get("device_owner") or "").startswith("compute:"):
         behind = found["device"]
-    return Sighting(name, servers=[behind] if isinstance(behind, str) else behind, **found)
+    return Match(name, servers=[behind] if isinstance(behind, str) else behind, **found)
 
 
-def _hypervisor(reading: Reading, provider: Sighting) -> Sighting | None:
+def _hypervisor(reading: Reading, provider: Match) -> Match | None:
     """Return the hypervisor that a resource provider is; None if it is none."""
     path = f"/os-hypervisors/{provider.id}"
     try:
@@ -212,4 +212,4 @@ def _hypervisor(reading: Reading, provider: Sighting) -> Sighting | None:
         if not not_there(error):
             raise
         return None
-    return Sighting("hypervisor", host.id, host.name, host.state, host=host.service.get("host"))
+    return Match("hypervisor", host.id, host.name, host.state, host=host.service.get("host"))

@@ -15,7 +15,7 @@ from hypervisors.hosts import Host, Hosts, hosts, place
 from hypervisors.occupants import Occupant, occupants, told, unconfirmed
 from hypervisors.ranking import Candidate
 from hypervisors.vacancy import UNKNOWN, vacancy
-from migration.placement_check import Around, elsewhere
+from migration.placement_check import CloudState, placement_check
 from migration.policy import movement
 from query_api.execution.query import query
 from query_api.lookups import compute
@@ -131,8 +131,8 @@ def _judge_laden(ctx: Context, reading: Reading, laden: Sequence[Candidate], fou
     cloud = reading.cloud
     if not laden:
         return
-    around, theirs = Around(cloud), _service_projects(reading)
-    around.aggregates = found.aggregates
+    state, theirs = CloudState(cloud), _service_projects(reading)
+    state.aggregates = found.aggregates
     try:
         version, waiting = compute.to_judge(cloud), unconfirmed(cloud)
     except CloudError as error:
@@ -155,14 +155,14 @@ def _judge_laden(ctx: Context, reading: Reading, laden: Sequence[Candidate], fou
             continue
         try:
             known = [host.hypervisor for host in found.all]
-            fate = elsewhere(
-                cloud, one.host.hypervisor, known, judged, None, around, look.allocated
+            fate = placement_check(
+                cloud, one.host.hypervisor, known, judged, None, state, look.allocated
             )
         except CloudError as error:
             _not_read(reading, [one], "where its servers fit", error)
             continue
         one.moves = [move for move in judged if move.how and move.server.id not in fate.stuck]
-        one.misfits = fate.misfits
+        one.refusals = fate.refusals
         one.stay = [
             {
                 "name": clean(move.server.name),
@@ -220,7 +220,7 @@ def _row(rank: int, one: Candidate) -> dict[str, Any]:
         "stay": len(one.stay),
         "memory": one.memory,
         "why": "; ".join(one.why),
-        "fits": not one.misfits,
+        "fits": not one.refusals,
         "staying": one.stay,
         "services": one.services,
     }

@@ -9,7 +9,7 @@ from accounts.cloud import Cloud
 from hypervisors.hosts import because
 from hypervisors.occupants import Occupants, occupants, told
 from migration.move import move_server, verify_arrived
-from migration.placement_check import Elsewhere, elsewhere, refuse_down, refuse_shared
+from migration.placement_check import PlacementCheck, placement_check, refuse_down, refuse_shared
 from migration.policy import Migration, Movement, movement, step_data
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor, Server
@@ -89,8 +89,8 @@ def drain(
     plan = Plan(f"Drain {host.name}")
     excluded = _excluded(cloud, host, found, exclude)
     movements = [movement(s, migration, ctx.config) for s in servers if s.id not in excluded]
-    others = elsewhere(cloud, host, known, movements, target, allocated=found.allocated)
-    plan.refuse(others.misfits)
+    others = placement_check(cloud, host, known, movements, target, allocated=found.allocated)
+    plan.refuse(others.refusals)
 
     for name in excluded.values():
         plan.skip(name, "it was excluded")
@@ -149,7 +149,7 @@ def _excluded(
 def _moves(
     plan: Plan,
     movements: list[Movement],
-    others: Elsewhere,
+    others: PlacementCheck,
     host: Hypervisor,
 ) -> list[dict[str, Any]]:
     """Return the data of each move, and record in the plan what is left and why."""

@@ -26,7 +26,7 @@ _MODES = {"ipv6_address_mode": "dhcpv6-stateful", "ipv6_ra_mode": "dhcpv6-statef
 
 
 @contextmanager
-def odd_things(sdk: Connection) -> Iterator[None]:
+def awkward_resources(sdk: Connection) -> Iterator[None]:
     """Make them, and delete them afterwards; also those that a killed test has left."""
     _delete(sdk)
     try:

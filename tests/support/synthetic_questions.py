@@ -10,11 +10,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from query_api.language.conditions import All, Any_, Condition, Not, Test
-from support import made_up_worlds as w
-from support.made_up import SHEETS
+from support import synthetic_worlds as w
 from support.oracle import Question
 from support.oracle_rows import Rows
 from support.oracle_values import LISTS, NUMBERS, About
+from support.synthetic import SHEETS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 ROWS = Rows(SHEETS, NOW)

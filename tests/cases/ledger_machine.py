@@ -10,11 +10,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from cases.ledger_cases import KEY, ledger_of
 from common.errors import LeaseLost, RunbookError
 from state.journal import Journal
 from state.ledger import Ledger, MailState, NewMail
 from state.store import Store
-from support.ledger_cases import KEY, ledger_of
 from support.state import begin, empty, expire, take
 
 PEOPLE = [f"{letter}@example.org" for letter in "abcd"]

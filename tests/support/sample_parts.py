@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.toys import STEPS, Yard
+from support.sample_runbooks import STEPS, Yard
 from workflow_api import (
     Attempt,
     Begun,

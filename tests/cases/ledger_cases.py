@@ -1,4 +1,4 @@
-"""What the ledger of mail campaigns must do on every database, as state_cases does for the journal.
+"""What the ledger of mail campaigns must do on every database, as the journal must.
 
 A module that runs it has the fixtures ``url`` and ``empty_url``, and those of this module.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from cases.journal_cases import store
 from common.errors import LeaseLost, NotFound, RunbookError, StopRequested
 from state.journal import Journal
 from state.ledger import STATES, Campaigns, Ledger, Mail, MailState, NewMail
@@ -20,7 +21,6 @@ from state.mail_records import told
 from state.schema import campaigns, mails
 from state.store import Store
 from support.state import OTTO, Holder, begin, empty, expire, take
-from support.state_cases import store
 
 HOUR = 3600.0
 KEY = "email.shutoff_servers-2026-11-21-0a1b2c3d"
