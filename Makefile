@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # it has started: four workers are sooner done than two, also on two cores.
 SIDE_BY_SIDE := -n 4 --dist worksteal
 
-.PHONY: help venv constraints lint generate exchange test test-fast test-long test-lowest test-pythons test-cloud test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail bench-hops mail-previews clean
+.PHONY: help venv constraints lint generate runbook exchange test test-fast test-long test-lowest test-pythons test-cloud test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail bench-hops mail-previews clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,6 +41,9 @@ lint: venv  ## black, ruff, mypy
 
 generate: venv  ## the actions, and what docs/ has of them, from runbooks, tables and schemas
 	$(BIN)/python tools/generate.py
+
+runbook: venv  ## the skeleton of a new runbook: make runbook NAME=server.power_cycle
+	@$(BIN)/python tools/new_runbook.py '$(NAME)'
 
 exchange: venv  ## the checks that StackStorm Exchange's CI makes
 	PATH="$(BIN):$$PATH" $(BIN)/python tools/exchange.py

@@ -17,7 +17,6 @@ from common.duration import Duration
 from common.table import FORMS
 from engine.door import NAMES
 from engine.parameters import ALWAYS, CHANGING, READING
-from verbs.servers import SERVER_VERBS
 from workflow_api.plan import Plan
 from workflow_api.workflow import RunRequest, Workflow, workflow_named
 
@@ -157,9 +156,11 @@ def output_offers_every_form(path: Path) -> None:
 def bulk_runbooks_are_dry_by_default(path: Path) -> None:
     dry_run = action(path)["parameters"].get("dry_run")
     if dry_run:
-        one_named_object = {"server.migrate", "hypervisor.disable", "hypervisor.enable"}
-        one_named_object |= {verb.name for verb in SERVER_VERBS}
-        assert dry_run["default"] is (path.stem not in one_named_object)
+        one_object = workflow_named(path.stem).one_object
+        assert dry_run["default"] is not one_object
+        # The object has to be named: nothing else stands in for it.
+        subject = path.stem.partition(".")[0]
+        assert not one_object or action(path)["parameters"][subject]["required"]
         # A tick that is not there is easily overlooked.
         assert dry_run["description"].startswith("On " if dry_run["default"] else "Off ")
 

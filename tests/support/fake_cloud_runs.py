@@ -82,7 +82,7 @@ class Clock:
         """Return the time."""
         return self.now
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float, *, between: bool = False) -> None:
         """Let time pass, and what was planned for then happen."""
         self.now += seconds
         due = [happen for at, happen in self._planned if at <= self.now]
@@ -105,7 +105,7 @@ class Clock:
 class FakeAttempt:
     """What a step sees of an engine: ``waited`` is told of every wait."""
 
-    wait: Callable[[float], None] = time.sleep
+    wait: Callable[..., None] = time.sleep
     run: str = "11111111-1111-4111-8111-111111111111"
     key: str = "key"
     notes: dict[str, Any] = field(default_factory=dict)
