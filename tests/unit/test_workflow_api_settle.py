@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from state.schema import runs
 from support import sample_parts  # noqa: F401 - it registers the steps
 from support.runs import House, toy_house
 from support.sample_runbooks import WORLD, Fault, World
@@ -82,6 +84,12 @@ def test_as_not_done_it_is_done_by_a_resume(place: Place) -> None:
 def test_what_is_open_is_looked_up_before_anything_else_can_fail(place: Place) -> None:
     house, world, run = place
     settle(house, run, **{"as": "not_done"})
+    with house.journal() as journal:
+        plan = journal.run(run).plan
+        assert plan is not None
+        plan["stages"][0]["at_most"] = 1
+        with journal.store.transaction() as tx:
+            tx.execute(update(runs).where(runs.c.id == run).values(plan=plan))
     world.path.write_text(json.dumps({**world.state, "faults": {"a": ["failed"]}}))
     assert house.ask("run.resume", run=run)[0] == "failed"
     assert house.states(run) == {"a": "failed", "b": "done", "c": "pending"}
