@@ -24,7 +24,7 @@ B = {"do": "paint", "to": ["b"]}
 def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     with toy_house() as (house, world):
         monkeypatch.setenv(WORLD, str(world.path))
-        house.limits["grace"] = "0.1s"
+        house.limits["grace"] = "0.5s"
         yield house
 
 

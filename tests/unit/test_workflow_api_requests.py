@@ -105,15 +105,15 @@ def test_a_resume_that_has_only_to_look_ends_by_a_cancel_too(
 
 def test_a_run_whose_holder_is_seen_to_live_is_not_waited_for(place: Place) -> None:
     house, _ = place
-    house.limits["lease"] = "2s"
+    house.limits["lease"] = "20s"
     with house.journal() as journal:
         held = new_run()
-        generation = journal.begin_run(held, "test:1", 2)
+        generation = journal.begin_run(held, "test:1", 20)
         ended = threading.Event()
 
         def live() -> None:
-            for _ in range(50):
-                journal.renew(held.id, generation, 2)
+            for _ in range(200):
+                journal.renew(held.id, generation, 20)
                 if ended.wait(0.1):
                     return
 
