@@ -81,6 +81,7 @@ def test_a_run_that_is_not_told_is_a_dry_run() -> None:
         ({"note": ["\ud83d"]}, "note holds half a character (a surrogate)"),
         ({"note": "x" * 70_000}, "note is 70000 characters long; 65000 is the most."),
         ({"note": list(range(20_000))}, "note holds more than 10000 values."),
+        ({"note": [[0] * 6_000] * 2}, "note holds more than 10000 values."),
         ({"note": 10**30}, "note is too large a number."),
         ({"server": "x" * 256}, "server takes names of at most 255 characters, not 256."),
         ({"projects": ["a", "b\x1b[2J"]}, "projects takes names of one line"),
