@@ -103,27 +103,25 @@ class Writer:
         return self._campaign, json.dumps([recipient, content], sort_keys=True)
 
     def _compose(self, recipient: str, content: Mapping[str, Any]) -> Message:
-        from email_api.messages import compose
+        from email_api.messages import Content, Routing, compose
         from email_api.rendering import LOGO
 
         rendered = self.notice.render({**self._common, **content}, self._organisation)
         images = self._logo if f"cid:{LOGO}" in rendered.html else []
         options = self.options
-        envelope = compose(
-            self.smtp,
+        said = Content(
+            subject=rendered.subject, text=rendered.text, html=rendered.html, images=images
+        )
+        routing = Routing(
             to=recipient,
-            subject=rendered.subject,
-            text=rendered.text,
-            html=rendered.html,
-            campaign=self.key,
             sender=options.get("sender") or "",
             reply_to=options.get("reply_to") or "",
             cc=options.get("cc", ()),
             bcc=options.get("bcc", ()),
-            unsubscribe=options.get("unsubscribe") or "",
-            images=images,
             override_recipient=options.get("override") or "",
+            unsubscribe=options.get("unsubscribe") or "",
         )
+        envelope = compose(self.smtp, routing, said, self.key)
         return Message(rendered.subject, envelope)
 
 

@@ -68,56 +68,71 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Envelope {self.message_id} to {', '.join(self.to)}>"
 
 
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message says."""
+
+    subject: str
+    text: str
+    html: str
+    attachments: Sequence[Part] = ()
+    images: Sequence[Part] = ()
+
+
+class Routing(msgspec.Struct, frozen=True, kw_only=True):
+    """From whom to whom a message goes: addresses as operators write them.
+
+    Sender and reply-to are the account's unless given. With ``override_recipient`` (one address
+    or several) it goes there alone, and says in a banner and in ``X-Original-To`` whom it was
+    for. ``unsubscribe`` is an ``https:`` or ``mailto:`` link.
+    """
+
+    to: str
+    sender: str = ""
+    reply_to: str = ""
+    cc: Sequence[str] = ()
+    bcc: Sequence[str] = ()
+    override_recipient: str = ""
+    unsubscribe: str = ""
+
+
 def compose(
     account: SmtpAccount,
-    *,
-    to: str,
-    subject: str,
-    text: str,
-    html: str,
+    routing: Routing,
+    content: Content,
     campaign: str,
-    sender: str = "",
-    reply_to: str = "",
-    cc: Sequence[str] = (),
-    bcc: Sequence[str] = (),
-    unsubscribe: str = "",
-    attachments: Sequence[Part] = (),
-    images: Sequence[Part] = (),
-    override_recipient: str = "",
+    *,
     date: datetime | None = None,
 ) -> Envelope:
     """Return the message of ``campaign`` to one recipient.
 
-    Sender and reply-to are the account's unless given. The same campaign and recipient always
-    have the same Message-ID. With ``override_recipient`` (one address or several) it goes there
-    alone, and says in a banner and in ``X-Original-To`` whom it was for. ``unsubscribe`` is an
-    ``https:`` or ``mailto:`` link. ``date`` is now unless given. Raises UserError for an address,
-    link or file that is not right, and for a message that is too large.
+    The same campaign and recipient always have the same Message-ID. ``date`` is now unless given.
+    Raises UserError for an address, link or file that is not right, and for a message that is too
+    large.
     """
     settings = account.config.email
     domains = tuple(settings.local_domains)
-    origin = address(sender or account.entry.sender, domains)
-    meant = address(to, domains)
-    answers = addresses(reply_to or account.entry.reply_to or "", domains)
-    copies, hidden = _copies(meant, cc, bcc, domains)
+    origin = address(routing.sender or account.entry.sender, domains)
+    meant = address(routing.to, domains)
+    answers = addresses(routing.reply_to or account.entry.reply_to or "", domains)
+    copies, hidden = _copies(meant, routing.cc, routing.bcc, domains)
     targets, instead = [meant], []
-    if override_recipient:
+    if override := routing.override_recipient:
         # One address at least: what has none is refused as one that is not valid.
-        targets = addresses(override_recipient, domains) or [address(override_recipient)]
-        text, html = _with_banner(text, html, _told(meant, copies, hidden))
+        targets = addresses(override, domains) or [address(override)]
+        content = _with_banner(content, _told(meant, copies, hidden))
         instead = [text_header("X-Original-To", meant.spec)]
         copies, hidden = [], []
-    message_id = _message_id(campaign, meant, targets, origin)
+    message_id, leave = _message_id(campaign, meant, targets, origin), routing.unsubscribe
     head = [
         *([address_header("Reply-To", answers)] if answers else []),
-        text_header("Subject", subject),
+        text_header("Subject", content.subject),
         token_header("Date", format_datetime(date or datetime.now(timezone.utc))),
         token_header("Message-ID", message_id),
         token_header("Auto-Submitted", "auto-generated"),
-        *([token_header("List-Unsubscribe", f"<{_link(unsubscribe)}>")] if unsubscribe else []),
+        *([token_header("List-Unsubscribe", f"<{_link(leave)}>")] if leave else []),
         *instead,
     ]
-    rest = b"".join(head) + _body(text, html, attachments, images, message_id)
+    rest = b"".join(head) + _body(content, message_id)
 
     def envelope(copies: Sequence[Address], hidden: Sequence[Address]) -> Envelope:
         first = [address_header("From", [origin]), address_header("To", targets)]
@@ -171,11 +186,15 @@ def _told(meant: Address, copies: Sequence[Address], hidden: Sequence[Address]) 
     return f"A test: without override_recipient this goes to {meant.spec}{others}."
 
 
-def _with_banner(text: str, html: str, told: str) -> tuple[str, str]:
+def _with_banner(content: Content, told: str) -> Content:
     shown = _BANNER.format(markup.escape(told))
-    begin = _BODY.search(html)
+    begin = _BODY.search(content.html)
     place = begin.end() if begin else 0
-    return f"*** {told} ***\n\n{text}", html[:place] + shown + html[place:]
+    return msgspec.structs.replace(
+        content,
+        text=f"*** {told} ***\n\n{content.text}",
+        html=content.html[:place] + shown + content.html[place:],
+    )
 
 
 def _link(link: str) -> str:
@@ -187,19 +206,17 @@ def _link(link: str) -> str:
     return link
 
 
-def _body(
-    text: str, html: str, attachments: Sequence[Part], images: Sequence[Part], message_id: str
-) -> bytes:
+def _body(content: Content, message_id: str) -> bytes:
     """Return the headers and parts that MIME adds, from ``MIME-Version`` on."""
     # The stdlib chooses boundaries at random; so the same message would have other bytes each
     # time. These stand in no part: "=_" is in no quoted-printable and in no base64.
     token = f"=_{message_id[1:21]}"
-    shown = _text(html, "html")
-    if images:
-        shown = _multipart("related", [shown, *map(_file, images)], f"{token}_related")
-    body = _multipart("alternative", [_text(text, "plain"), shown], f"{token}_alternative")
-    if attachments:
-        body = _multipart("mixed", [body, *map(_file, attachments)], f"{token}_mixed")
+    shown = _text(content.html, "html")
+    if content.images:
+        shown = _multipart("related", [shown, *map(_file, content.images)], f"{token}_related")
+    body = _multipart("alternative", [_text(content.text, "plain"), shown], f"{token}_alternative")
+    if content.attachments:
+        body = _multipart("mixed", [body, *map(_file, content.attachments)], f"{token}_mixed")
     return token_header("MIME-Version", "1.0") + body
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from accounts.config import load
 from accounts.smtp import SmtpAccount
-from email_api.messages import Envelope, Part, compose
+from email_api.messages import Envelope, Part
 from email_api.transport import Mailer, SmtpError
 from support.certificates import Authority
+from support.mailing import composed
 from support.mta import Postfix
 
 CSV = Part(name="servers.csv", kind="text/csv", content="name\r\nwéb-1\r\n".encode())
@@ -55,7 +56,7 @@ def message(account: SmtpAccount, to: str, **more: Any) -> Envelope:
         "campaign": "c",
         "attachments": [CSV],
     }
-    return compose(account, to=to, **{**given, **more})
+    return composed(account, to=to, **{**given, **more})
 
 
 def nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -170,3 +171,15 @@ def test_nothing_that_is_kept_is_a_link_or_what_is_made_here() -> None:
     assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
     words = ["git", "ls-files", "-ci", "--exclude-standard"]
     assert subprocess.check_output(words, cwd=TOP, text=True) == ""
+
+
+def test_no_function_has_more_than_a_dozen_parameters() -> None:
+    many = {}
+    for path in sorted((TOP / "lib").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                names = [each.arg for each in arguments if each.arg != "self"]
+                if len(names) > 12:
+                    many[f"{path.name}:{node.name}"] = len(names)
+    assert not many, "what belongs together is a struct"

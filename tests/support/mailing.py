@@ -9,7 +9,7 @@ import pytest
 
 from accounts.config import load
 from accounts.smtp import SmtpAccount
-from email_api.messages import Envelope, compose
+from email_api.messages import Content, Envelope, Routing, compose
 from email_api.transport import Mailer, Outcome
 
 from .smtp_server import SmtpProcess, SmtpServer
@@ -22,11 +22,17 @@ def account_of(server: SmtpServer | SmtpProcess, **more: Any) -> SmtpAccount:
     return SmtpAccount.from_config(load({"smtp_accounts": [server.account(**more)]}), None)
 
 
+def composed(account: SmtpAccount, *, campaign: str, date: Any = None, **given: Any) -> Envelope:
+    """Return a message of which content and routing are given side by side."""
+    parts = {name: given.pop(name) for name in Content.__struct_fields__ if name in given}
+    return compose(account, Routing(**given), Content(**parts), campaign, date=date)
+
+
 def message(to: str = "ann@example.org", text: str = "Your servers are broken.\n") -> Envelope:
     config = {"name": "x", "host": "x", "sender": "cloud@example.org"}
     account = SmtpAccount.from_config(load({"smtp_accounts": [config]}), None)
     html = f"<p>{text}</p>"
-    return compose(account, to=to, subject="Broken", text=text, html=html, campaign="c")
+    return composed(account, to=to, subject="Broken", text=text, html=html, campaign="c")
 
 
 def nothing() -> None:

@@ -21,7 +21,8 @@ from common.errors import UserError
 from common.text import clean
 from email_api.addresses import Address
 from email_api.headers import address_header, token_header
-from email_api.messages import Envelope, Part, compose
+from email_api.messages import Envelope, Part
+from support.mailing import composed as composed_of
 from support.sampling import examples
 
 unhurried = settings(deadline=None, max_examples=examples(50))  # a busy machine is no slow message
@@ -74,7 +75,7 @@ def composed(account: SmtpAccount = ACCOUNT, **more: Any) -> Envelope:
         "html": "<html><body><p>web-1 is broken.</p></body></html>\n",
         "campaign": "c1",
     }
-    return compose(account, **{**given, **more})
+    return composed_of(account, **{**given, **more})
 
 
 def read(envelope: Envelope) -> EmailMessage:

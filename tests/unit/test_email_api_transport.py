@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import Interrupted
-from email_api.messages import Envelope, compose
+from email_api.messages import Envelope
 from email_api.transport import Mailer, Outcome
 from support.certificates import Authority
 from support.mailing import (
     USERS,
     account_of,
     commands,
+    composed,
     deliver,
     message,
     never,
@@ -302,7 +303,7 @@ def test_server_that_gives_up_while_the_caller_is_asked(
 
 def test_copies_go_out_and_hidden_ones_stay_hidden(server: SmtpServer) -> None:
     with Mailer(account_of(server)) as mailer:
-        envelope = compose(
+        envelope = composed(
             mailer.account,
             to="ann@example.org",
             cc=["bob@example.org"],
@@ -358,7 +359,7 @@ def test_address_in_other_letters_goes_where_it_can() -> None:
 def test_a_copy_that_the_server_cannot_take_keeps_nobody_else_from_it(hidden: bool) -> None:
     copies = ["jürgen@example.org", "bob@example.org"]
     with SmtpServer(smtputf8=False) as server, Mailer(account_of(server)) as mailer:
-        whole = compose(
+        whole = composed(
             account_of(server),
             to="ann@example.org",
             subject="Broken",
