@@ -97,8 +97,11 @@ def test_make_targets_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 def test_actions_that_are_named_exist(page: Path) -> None:
-    for name in re.findall(rf"`(?:openstack_ops\.)?((?:{SUBJECTS})\.[a-z_]+)`", page.read_text()):
-        assert is_known(name), name
+    text = page.read_text()
+    # The author's guide builds some of its own.
+    built = re.findall(r'^(?:@workflow\(|    name=)"([a-z_.]+)"', text, re.MULTILINE)
+    for name in re.findall(rf"`(?:openstack_ops\.)?((?:{SUBJECTS})\.[a-z_]+)`", text):
+        assert name in built or is_known(name), name
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(TOP)))

@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from generate import TOP
 from new_runbook import refusal
 from skeletons import MARK
+from support.pack_copy import TOP, PackCopy
 
 #: Where a skeleton is written to; docs/ and tools/ speak of its mark.
 FILLED = ("lib", "actions", "tests/unit", "tests/data")
-#: What a copy of the pack has to have for its tools and tests to run there.
-NEEDED = ("lib", "actions", "aliases", "docs", "tests", "tools", "CHANGES.md", "README.md")
-NEEDED += ("config.schema.yaml", "openstack_ops.yaml.example", "pyproject.toml")
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
+def copy(tmp_path: Path) -> PackCopy:
     """A copy of the pack in which a runbook can be added."""
-    hidden = shutil.ignore_patterns("__pycache__")
-    for name in NEEDED:
-        if (TOP / name).is_dir():
-            shutil.copytree(TOP / name, tmp_path / name, ignore=hidden)
-        else:
-            shutil.copy2(TOP / name, tmp_path / name)
-    return tmp_path
-
-
-def run(top: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a copy of the pack."""
-    return subprocess.run(
-        [sys.executable, *command], cwd=top, capture_output=True, text=True, timeout=240
-    )
-
-
-def succeeded(done: subprocess.CompletedProcess[str]) -> bool:
-    """Return whether a command succeeded; its output stands in the assertion if not."""
-    return done.returncode == 0 or pytest.fail(done.stdout + done.stderr)
+    return PackCopy(tmp_path / "openstack_ops")
 
 
 @pytest.mark.parametrize(
@@ -55,47 +31,45 @@ def succeeded(done: subprocess.CompletedProcess[str]) -> bool:
     ],
 )
 def test_a_skeleton_is_sound_and_its_test_fails_until_it_is_filled_in(
-    copy: Path, name: str
+    copy: PackCopy, name: str
 ) -> None:
-    assert succeeded(run(copy, "tools/new_runbook.py", name))
+    copy.done("tools/new_runbook.py", name)
     module, test = name.partition(".")[0], f"tests/unit/test_workflows_{name.replace('.', '_')}.py"
-    assert succeeded(run(copy, "tools/generate.py", "--check"))
-    assert succeeded(run(copy, "-m", "black", "--check", "lib/workflows", test))
-    assert succeeded(run(copy, "-m", "ruff", "check", "lib/workflows", test))
-    assert succeeded(
-        run(copy, "-c", f"import sys; sys.path[:0] = ['lib']; import workflows.{module}")
-    )
-    assert (copy / "actions" / f"{name}.yaml").is_file()
-    newest = (copy / "CHANGES.md").read_text().split("\n## ")[1]
+    copy.done("tools/generate.py", "--check")
+    copy.done("-m", "black", "--check", "lib/workflows", test)
+    copy.done("-m", "ruff", "check", "lib/workflows", test)
+    copy.done("-c", f"import workflows.{module}")
+    assert copy.read(f"actions/{name}.yaml")
+    newest = copy.read("CHANGES.md").split("\n## ")[1]
     assert newest.splitlines()[-1].startswith(f"- `{name}`: {MARK}")
-    assert run(copy, "tools/new_runbook.py", name).returncode == 2, "a second time"
+    assert copy.run("tools/new_runbook.py", name).returncode == 2, "a second time"
 
-    tried = run(copy, "-m", "pytest", "-q", test)
+    tried = copy.run("-m", "pytest", "-q", test)
 
     assert tried.returncode == 1, tried.stdout
     assert f"NotImplementedError: {MARK}" in tried.stdout
 
 
-def test_runbooks_of_one_subject_stand_side_by_side(copy: Path) -> None:
+def test_runbooks_of_one_subject_stand_side_by_side(copy: PackCopy) -> None:
     """What a skeleton brings along for its subject is brought once."""
-    before = (copy / "CHANGES.md").read_text()
+    before = copy.read("CHANGES.md")
     for name in ("fire_drill.hold", "fire_drill.announce"):
-        assert succeeded(run(copy, "tools/new_runbook.py", name))
-    text = (copy / "lib" / "workflows" / "fire_drill.py").read_text()
+        copy.done("tools/new_runbook.py", name)
+    text = copy.read("lib/workflows/fire_drill.py")
     assert (text.count("class FireDrill("), text.count("\n@workflow(")) == (1, 2)
-    assert succeeded(run(copy, "-m", "ruff", "check", "lib/workflows"))
-    added = [line for line in (copy / "CHANGES.md").read_text().splitlines() if MARK in line]
-    after = (copy / "CHANGES.md").read_text()
+    copy.done("-m", "ruff", "check", "lib/workflows")
+    after = copy.read("CHANGES.md")
+    added = [line for line in after.splitlines(keepends=True) if MARK in line]
     for line in added:
-        after = after.replace(f"{line}\n", "")
+        after = after.replace(line, "")
     assert (len(added), after) == (2, before)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["server.power_cycle", "fire_drill.hold"])
-def test_a_skeleton_has_types(copy: Path, name: str) -> None:
-    assert succeeded(run(copy, "tools/new_runbook.py", name))
-    assert succeeded(run(copy, "-m", "mypy", f"lib/workflows/{name.partition('.')[0]}.py"))
+def test_a_skeleton_has_types(copy: PackCopy, name: str) -> None:
+    copy.done("tools/new_runbook.py", name)
+    copy.done("-m", "mypy", f"lib/workflows/{name.partition('.')[0]}.py")
 
 
 @pytest.mark.parametrize(

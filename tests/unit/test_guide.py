@@ -1,98 +1,91 @@
-"""The author's guide: its code runs, what it claims holds, its action is as it says."""
+"""The author's guide: who follows it has a runbook, and every block of it runs."""
 
 from __future__ import annotations
 
-import inspect
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
-import yaml
 
-GUIDE = Path(__file__).parents[2] / "docs" / "WRITING_RUNBOOKS.md"
-COMMON = {"dry_run", "max_changes", "ticket", "trigger_id"}
-RUNNER = {"timeout", "env", "debug", "log_level", "content_version"}
-IDENTITY = {"workflow", "requested_by", "deadline"}
+import workflow_api
+from support.guide import GUIDE, MODULE, NAME, TEST, blocks, followed, program
+from support.pack_copy import TOP, PackCopy
 
-
-def blocks(language: str) -> list[tuple[int, str]]:
-    """Return the fenced blocks of a language with the line on which each begins."""
-    text = GUIDE.read_text()
-    found = re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [(text[: match.start()].count("\n") + 1, match[1]) for match in found]
+#: What an author writes: the subject's module, the tests' data, a line for operators.
+BY_HAND = {MODULE, TEST, "tests/data/examples.yaml", "CHANGES.md"}
+GENERATED = {f"actions/{NAME}.yaml", "docs/ACTIONS.md"}
+#: Some of the tests that go through all actions.
+ENUMERATING = (
+    "tests/contract/test_actions.py",
+    "tests/contract/test_examples.py",
+    "tests/contract/test_generated.py",
+    "tests/contract/test_skeletons.py",
+    "tests/unit/test_form_defaults.py",
+)
 
 
 @pytest.fixture(scope="module")
-def namespace() -> dict[str, Any]:
-    """Everything that the guide defines, after all of it has run as one module."""
-    module = ModuleType("workflows.rack")
-    for line, code in blocks("python"):
-        padded = "\n" * line + code  # so that a traceback shows the guide's own lines
-        exec(compile(padded, str(GUIDE), "exec", dont_inherit=True), vars(module))
-    return vars(module)
+def pack(tmp_path_factory: pytest.TempPathFactory) -> PackCopy:
+    """A pack in which somebody has followed the guide."""
+    return followed(tmp_path_factory.mktemp("packs") / "openstack_ops")
 
 
-def test_every_block_runs(namespace: dict[str, Any]) -> None:
-    assert {"list_racks", "close_rack", "close", "test_the_plan"} <= set(namespace)
+def test_an_author_writes_in_three_places(pack: PackCopy) -> None:
+    differ = pack.differences()
+    assert differ >= BY_HAND | GENERATED
+    assert differ <= BY_HAND | GENERATED | {"README.md"}
 
 
-def test_the_step_can_be_looked_up_and_undone_twice(namespace: dict[str, Any]) -> None:
-    register = namespace["Register"].from_config(None, None)
-
-    class Attempt:
-        def sending(self) -> None:
-            pass
-
-    was = {"open": True, "reason": ""}
-    assert namespace["find_closed"](register, "r2", "dust") is None
-    namespace["close_rack"](Attempt(), register, "r2", "dust", was)
-    assert namespace["find_closed"](register, "r2", "dust") == {"notice": "r2: dust"}
-    for _ in range(2):
-        namespace["reopen"](Attempt(), register, "r2", was)
-        assert register.read()["racks"]["r2"] == was
+def test_the_blocks_to_be_tried_run(pack: PackCopy) -> None:
+    pack.write("guide.py", program())
+    pack.done("guide.py")
+    (pack.top / "guide.py").unlink()
 
 
-def test_the_reference_raises_while_planning(namespace: dict[str, Any]) -> None:
-    plan = namespace["Plan"]("Test")
-    ref = plan.add(namespace["close_rack"], rack="r1", reason="x", was={})["notice"]
-    for use in (lambda: f"{ref}", lambda: ref == "x", lambda: bool(ref)):
-        with pytest.raises(TypeError, match="known only when the plan runs"):
-            use()
+def test_its_test_passes(pack: PackCopy) -> None:
+    assert "12 passed" in pack.done("-m", "pytest", "-q", TEST)
 
 
-def test_the_action_is_that_of_the_function(namespace: dict[str, Any]) -> None:
-    ((_, text),) = blocks("yaml")
-    action = yaml.safe_load(text)
-    _context, *rest = inspect.signature(namespace["close"]).parameters.values()
-    parameters = action["parameters"]
-    assert set(parameters) == {p.name for p in rest} | COMMON | RUNNER | IDENTITY
-    assert (action["runner_type"], action["entry_point"]) == (
-        "python-script",
-        "src/workflow_actions.py",
-    )
-    assert parameters["workflow"]["default"] == action["name"] == "rack.close"
-    for parameter in rest:
-        given = parameters[parameter.name].get("default", parameter.empty)
-        if parameter.name != "register":
-            assert given == parameter.default
-            assert parameters[parameter.name].get("required", False) == (
-                parameter.default is parameter.empty
-            )
-    visible = [p for name, p in parameters.items() if name not in RUNNER]
-    assert [p["position"] for p in visible] == list(range(1, len(visible) + 1))
-    for name in (RUNNER | IDENTITY) - {"timeout", "log_level"}:
-        assert parameters[name]["immutable"] is True
-    assert action["description"] == inspect.getdoc(namespace["close"])
+def test_tests_of_all_actions_take_it_by_themselves(pack: PackCopy) -> None:
+    chosen = f"{NAME.split('.')[1]} or no_difference or waits_to_be_filled_in"
+    done = pack.done("-m", "pytest", "-q", "-k", chosen, *ENUMERATING)
+    assert re.search(r"\b(\d+) passed", done)
+
+
+def test_it_is_formatted(pack: PackCopy) -> None:
+    pack.done("-m", "black", "--check", MODULE, TEST)
+    pack.done("-m", "ruff", "check", MODULE, TEST)
+
+
+@pytest.mark.long
+def test_it_has_types(pack: PackCopy) -> None:
+    pack.done("-m", "mypy", MODULE)
 
 
 def test_it_speaks_of_nothing_that_is_not_there() -> None:
-    import workflow_api
-
-    code = "\n".join(code for _, code in blocks("python"))
+    page = GUIDE.read_text()
+    code = "\n".join(block.text for block in blocks("python"))
     imported = re.findall(r"^from workflow_api import (.+)$", code, re.MULTILINE)
-    names = {name.strip() for line in imported for name in line.split(",")}
-    assert names <= set(workflow_api.__all__)
-    assert "workflow_api" in sys.modules
+    assert {n.strip() for line in imported for n in line.split(",")} <= set(workflow_api.__all__)
+    folders = "lib|tests|tools|docs|workflow_api"
+    for named in re.findall(rf"`((?:{folders})/[\w/]+\.\w+)`", page):
+        places = [TOP / named, TOP / "lib" / named]
+        assert named == TEST or any(place.is_file() for place in places), named
+
+
+def test_every_block_is_of_a_kind_that_is_run() -> None:
+    kinds = re.findall(r"^```(\w+.*)$", GUIDE.read_text(), re.MULTILINE)
+    assert set(kinds) == {
+        "python",
+        f"python {MODULE}",
+        f"python {TEST}",
+        "text CHANGES.md",
+        "console",
+    }
+    said = [line for block in blocks("console") for line in block.text.splitlines()]
+    targets = re.findall(r"^([a-z-]+):", (TOP / "Makefile").read_text(), re.MULTILINE)
+    for line in said:
+        if line.startswith("make "):
+            assert line.split()[1] in targets
+        for path in re.findall(r"(?:tests|tools)/\S+", line.replace("PYTHONPATH=lib:tests", "")):
+            assert path == TEST or Path(TOP / path).exists(), path
