@@ -41,7 +41,8 @@ def main() -> None:
     _tool("-m", "ruff", "check", "--quiet", "--select", "I", "--fix", *code)
     _tool("-m", "black", "--quiet", *code)
     _tool("tools/generate.py")
-    print("written:", *written, f"\n`git grep -n '{MARK}'` shows what is yours to fill in.")
+    print("written:", *written, sep="\n  ")
+    print(f"What is yours to fill in is marked {MARK}, and told by docs/WRITING_RUNBOOKS.md.")
 
 
 def refusal(name: str, top: Path) -> str:

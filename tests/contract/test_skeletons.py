@@ -24,7 +24,7 @@ def copy(tmp_path: Path) -> PackCopy:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param("server.power_cycle", id="a known subject in a module"),
+        pytest.param("server.clean_up", id="a known subject in a module"),
         pytest.param("hypervisor.evacuate", id="a known subject in a package"),
         pytest.param("volume.extend_much", id="a subject that is not looked up yet"),
         pytest.param("fire_drill.hold", id="a new subject"),
@@ -66,7 +66,7 @@ def test_runbooks_of_one_subject_stand_side_by_side(copy: PackCopy) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["server.power_cycle", "fire_drill.hold"])
+@pytest.mark.parametrize("name", ["server.clean_up", "fire_drill.hold"])
 def test_a_skeleton_has_types(copy: PackCopy, name: str) -> None:
     copy.done("tools/new_runbook.py", name)
     copy.done("-m", "mypy", f"lib/workflows/{name.partition('.')[0]}.py")

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from skeletons import MARK, heading
 from support.pack_copy import TOP, PackCopy
 
@@ -45,7 +47,12 @@ def program() -> str:
 
 
 def followed(top: Path) -> PackCopy:
-    """Return a copy of the pack to which the guide's runbook was added as the guide says."""
+    """Return a copy of the pack to which the guide's runbook was added as the guide says.
+
+    Skips the test where somebody has followed it already.
+    """
+    if (TOP / "actions" / f"{NAME}.yaml").exists():
+        pytest.skip(f"{NAME} is in this pack already, and held by its own tests")
     pack = PackCopy(top)
     pack.done("tools/new_runbook.py", NAME)
     line = f"\n{heading(*NAME.split('.'))}\n"

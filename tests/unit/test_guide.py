@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -62,6 +61,15 @@ def test_it_has_types(pack: PackCopy) -> None:
     pack.done("-m", "mypy", MODULE)
 
 
+@pytest.mark.long
+def test_the_tests_that_are_typed_pass(pack: PackCopy) -> None:
+    said = [line for block in blocks("console") for line in block.text.splitlines()]
+    tests = [line.split()[1:] for line in said if line.startswith(".venv/bin/python -m pytest")]
+    assert len(tests) == 2
+    for command in tests:
+        assert " passed" in pack.done(*command)
+
+
 def test_it_speaks_of_nothing_that_is_not_there() -> None:
     page = GUIDE.read_text()
     code = "\n".join(block.text for block in blocks("python"))
@@ -84,8 +92,9 @@ def test_every_block_is_of_a_kind_that_is_run() -> None:
     }
     said = [line for block in blocks("console") for line in block.text.splitlines()]
     targets = re.findall(r"^([a-z-]+):", (TOP / "Makefile").read_text(), re.MULTILINE)
+    assert f"make runbook NAME={NAME}" in said
     for line in said:
         if line.startswith("make "):
             assert line.split()[1] in targets
         for path in re.findall(r"(?:tests|tools)/\S+", line.replace("PYTHONPATH=lib:tests", "")):
-            assert path == TEST or Path(TOP / path).exists(), path
+            assert path == TEST or (TOP / path).exists(), path
