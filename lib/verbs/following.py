@@ -15,7 +15,7 @@ from workflow_api import Attempt, Begun, StepFailed, clean, step
 # A thing must have been idle so often in a row, and not come to its end, to be called left.
 _IDLE_LOOKS = 2
 _TOLD_EVERY = 10.0
-_LONGEST_PAUSE = 5.0
+_LONGEST_PAUSE = 15.0
 Data = dict[str, Any]
 
 
@@ -108,7 +108,7 @@ class _Story:
                 self.attempt.say(f"{self.name} is {self._said(now)}")
                 told_at += _TOLD_EVERY
             self._escalate_if_due(waited)
-            pause = min(_LONGEST_PAUSE, 0.5 + waited / 10)
+            pause = min(_LONGEST_PAUSE, 0.5 + waited / 20)
             self.attempt.wait(pause)
             waited += pause
 

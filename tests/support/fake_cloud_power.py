@@ -19,7 +19,7 @@ class Power:
     ends. ``task`` is False if nova-compute drops it without a word.
     """
 
-    seconds: float | None = 2.0
+    seconds: float | None = 0.2
     ends: str = ""
     fault: str = ""
     task: bool = True
