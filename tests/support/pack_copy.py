@@ -12,14 +12,17 @@ import pytest
 
 TOP = Path(__file__).parents[2]
 
+#: What a checkout has that is not of the pack.
+_LOCAL = (".git", ".venv*", ".devcloud", ".*_cache", ".hypothesis", ".coverage*", "__pycache__")
+_LOCAL += ("build",)
+
 
 class PackCopy:
     """The files of the pack in another folder, and Python run there."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        hidden = shutil.ignore_patterns(".*", "__pycache__", "build")
-        shutil.copytree(TOP, top, ignore=hidden, dirs_exist_ok=True)
+        shutil.copytree(TOP, top, ignore=shutil.ignore_patterns(*_LOCAL), dirs_exist_ok=True)
 
     def read(self, name: str) -> str:
         """Return a file's text."""
