@@ -13,8 +13,6 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from accounts.clouds import EVERY, Clouds
-
 
 class ParameterGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters that several runbooks have alike: each field is a parameter of the action.
@@ -26,14 +24,6 @@ class ParameterGroup(msgspec.Struct, frozen=True, kw_only=True):
     no_parameters: ClassVar[frozenset[str]] = frozenset()
 
 
-EveryCloud = Annotated[
-    Clouds,
-    Meta(
-        description="The clouds, as the configuration calls them; all of them if nothing else is "
-        "said.",
-        extra={"default": [EVERY]},
-    ),
-]
 ServerName = Annotated[str, Meta(description="The server, by name or id, in any project.")]
 HypervisorName = Annotated[str, Meta(description="The hypervisor, by host name or id.")]
 FlavorName = Annotated[str, Meta(description="The flavor, by its exact name or id.")]

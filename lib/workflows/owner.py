@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from msgspec import Meta
 
 from accounts.cloud import Cloud
+from accounts.clouds import EVERY, Clouds
 from workflow_api import CloudError, Context, NotFound, Table, clean, count, listed, workflow
-from workflow_api.parameters import AllowPartial, EveryCloud
+from workflow_api.parameters import AllowPartial
 
 if TYPE_CHECKING:
     from query_api.lookups.clues import Clue
@@ -28,6 +31,16 @@ _IDLE = {
     "floating_ip": "it leads nowhere",
     "volume": "it is attached to nothing",
 }
+
+
+EveryCloud = Annotated[
+    Clouds,
+    Meta(
+        description="The clouds, as the configuration calls them; all of them if nothing else is "
+        "said.",
+        extra={"default": [EVERY]},
+    ),
+]
 
 
 @workflow("owner.find")
