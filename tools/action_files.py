@@ -43,8 +43,8 @@ _ABOUT, _DRY_RUN, _BOUND, _REST, _ANSWER, _TICKET, _HIDDEN = range(7)
 
 def all_workflows() -> dict[str, Workflow]:
     """Return every runbook of the pack by its name."""
-    for module in pkgutil.iter_modules(workflows.__path__):
-        importlib.import_module(f"workflows.{module.name}")
+    for module in pkgutil.walk_packages(workflows.__path__, "workflows."):
+        importlib.import_module(module.name)
     return {
         name: known
         for name, known in sorted(registered().items())

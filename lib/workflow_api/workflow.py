@@ -8,13 +8,13 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, TypeVar
 
 import msgspec
 
 from common.errors import UserError
 from common.table import Table
-from common.text import clean
 from workflow_api.parameters import ParameterGroup
 from workflow_api.plan import Plan
 from workflow_api.step import is_account
@@ -160,20 +160,31 @@ def registered() -> Mapping[str, Workflow]:
 
 
 def workflow_named(name: str) -> Workflow:
-    """Return the workflow, importing the module that its first word names if need be.
+    """Return the workflow, importing the modules that its first word names if need be.
 
-    Raises UserError if there is none. Nothing but ``workflows.<subject>`` is ever imported.
+    A subject is a module of ``workflows`` or a package; of a package, the modules are imported if
+    the package itself does not have the workflow: what is asked for most stands there. Raises
+    UserError if there is none. Nothing but ``workflows.<subject>`` is ever imported.
     """
-    # An execution can be given anything for it, whatever the action says.
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise UserError(f"{clean(repr(name)):.80} is not a workflow's name.")
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{name!r} is not a workflow's name.")
     if name not in _workflows:
         module = f"workflows.{name.partition('.')[0]}"
         try:
-            importlib.import_module(module)
+            subject = importlib.import_module(module)
         except ModuleNotFoundError as missing:
             if missing.name != module:
                 raise
+        else:
+            if name not in _workflows:
+                _import_parts(subject)
     if name not in _workflows:
         raise UserError(f"There is no workflow {name!r}.")
     return _workflows[name]
+
+
+def _import_parts(subject: ModuleType) -> None:
+    import pkgutil  # which most starts need not
+
+    for part in pkgutil.iter_modules(getattr(subject, "__path__", ())):
+        importlib.import_module(f"{subject.__name__}.{part.name}")

@@ -13,7 +13,7 @@ from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_runs import Clock, drawn, finish, look_up, perform
 from support.moves import World, down, idle, lost
 from workflow_api import Begun, CloudError, StepFailed, UnknownOutcome
-from workflows import hypervisor  # noqa: F401 - it registers the drain
+from workflows.hypervisor import draining  # noqa: F401 - it registers the drain
 
 
 @pytest.fixture

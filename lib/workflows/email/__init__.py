@@ -1,5 +1,1 @@
-"""Mail runbooks: importing this package registers all of them."""
-
-from workflows.email import campaign, hosts, lists, query, retiring, servers
-
-__all__ = ["campaign", "hosts", "lists", "query", "retiring", "servers"]
+"""Mail runbooks: each module beside registers some."""

@@ -1,19 +1,16 @@
-"""Runbooks about servers: list, search, show, migrate, and the verbs of ``verbs.servers``."""
+"""server.migrate: one server to another hypervisor, with a snapshot first if asked."""
 
 from __future__ import annotations
 
 import datetime
-import json
 from typing import Any
 
 from accounts.cloud import Cloud, not_there
 from migration.move import move_server, verify_arrived
+from migration.placement_check import placement_check, refuse_down
 from migration.policy import Migration, movement, step_data
 from openstack_api import compute as change
 from query_api.lookups import compute, image
-from query_api.lookups.compute_types import Server
-from searches.searching import register
-from verbs.runbooks import register_server_verbs
 from workflow_api import (
     Attempt,
     CloudError,
@@ -21,7 +18,6 @@ from workflow_api import (
     Duration,
     Plan,
     StepFailed,
-    Table,
     UnknownOutcome,
     clean,
     step,
@@ -36,65 +32,6 @@ _RUN, _STEP, _KEEP = "openstack_ops_run", "openstack_ops_step", "openstack_ops_k
 # From how many seconds on it is asked whether Nova still works on a snapshot, and how often in a
 # row it must not have been for that to be believed.
 _DOUBTED_AFTER, _IDLE_LOOKS = 20.0, 2
-
-register(
-    "server",
-    "servers of all projects",
-    where="status any_in (SHUTOFF, ERROR) and updated_at older_than 30d",
-    group_by="host, status",
-    join="project: name; user: name",
-)
-
-
-register_server_verbs()
-
-
-@workflow("server.show")
-def show_server(ctx: Context, cloud: Cloud, server: ServerName) -> Table:
-    """Show one server with its state, place, size, addresses and owner."""
-    found = compute.find_server(cloud, server)
-    flavor = found.flavor
-    facts: dict[str, Any] = {
-        "name": clean(found.name),
-        "id": found.id,
-        "status": found.status,
-        "task": found.task_state,
-        "fault": clean(found.fault.message) if found.fault else None,
-        "hypervisor": found.host,
-        "zone": found.zone,
-        "flavor": f"{clean(flavor.original_name)}: {flavor.vcpus} vCPU, {flavor.ram} MiB, "
-        f"{flavor.disk} GiB",
-        "addresses": ", ".join(found.ips),
-        "image": found.image["id"] if isinstance(found.image, dict) else "boots from a volume",
-        "volumes": ", ".join(volume["id"] for volume in found.volumes),
-        **_whose(cloud, found),
-        "locked": found.locked,
-        "tags": ", ".join(map(clean, found.tags)),
-        "metadata": clean(json.dumps(found.metadata)) if found.metadata else None,
-        "created": found.created,
-        "updated": found.updated,
-    }
-    rows = [{"property": name, "value": value} for name, value in facts.items()]
-    return Table(("property", "value"), rows, summary=f"{facts['name']} is {found.status}")
-
-
-def _whose(cloud: Cloud, server: Server) -> dict[str, Any]:
-    """Return names and ids of the project and the user of a server; ids where there is no name."""
-    from query_api.lookups import people
-    from query_api.wire.reading import Reading
-
-    reading = Reading(cloud)
-    asked = [("project", people.project, server.project_id), ("user", people.user, server.user_id)]
-    tried = reading.tried(lambda one: one[1](reading, one[2]) if one[2] else None, asked)
-    told: dict[str, Any] = {}
-    for (word, _, id), known in zip(asked, tried, strict=True):
-        # Where a name cannot be read the id says it too.
-        name = clean(known.name) if isinstance(known, people.Account) else id
-        told |= {word: name, f"{word}_id": id}
-    return told
-
-
-# -- migrate -----------------------------------------------------------------------------------
 
 
 def find_snapshot(attempt: Attempt, cloud: Cloud, server: str) -> dict[str, Any] | None:
@@ -176,11 +113,6 @@ def migrate(
     snapshot: Take a snapshot first, after every check has passed.
     keep_snapshot: How long the snapshot is to be kept, as 12h or 7d.
     """
-    from migration.placement_check import (
-        placement_check,
-        refuse_down,
-    )  # which a list need not wait for
-
     version = compute.to_judge(cloud)
     (found,) = ctx.claimed(lambda: [compute.find_server(cloud, server, microversion=version)])
     plan = Plan(f"Migrate {clean(found.name)}")

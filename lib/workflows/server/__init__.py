@@ -1,0 +1,11 @@
+"""Runbooks about servers: list and search here, the others in the modules beside."""
+
+from searches.searching import register
+
+register(
+    "server",
+    "servers of all projects",
+    where="status any_in (SHUTOFF, ERROR) and updated_at older_than 30d",
+    group_by="host, status",
+    join="project: name; user: name",
+)
