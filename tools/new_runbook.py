@@ -58,7 +58,9 @@ def refusal(name: str, top: Path) -> str:
         return f"{words[0]!r} is a word of Python's own, which no module or function can be called"
     if (top / "actions" / f"{name}.yaml").exists() or _example_at(name, top) is None:
         return f"There is a runbook {name} already: choose another verb"
-    module = module_of(subject, top)
+    module = module_of(subject, verb, top)
+    if module.is_file() and module.parent.name == subject:
+        return f"There is {module.relative_to(top)} already: choose another verb"
     taken = _defined(module.read_text()) if module.is_file() else set()
     if found := sorted(taken & set(skeletons.functions(subject, verb))):
         return f"{module.relative_to(top)} has a {found[0]} already: choose another verb"
@@ -68,7 +70,7 @@ def refusal(name: str, top: Path) -> str:
 def write(name: str, top: Path) -> list[str]:
     """Write the skeleton below ``top``; return the files, relative to it."""
     subject, _, verb = name.partition(".")
-    module, test = module_of(subject, top), _test_of(name, top)
+    module, test = module_of(subject, verb, top), _test_of(name, top)
     assert test is not None
     old = module.read_text() if module.is_file() else skeletons.new_module(subject)
     module.write_text(_with_imports(old, subject) + skeletons.runbook(subject, verb, _defined(old)))
@@ -78,11 +80,12 @@ def write(name: str, top: Path) -> list[str]:
     return [str(path.relative_to(top)) for path in (module, test)] + [str(EXAMPLES), str(CHANGES)]
 
 
-def module_of(subject: str, top: Path) -> Path:
-    """Return the file in which a subject's runbooks are."""
+def module_of(subject: str, verb: str, top: Path) -> Path:
+    """Return the file for a runbook: its subject's module, or one of its own in a package."""
     folder = top / "lib" / "workflows"
-    package = folder / subject / "__init__.py"
-    return package if package.is_file() else folder / f"{subject}.py"
+    return (
+        folder / subject / f"{verb}.py" if (folder / subject).is_dir() else folder / f"{subject}.py"
+    )
 
 
 def _test_of(name: str, top: Path) -> Path | None:

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import pytest
 
-from skeletons import MARK, heading
+from skeletons import MARK
 from support.pack_copy import TOP, PackCopy
 
 GUIDE = TOP / "docs" / "WRITING_RUNBOOKS.md"
 NAME = "server.power_cycle"
-MODULE = "lib/workflows/server.py"
+MODULE = "lib/workflows/server/power_cycle.py"
 TEST = "tests/unit/test_workflows_server_power_cycle.py"
 
 
@@ -55,10 +55,8 @@ def followed(top: Path) -> PackCopy:
         pytest.skip(f"{NAME} is in this pack already, and held by its own tests")
     pack = PackCopy(top)
     pack.done("tools/new_runbook.py", NAME)
-    line = f"\n{heading(*NAME.split('.'))}\n"
-    before, found, _ = pack.read(MODULE).partition(line)
-    assert found, f"no line {line}"
-    pack.write(MODULE, f"{before}{line}\n\n" + "\n\n".join(_into(MODULE)))
+    assert MARK in pack.read(MODULE)
+    pack.write(MODULE, "\n\n".join(_into(MODULE)))
     (test,) = _into(TEST)
     pack.write(TEST, test)
     (change,) = (block.text for block in blocks("text") if block.file == "CHANGES.md")
