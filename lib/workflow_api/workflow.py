@@ -15,6 +15,7 @@ import msgspec
 
 from common.errors import UserError
 from common.table import Table
+from common.text import clean
 from workflow_api.parameters import ParameterGroup
 from workflow_api.plan import Plan
 from workflow_api.step import is_account
@@ -166,8 +167,9 @@ def workflow_named(name: str) -> Workflow:
     the package itself does not have the workflow: what is asked for most stands there. Raises
     UserError if there is none. Nothing but ``workflows.<subject>`` is ever imported.
     """
-    if not _NAME.fullmatch(name):
-        raise UserError(f"{name!r} is not a workflow's name.")
+    # An execution can be given anything for it, whatever the action says.
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UserError(f"{clean(repr(name)):.80} is not a workflow's name.")
     if name not in _workflows:
         module = f"workflows.{name.partition('.')[0]}"
         try:
