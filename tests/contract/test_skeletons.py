@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from new_runbook import refusal
+from new_runbook import module_of, refusal
 from skeletons import MARK
 from support.pack_copy import TOP, PackCopy
 from support.sampling import sampled
@@ -65,7 +65,8 @@ def test_runbooks_of_one_subject_stand_side_by_side(copy: PackCopy) -> None:
 @pytest.mark.parametrize("name", ["server.clean_up", "fire_drill.hold"])
 def test_a_skeleton_has_types(copy: PackCopy, name: str) -> None:
     copy.done("tools/new_runbook.py", name)
-    copy.done("-m", "mypy", f"lib/workflows/{name.partition('.')[0]}.py")
+    subject, _, verb = name.partition(".")
+    copy.done("-m", "mypy", str(module_of(subject, verb, copy.top).relative_to(copy.top)))
 
 
 @pytest.mark.parametrize(
