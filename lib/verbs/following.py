@@ -63,7 +63,8 @@ class _Story:
         self.subject, self.verb, self.attempt = subject, verb, attempt
         self.cloud, self.id, self.name = cloud, id, name
         self.options: Options = msgspec.convert(options, verb.options, dec_hook=decoded)
-        self._escalates = False
+        # Not in a look-up, which may change nothing.
+        self._patience: float | None = None
 
     def told(self) -> Data:
         """Send the request, unless it is done or under way, and return how it ended."""
@@ -74,7 +75,7 @@ class _Story:
             if self.verb.record:
                 self.attempt.note(recorded=self._recorded())
             self.verb.request(self.cloud, self.id, self.options)
-        self._escalates = self.verb.escalate is not None
+        self._patience = self.verb.patience(self.options)
         return self.to_the_end()
 
     def found(self) -> Data | Begun | None:
@@ -113,11 +114,11 @@ class _Story:
             waited += pause
 
     def _escalate_if_due(self, waited: float) -> None:
-        if not self._escalates or waited < self.options.hard_after:
+        if self._patience is None or waited < self._patience:
             return
         assert self.verb.escalate is not None
-        self._escalates = False
-        self.attempt.say(f"{self.name} takes long: a hard one is asked for")
+        self._patience = None
+        self.attempt.say(f"{self.name} takes long: it is {self.verb.participle} the hard way")
         self.verb.escalate(self.cloud, self.id, self.options)
 
     def _look(self) -> Any:

@@ -29,7 +29,8 @@ def plan_of(
     name = clean(thing.name)
     given = {word: as_parameter(value) for word, value in msgspec.structs.asdict(options).items()}
     data = {"id": thing.id, "name": name, "options": given}
-    plan = Plan(step.definition.describe(data).capitalize())
+    sentence = step.definition.describe(data)
+    plan = Plan(sentence[:1].upper() + sentence[1:])
     if verb.is_so(subject, thing):
         plan.skip(name, f"it is {verb.outcome(subject, thing)} already")
     elif why := verb.refusal(subject, thing, options, ctx.config):

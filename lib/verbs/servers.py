@@ -157,6 +157,7 @@ SERVER_VERBS = (
         | {"rebooting_hard"},
         instead={**_INSTEAD, "SHUTOFF": "it is shut off: start it, or reboot it with how=hard"},
         escalate=lambda cloud, id, options: change.reboot_server(cloud, id, "hard"),
+        patience=lambda options: options.hard_after if options.how == "soft" else None,
         options=RebootOptions,
     ),
     Verb(

@@ -55,8 +55,8 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     ``record`` besides, the name under which the cloud keeps the request. ``said`` are the words
     for that end, its state by default. ``tasks`` are the tasks that the request itself sets off.
     ``undo`` names the verb that takes it back. ``escalate`` is sent when the wait has taken as
-    long as the options say. ``disturbs`` says that users notice, so that what is protected or
-    locked is refused.
+    long as ``patience`` says, in seconds; None is for ever. ``disturbs`` says that users notice,
+    so that what is protected or locked is refused.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     within: Duration = Duration.parse("10m")
     undo: str | None = None
     escalate: Request | None = None
+    patience: Callable[[Options], float | None] = lambda options: None
     options: type[ParameterGroup] = NoOptions
     disturbs: bool = True
 

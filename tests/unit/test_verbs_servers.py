@@ -256,6 +256,19 @@ def test_a_soft_reboot_that_takes_too_long_is_made_a_hard_one(
     assert any("hard" in said for said in attempt.said)
 
 
+def test_a_hard_reboot_is_asked_for_once(fake: FakeCloud, clock: Clock) -> None:
+    verb = _named("server.reboot")
+    server = ready(fake, verb)
+    fake.nova.power.courses[server.id] = Power(seconds=300)
+    perform(planned(fake, verb, how="hard"), fake.account(), FakeAttempt(wait=clock.wait))
+    assert [request.body["reboot"]["type"] for request in fake.changes] == ["HARD"]
+
+
+def test_a_name_is_shown_as_it_is_written(fake: FakeCloud) -> None:
+    fake.server("web-1").name = "Web-ÄB"
+    assert drawn(fake.account(), "server.stop", server="Web-ÄB").title == "Stop Web-ÄB"
+
+
 def test_a_hard_reboot_starts_what_is_shut_off(fake: FakeCloud, clock: Clock) -> None:
     fake.server("web-1").status = "SHUTOFF"
     step = planned(fake, _named("server.reboot"), how="hard")
