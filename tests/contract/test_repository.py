@@ -142,6 +142,7 @@ def test_the_address_stands_in_one_place() -> None:
             assert address not in path.read_text(), path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("asked", "reason"),
     [((), "ask for it with -m cloud"), (("-m", "cloud"), "ask for it with -m crash")],

@@ -46,6 +46,7 @@ def test_a_skeleton_is_sound_and_its_test_fails_until_it_is_filled_in(
     assert f"NotImplementedError: {MARK}" in tried.stdout
 
 
+@pytest.mark.long
 def test_runbooks_of_one_subject_stand_side_by_side(copy: PackCopy) -> None:
     """What a skeleton brings along for its subject is brought once."""
     before = copy.read("CHANGES.md")

@@ -12,9 +12,9 @@ import pytest
 
 TOP = Path(__file__).parents[2]
 
-#: What a checkout has that is not of the pack.
-_LOCAL = (".git", ".venv*", ".devcloud", ".*_cache", ".hypothesis", ".coverage*", "__pycache__")
-_LOCAL += ("build",)
+#: What a checkout has that is not of the pack: the state of tools, of devcloud and of CI.
+_LOCAL = (".git", ".venv*", ".devcloud", ".ci-state", ".*_cache", ".hypothesis", ".coverage*")
+_LOCAL += ("__pycache__", "build")
 
 
 class PackCopy:

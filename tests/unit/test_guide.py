@@ -29,6 +29,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> PackCopy:
     return followed(tmp_path_factory.mktemp("packs") / "openstack_ops")
 
 
+@pytest.mark.long
 def test_an_author_writes_in_three_places(pack: PackCopy) -> None:
     differ = pack.differences()
     assert differ >= BY_HAND | GENERATED
@@ -41,16 +42,19 @@ def test_the_blocks_to_be_tried_run(pack: PackCopy) -> None:
     (pack.top / "guide.py").unlink()
 
 
+@pytest.mark.long
 def test_its_test_passes(pack: PackCopy) -> None:
     assert "12 passed" in pack.done("-m", "pytest", "-q", TEST)
 
 
+@pytest.mark.long
 def test_tests_of_all_actions_take_it_by_themselves(pack: PackCopy) -> None:
     chosen = f"{NAME.split('.')[1]} or no_difference or waits_to_be_filled_in"
     done = pack.done("-m", "pytest", "-q", "-k", chosen, *ENUMERATING)
     assert re.search(r"\b(\d+) passed", done)
 
 
+@pytest.mark.long
 def test_it_is_formatted(pack: PackCopy) -> None:
     pack.done("-m", "black", "--check", MODULE, TEST)
     pack.done("-m", "ruff", "check", MODULE, TEST)
