@@ -15,7 +15,7 @@ import msgspec
 from accounts.smtp import SmtpAccount
 from owners.resolvers import Ownership
 from workflow_api import ParameterGroup
-from workflow_api.parameters import AtLeastOne
+from workflow_api.parameters import AtLeastOne, PreviewDir
 
 if TYPE_CHECKING:
     from accounts.cloud import Cloud
@@ -58,7 +58,6 @@ class Options(ParameterGroup, frozen=True, kw_only=True):
     override_recipient: Send all mails to this address (or several) alone, each saying whom it is
         for.
     max_recipients: Refuse a campaign to more than so many; email.max_recipients if empty.
-    preview_dir: Write each mail as .eml and .html into this absolute folder on the action runner.
     """
 
     no_parameters: ClassVar[frozenset[str]] = frozenset({"asked"})
@@ -70,7 +69,7 @@ class Options(ParameterGroup, frozen=True, kw_only=True):
     limit: AtLeastOne | None = None
     override_recipient: str | None = None
     max_recipients: AtLeastOne | None = None
-    preview_dir: str | None = None
+    preview_dir: PreviewDir | None = None
     # What the campaign is called by if it is given no key.
     asked: Asked | None = None
 

@@ -14,7 +14,7 @@ import msgspec
 
 from accounts.clouds import Clouds
 from workflow_api import Context, ParameterGroup, Table, UserError, count, workflow
-from workflow_api.parameters import AllowPartial, AtLeastOne
+from workflow_api.parameters import AllowPartial, RowLimit
 
 if TYPE_CHECKING:
     from query_api.execution.query import Query
@@ -35,25 +35,6 @@ class Examples(NamedTuple):
 EXAMPLES: dict[str, Examples] = {}
 
 
-class Selection(ParameterGroup, frozen=True, kw_only=True):
-    """What of the things that pass is shown, and how.
-
-    select: The columns: properties, paths over links, or * for all; a few if empty.
-    sort_by: The columns to sort by, a minus before one for descending.
-    group_by: Properties to group by, or named ranges of one, as: host, status.
-    aggregate: Figures of each group, as count, sum, min, max, avg of a property.
-    follow: Links to go on over, as project; all but where is about their end.
-    join: Columns of what each row leads to, as project: name; user: name.
-    """
-
-    select: list[str] = msgspec.field(default_factory=list)
-    sort_by: list[str] = msgspec.field(default_factory=list)
-    group_by: str | None = None
-    aggregate: str | None = None
-    follow: str | None = None
-    join: str | None = None
-
-
 class Part(ParameterGroup, frozen=True, kw_only=True):
     """What of a listing is shown.
 
@@ -65,6 +46,19 @@ class Part(ParameterGroup, frozen=True, kw_only=True):
     select: list[str] = msgspec.field(default_factory=list)
     sort_by: list[str] = msgspec.field(default_factory=list)
     group_by: str | None = None
+
+
+class Selection(Part, frozen=True, kw_only=True):
+    """What of the things that pass is shown, and how.
+
+    aggregate: Figures of each group, as count, sum, min, max, avg of a property.
+    follow: Links to go on over, as project; all but where is about their end.
+    join: Columns of what each row leads to, as project: name; user: name.
+    """
+
+    aggregate: str | None = None
+    follow: str | None = None
+    join: str | None = None
 
 
 class Way(ParameterGroup, frozen=True, kw_only=True):
@@ -90,7 +84,7 @@ def register(resource: str, plural: str, *, where: str, group_by: str, join: str
         ctx: Context,
         clouds: Clouds,
         where: str | None = None,
-        limit: AtLeastOne | None = None,
+        limit: RowLimit | None = None,
         *,
         selection: Selection,
         way: Way,
@@ -101,7 +95,7 @@ def register(resource: str, plural: str, *, where: str, group_by: str, join: str
     def everything(
         ctx: Context,
         clouds: Clouds,
-        limit: AtLeastOne | None = None,
+        limit: RowLimit | None = None,
         *,
         part: Part,
         way: Way,
@@ -110,7 +104,6 @@ def register(resource: str, plural: str, *, where: str, group_by: str, join: str
         return answered(question(resource, selection=selection, limit=limit), clouds, way=way)
 
     grouped = f"group_by: Properties to group by, or named ranges of one, as: {group_by}."
-    most = "limit: At most so many rows, or groups."
     first, *_ = join.partition(":")
     search.__doc__ = f"""Search {plural} by any of their properties.
 
@@ -118,12 +111,10 @@ def register(resource: str, plural: str, *, where: str, group_by: str, join: str
     {grouped}
     follow: Links to go on over, as {first}; all but where is about their end.
     join: Columns of what each row leads to, as {join}.
-    {most}
     """
     everything.__doc__ = f"""List all {plural}.
 
     {grouped}
-    {most}
     """
     workflow(f"{resource}.search")(search)
     workflow(f"{resource}.list")(everything)

@@ -44,4 +44,19 @@ AllowPartial = Annotated[
     bool, Meta(description="Succeed even if something is missing in the answer, which says so.")
 ]
 AllowPast = Annotated[bool, Meta(description="Go on although the time is over.")]
+Where = Annotated[
+    str,
+    Meta(
+        description="Only those that pass, as: status any_in (SHUTOFF, ERROR) and updated_at "
+        "older_than 30d."
+    ),
+]
+RowLimit = Annotated[int, Meta(ge=1, description="At most so many rows, or groups.")]
+PreviewDir = Annotated[
+    str,
+    Meta(
+        description="Write each mail as .eml and .html into this absolute folder on the action "
+        "runner."
+    ),
+]
 AtLeastOne = Annotated[int, Meta(ge=1)]

@@ -20,7 +20,7 @@ from workflow_api import (
     listed,
     workflow,
 )
-from workflow_api.parameters import AtLeastOne, CampaignName
+from workflow_api.parameters import AtLeastOne, CampaignName, PreviewDir
 
 if TYPE_CHECKING:
     from campaigns.composition import Message
@@ -43,12 +43,11 @@ class Again(ParameterGroup, frozen=True, kw_only=True):
 
     smtp: The SMTP account to send by; the campaign's own if empty.
     max_recipients: Refuse to send to more than so many; email.max_recipients if empty.
-    preview_dir: Write each mail as .eml and .html into this absolute folder on the action runner.
     """
 
     smtp: str | None = None
     max_recipients: AtLeastOne | None = None
-    preview_dir: str | None = None
+    preview_dir: PreviewDir | None = None
 
 
 @workflow("email.campaign.list")

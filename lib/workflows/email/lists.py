@@ -13,7 +13,7 @@ from campaigns.options import Options
 from campaigns.owner_mail import keys_of, letter_to, mail_workflow, refuse_partial
 from searches.searching import Selection, question
 from workflow_api import Context, ParameterGroup, Plan, UserError, clean
-from workflow_api.parameters import AtLeastOne
+from workflow_api.parameters import RowLimit, Where
 
 
 @mail_workflow("email.test")
@@ -56,13 +56,11 @@ class Shown(ParameterGroup, frozen=True, kw_only=True):
     """What the table of an announcement is about.
 
     resource: What the table shows, such as flavor or image; no table if empty.
-    where: Only those that pass, as: status any_in (SHUTOFF, ERROR) and updated_at older_than 30d.
-    rows: At most so many rows, or groups.
     """
 
     resource: str | None = None
-    where: str | None = None
-    rows: AtLeastOne | None = None
+    where: Where | None = None
+    rows: RowLimit | None = None
 
 
 @mail_workflow("email.list_notice")

@@ -13,7 +13,7 @@ from campaigns.options import OwnerOptions
 from campaigns.owner_mail import mail_workflow, owner_mail
 from searches.searching import ALL, Selection, question
 from workflow_api import Context, ParameterGroup, Plan, UserError, clean, listed
-from workflow_api.parameters import AtLeastOne
+from workflow_api.parameters import RowLimit, Where
 
 if TYPE_CHECKING:
     from owners.owners import Row, Way
@@ -27,12 +27,11 @@ _OWN_WORDS = "query"
 class Told(ParameterGroup, frozen=True, kw_only=True):
     """What else a mail about a query says, and to whom.
 
-    rows: At most so many rows, or groups.
     variables: Other variables of the notice, as YAML or JSON.
     owner_column: The column with the owner's address, as user.email, in place of owner.
     """
 
-    rows: AtLeastOne | None = None
+    rows: RowLimit | None = None
     variables: str | None = None
     owner_column: str | None = None
 
@@ -42,7 +41,7 @@ def query(
     ctx: Context,
     cloud: Cloud,
     resource: str,
-    where: str | None = None,
+    where: Where | None = None,
     subject: str | None = None,
     text: str | None = None,
     notice: str = _OWN_WORDS,
@@ -55,7 +54,6 @@ def query(
     """Tell owners what a query finds of theirs, in your own words or in those of any notice.
 
     resource: What is asked about, such as server or volume.
-    where: Only those that pass, as: status any_in (SHUTOFF, ERROR) and updated_at older_than 30d.
     subject: The subject of the mail; Your servers, or whatever is asked about, if empty.
     text: What the mail says, each line a paragraph; that these are theirs if empty.
     notice: The notice that it is told with; query says just subject and text.
