@@ -12,7 +12,7 @@ from common.errors import CloudError
 from query_api.execution.paths import Path
 from query_api.language.schema import Listing, Property, Resource
 from query_api.wire import visibility as sight
-from query_api.wire.decode import Page
+from query_api.wire.decode import Page, shape_of
 from query_api.wire.narrowing import Ask, Narrowed
 from query_api.wire.paging import Pages
 from query_api.wire.reading import Reading
@@ -125,7 +125,7 @@ class Listed:
         return Pages(
             self._reading,
             listing,
-            self._decoded,
+            shape_of(listing, self._decoded),
             self._key,
             path=path,
             params=params,

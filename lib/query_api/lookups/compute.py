@@ -18,7 +18,8 @@ from common.errors import CloudError, NotFound
 from common.picking import picked
 from common.text import clean
 from query_api.lookups.compute_types import Aggregate, Hypervisor, Migration, Server, ServerGroup
-from query_api.wire.reader import one, pages, rows
+from query_api.wire.paging import pages, rows
+from query_api.wire.reader import one
 
 # Flavors are embedded, tags are listed, services and hypervisors have UUIDs.
 SERVERS = "2.47"

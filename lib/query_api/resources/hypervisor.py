@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from query_api.language.schema import Link, Listing, Property, Resource, Source
 from query_api.resources import inventories
 from query_api.resources.properties import address, integer, mapping, number, text, texts
-from query_api.wire.following import PageLink
-from query_api.wire.reader import rows
+from query_api.wire.paging import rows
 
 if TYPE_CHECKING:
     from query_api.wire.reading import Reading
@@ -49,11 +47,6 @@ class _Placed(msgspec.Struct, rename={"host": _HOST, "node": _NODE}):
     node: str | None = None
 
 
-class _Hosts(msgspec.Struct):
-    hypervisors: list[_Host]
-    hypervisors_links: list[PageLink] = []
-
-
 def _server_counts(reading: Reading, hosts: list[str]) -> Mapping[str, int]:
     """Return how many servers are on each hypervisor, those with it that Nova deleted softly."""
     found = _guests(reading)
@@ -69,7 +62,7 @@ def _node_counts(reading: Reading) -> dict[str, int]:
     Nova says the servers of the whole service of each of them; whose they are, the servers say.
     """
     found = rows(
-        reading.cloud,
+        reading,
         "compute",
         "/os-hypervisors/detail",
         _Node,
@@ -86,7 +79,7 @@ def _node_counts(reading: Reading) -> dict[str, int]:
 
 def _servers_of(reading: Reading, service: str) -> list[_Placed]:
     return rows(
-        reading.cloud,
+        reading,
         "compute",
         "/servers/detail",
         _Placed,
@@ -98,18 +91,16 @@ def _servers_of(reading: Reading, service: str) -> list[_Placed]:
 
 def _guests(reading: Reading) -> dict[str, list[str]]:
     """Return the ids of the servers on each hypervisor, as Nova lists them."""
-    found: dict[str, list[str]] = {}
-    params: dict[str, Any] = {"with_servers": "True", "limit": 1000}
-    while True:
-        page: _Hosts = reading.one("compute", "/os-hypervisors", _Hosts, params, _NOVA)
-        guests = {host.id: [one.uuid for one in host.servers] for host in page.hypervisors}
-        after = next((link.href for link in page.hypervisors_links if link.rel == "next"), "")
-        marker = parse_qs(urlsplit(after).query).get("marker")
-        # A service that ignores paging answers with the same hosts again and again.
-        if not marker or guests.keys() <= found.keys():
-            return {**found, **guests}
-        found.update(guests)
-        params["marker"] = marker[0]
+    hosts = rows(
+        reading,
+        "compute",
+        "/os-hypervisors",
+        _Host,
+        "hypervisors",
+        params={"with_servers": "True"},
+        microversion=_NOVA,
+    )
+    return {host.id: [guest.uuid for guest in host.servers] for host in hosts}
 
 
 # The word for a resource class in names of properties, the class, its unit.

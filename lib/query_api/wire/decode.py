@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -46,6 +47,33 @@ class Page(msgspec.Struct):
 Column = Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 
 
+class Decoding(Protocol):
+    """How the answers of a listing are decoded: as the type ``answer``, and from it to a page."""
+
+    answer: Any
+
+    def page(self, answer: Any) -> Page:
+        """Return the page of a decoded answer. Raises msgspec.ValidationError."""
+        ...
+
+
+class RowShape:
+    """The type of a listing's answer whose rows are structs: these are the first column of a page,
+    their ids the second.
+
+    A link to the next page that has no marker ends the listing.
+    """
+
+    def __init__(self, row: type[msgspec.Struct], collection: str) -> None:
+        self.answer: Any = _answer(collection, row)
+
+    def page(self, answer: Any) -> Page:
+        """Return the page of a decoded answer."""
+        rows = answer.rows
+        marker, _ = _continuation(answer)
+        return Page([rows, [row.id for row in rows]], len(rows), marker=marker)
+
+
 class Shape:
     """The type of a listing's answer for some properties, and how their columns come out of it."""
 
@@ -64,7 +92,7 @@ class Shape:
         """Return the columns of a decoded answer. Raises msgspec.ValidationError."""
         if not self._plain:
             rows: Sequence[Any] = answer.rows
-            marker, lost = next_marker(answer.links or answer.link, answer.next or answer.ways)
+            marker, lost = _continuation(answer)
             return self._page(rows, rows, marker, answer.truncated or lost)
         name, unpack = self._listing.collection, self._listing.unpack
         around = answer if isinstance(answer, Mapping) else {}
@@ -174,6 +202,16 @@ def _answer(collection: str, row: Any) -> Any:
             ("truncated", bool, False),
         ],
     )
+
+
+def _continuation(answer: Any) -> tuple[str | None, bool]:
+    return next_marker(answer.links or answer.link, answer.next or answer.ways)
+
+
+@cache
+def row_shape(row: type[msgspec.Struct], collection: str) -> RowShape:
+    """Return the shape for rows that are structs with an ``id``; each is made once."""
+    return RowShape(row, collection)
 
 
 _shapes: dict[tuple[int, ...], Shape] = {}

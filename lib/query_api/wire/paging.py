@@ -1,57 +1,68 @@
-"""Following a listing to its end: page after page, or many at once where pages are slow."""
+"""Following a listing to its end: page after page, or many at once where pages are slow.
+
+:class:`Pages` yields columns, for queries; :func:`pages` and :func:`rows` yield structs, for
+lookups.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from accounts.cloud import Cloud
 from common.errors import CloudError
 from query_api.language.schema import Listing, Property
 from query_api.wire import following
-from query_api.wire.decode import Page, Shape, shape_of
+from query_api.wire.decode import Decoding, Page, Shape, row_shape
 from query_api.wire.following import Stuck
 from query_api.wire.reader import not_understood
 from query_api.wire.reading import Reading
 
 # A first page that took longer than this is worth a second, brief listing for the markers.
 _SLOW = 0.15
+# Nova's own default for osapi_max_limit; a service that allows fewer answers with fewer.
+_PAGE = 1000
 _TOO_NEW = 406
+Row = TypeVar("Row", bound=msgspec.Struct)
 
 
 class Pages:
     """One listing with its parameters, read by iterating over it.
 
-    ``key`` is where among the ``properties`` the one stands that tells rows apart; None if the
-    rows have none. A row can be on more than one page. ``enough`` is how many rows are wanted,
-    None for all; ``to_end`` says that it is likely to be read to its end. Raises CloudError.
+    ``shape`` decodes its answers. ``key`` is where among their columns the one stands that tells
+    rows apart; None if the rows have none. A row can be on more than one page. ``enough`` is how
+    many rows are wanted, None for all; ``to_end`` says that it is likely to be read to its end.
+    ``say_stuck`` is called where a page came again instead of the one after it; without it the
+    reading is told that rows are missing. Raises CloudError.
     """
 
     def __init__(
         self,
         reading: Reading,
         listing: Listing,
-        properties: Sequence[Property],
+        shape: Decoding,
         key: int | None,
         *,
         path: str,
-        params: Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
         enough: int | None = None,
         to_end: bool = True,
+        say_stuck: Callable[[], None] | None = None,
     ) -> None:
         self._reading, self._listing, self._key = reading, listing, key
-        self._to_end = to_end
-        self._path, self._params = path, {**listing.params, **params}
+        self._shape, self._to_end = shape, to_end
+        self._say_stuck = say_stuck or self._say_missing
+        self._path, self._params = path, {**listing.params, **(params or {})}
         if listing.paging == "offset" and key is None:
             raise TypeError(f"{listing.path}: by offset, rows have to be told apart")
         if listing.paging != "none":
             # Room for one row more than is wanted: nobody takes a page of one for a listing's end.
             wanted = listing.page if enough is None else min(listing.page, enough + 1)
             self._params["limit"] = wanted
-        self._shape: Shape = shape_of(listing, properties)
 
     def __iter__(self) -> Iterator[Page]:
         by_offset = self._listing.paging == "offset"
@@ -93,8 +104,7 @@ class Pages:
             )
         )
 
-    def _say_stuck(self) -> None:
-        """Say that rows are missing because a page came again instead of the one after it."""
+    def _say_missing(self) -> None:
         self._say("the service answered with the same page again: rows after it are missing")
 
     def _page(self, more: Mapping[str, Any]) -> Page:
@@ -114,7 +124,7 @@ class Pages:
             raise self._not_understood(self._path, "a row is without its id")
         return ids
 
-    def _asked(self, path: str, shape: Shape, more: Mapping[str, Any]) -> Page:
+    def _asked(self, path: str, shape: Decoding, more: Mapping[str, Any]) -> Page:
         """Ask with the better microversion where the service has it; that is found out once."""
         listing, refused = self._listing, self._reading.refused_versions()
         params = {**self._params, **more}
@@ -129,7 +139,7 @@ class Pages:
         return self._decoded(path, shape, params, listing.microversion)
 
     def _decoded(
-        self, path: str, shape: Shape, params: Mapping[str, Any], version: str | None
+        self, path: str, shape: Decoding, params: Mapping[str, Any], version: str | None
     ) -> Page:
         reading = self._reading
         answer = reading.one(self._listing.service, path, shape.answer, params, version)
@@ -149,3 +159,52 @@ class Pages:
 def _ids_of(collection: str) -> Shape:
     identity = Property(name="id", kind="text", about="What tells it from others.")
     return Shape(Listing(service="", path="", collection=collection), (identity,))
+
+
+def pages(
+    of: Cloud | Reading,
+    service: str,
+    path: str,
+    row: type[Row],
+    collection: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    microversion: str | None = None,
+    limit: int = _PAGE,
+) -> Iterator[list[Row]]:
+    """Yield the pages of a listing as they come; rows seen on an earlier page are left out.
+
+    ``of`` is the cloud, or the reading that counts the requests. A page can repeat rows when things
+    are made or deleted while it is read. ``limit`` is the wanted page size; services may answer
+    with less. Raises CloudError, also where a page comes again instead of the one after it.
+    """
+    reading = of if isinstance(of, Reading) else Reading(of)
+
+    def stuck() -> None:
+        raise CloudError(
+            f"Cloud {reading.cloud.name}: asking {service} for {path}: it answered with the same "
+            "page again instead of the one after it.",
+            advice="See whether something on the way (a cache, a proxy) answers in its place.",
+        )
+
+    listing = Listing(
+        service=service,
+        path=path,
+        collection=collection,
+        microversion=microversion,
+        paging="links",
+        page=limit,
+    )
+    shape = row_shape(row, collection)
+    seen: set[Any] = set()
+    for page in Pages(reading, listing, shape, 1, path=path, params=params, say_stuck=stuck):
+        new = [entry for entry, its in zip(*page.columns, strict=True) if its not in seen]
+        seen.update(page.ids)
+        yield new
+
+
+def rows(
+    of: Cloud | Reading, service: str, path: str, row: type[Row], collection: str, **how: Any
+) -> list[Row]:
+    """Return all rows of a listing. Takes what :func:`pages` takes."""
+    return [entry for page in pages(of, service, path, row, collection, **how) for entry in page]

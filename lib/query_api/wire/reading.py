@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from accounts.cloud import Cloud
@@ -113,6 +112,8 @@ class Reading:
         todo = list(items)
         if len(todo) < 2:
             return [function(item) for item in todo]
+        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
         self.log_in()  # once, also if it fails
         with ThreadPoolExecutor(min(len(todo), self.most)) as pool:
             futures = [pool.submit(function, item) for item in todo]
