@@ -17,8 +17,9 @@ from workflow_api import Context, ParameterGroup, Table, UserError, count, workf
 from workflow_api.parameters import AllowPartial, RowLimit
 
 if TYPE_CHECKING:
+    from query_api.execution.explain import Explanation
     from query_api.execution.query import Query
-    from query_api.language.schema import Resource
+    from query_api.execution.running import Run
 
 # Selects every property that the listing itself has.
 ALL = "*"
@@ -160,7 +161,7 @@ def _where(asked: Query, text: str) -> Query:
 
     condition = parse(text)
     for test in conditions.tests(condition):
-        _known(text, test.at, test.path, asked.resource)
+        asked = _resolved(asked, text, test.at, test.path)
     return asked.where(condition)
 
 
@@ -177,7 +178,7 @@ def _join(asked: Query, text: str) -> Query:
     from query_api.language.chains import parse_join
 
     for one in parse_join(text):
-        _known(text, one.at, one.path, asked.resource)
+        asked = _resolved(asked, text, one.at, one.path)
         asked = asked.append_from(one.link, one.name)
     return asked
 
@@ -188,21 +189,19 @@ def _grouped(asked: Query, group_by: str, aggregate: str) -> Query:
 
     for group in parse_group_by(group_by):
         if group.path != CLOUD.name:
-            _known(group_by, group.at, group.path, asked.resource)
+            asked = _resolved(asked, group_by, group.at, group.path)
         asked = asked.group_by(group)
     for one in parse_aggregate(aggregate):
         if one.path not in ("", CLOUD.name):
-            _known(aggregate, one.at, one.path, asked.resource)
+            asked = _resolved(asked, aggregate, one.at, one.path)
         asked = asked.aggregate(one)
     return asked
 
 
-def _known(text: str, at: int | None, path: str, of: Resource) -> None:
-    """Raise UserError that points at a path which leads nowhere."""
-    from query_api.execution.paths import resolve
-
+def _resolved(asked: Query, text: str, at: int | None, path: str) -> Query:
+    """Return the query with a path resolved; the UserError of one that is unknown points at it."""
     with _pointing(text, at):
-        resolve(of, path)
+        return asked.resolve(path)
 
 
 def answered(
@@ -219,8 +218,9 @@ def answered(
     request for what does not fit, and CloudError if no cloud answers.
     """
     with _pointing_at_tests(where or ""):
-        parts = asked.explain() if way.explain else None
-        answer = asked.run(clouds)
+        run = asked.prepare()
+        parts = _explained(run) if way.explain else None
+        answer = run.answer(clouds)
     good = answer.complete or way.allow_partial
     if parts is None:
         return answer.table(good=good)
@@ -233,6 +233,12 @@ def answered(
         complete=answer.complete,
         reasons=answer.reasons,
     )
+
+
+def _explained(run: Run) -> Explanation:
+    from query_api.execution.explain import explained
+
+    return explained(run)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from common.errors import NotFound, UserError
 from engine.dispatch import dispatch
+from query_api.execution import paths, predicates
+from query_api.language.schema import Property, Resource
 from searches.searching import Selection, question
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Flavor, Hypervisor, Project, Server
@@ -166,6 +169,32 @@ def test_a_quoted_star_is_a_key(fake: FakeCloud) -> None:
     assert ask(fake, **asked)["rows"] == [{star: "all", "name": "db"}]
     counted = ask(fake, aggregate=f"count, count {star}")
     assert list(counted["rows"][0].values()) == [4, 1]
+
+
+def test_a_condition_is_resolved_and_compiled_once(
+    fake: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved, compiled = Counter[str](), Counter[str]()
+    resolve, predicate = paths._walk, predicates.predicate
+
+    def count_resolved(start: Resource, text: str) -> Any:
+        resolved[text] += 1
+        return resolve(start, text)
+
+    def count_compiled(prop: Property, *how: Any) -> Any:
+        compiled[prop.name] += 1
+        return predicate(prop, *how)
+
+    monkeypatch.setattr(paths, "_walk", count_resolved)
+    monkeypatch.setattr(predicates, "predicate", count_compiled)
+    where = "metadata.owner = ann and (status = error or project.name is null)"
+    asked = {"clouds": ["*"], "where": where, "select": ["name"], "explain": True}
+    with FakeCloud([], [Server("b")]) as other:
+        kind, _ = dispatch("server.search", asked, several(fake, other))
+    assert kind == "done"
+    tested = ("metadata.owner", "status", "project.name")
+    assert {path: resolved[path] for path in tested} == dict.fromkeys(tested, 1)
+    assert {path: compiled[path] for path in tested} == dict.fromkeys(tested, 1)
 
 
 # -- several clouds, and answers that are not whole --------------------------------------------

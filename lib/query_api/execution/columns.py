@@ -13,7 +13,7 @@ from common.errors import CloudError
 from query_api.execution import joining
 from query_api.execution.listing import Listed, map_value
 from query_api.execution.paths import Path, resolve
-from query_api.execution.predicates import Passes, compiled
+from query_api.execution.predicates import Passes, all_pass, compiled
 from query_api.language.completeness import passed_by_nothing
 from query_api.language.conditions import All, Condition, Test, conjuncts, tests
 from query_api.language.schema import Link, Property, Resource
@@ -48,9 +48,16 @@ class Frame:
     are joined over each link. First everything is needed, then positions are asked for.
     """
 
-    def __init__(self, of: Resource, lead: str = "") -> None:
-        """``lead`` is what stands before its paths where the frame is joined to others."""
-        self.resource, self._lead = of, lead
+    def __init__(
+        self, of: Resource, lead: str = "", resolved: Mapping[str, Path] | None = None
+    ) -> None:
+        """``lead`` is what stands before its paths where the frame is joined to others.
+
+        ``resolved`` are paths of the resource that need not be resolved again.
+        """
+        self.resource, self._lead, self._resolved = of, lead, resolved or {}
+        # The parts of the condition that were compiled, by identity: values of any_in can be many.
+        self._compiled: dict[int, Passes] = {}
         self._own: dict[str, Path] = {}
         self._sources: dict[str, list[Path]] = {}
         self._joins: dict[str, Join] = {}
@@ -64,7 +71,7 @@ class Frame:
         """Have a path among the columns; raises UserError if it leads nowhere."""
         if text in self._paths:
             return self._paths[text]
-        path = resolve(self.resource, text)
+        path = self._resolved.get(text) or resolve(self.resource, text)
         self._paths[text] = path
         if path.links:
             self._need_joined(path)
@@ -141,9 +148,23 @@ class Frame:
         """Return what a needed path's values are, and where in a row they stand."""
         return self._paths[text].end, self.layout.index(text)
 
-    def passes(self, condition: Condition, now: datetime) -> Passes:
-        """Return whether a row passes; raises UserError for a preset or value that does not fit."""
-        return compiled(condition, self.where, now)
+    def compile(self, condition: Condition, now: datetime) -> None:
+        """Compile a condition's parts for :meth:`read`; the condition has to outlive the frame.
+
+        Raises UserError for a preset or value that does not fit.
+        """
+        for part in conjuncts(condition):
+            self._compiled[id(part)] = compiled(part, self.where, now)
+
+    def _passes(self, parts: Sequence[Condition], now: datetime) -> Passes:
+        """Return whether a row passes all parts; what a link adds to a condition is compiled."""
+        known = (self._compiled.get(id(part)) for part in parts)
+        return all_pass(
+            [
+                passes or compiled(part, self.where, now)
+                for part, passes in zip(parts, known, strict=True)
+            ]
+        )
 
     def split(self, condition: Condition) -> tuple[list[Condition], list[Condition]]:
         """Return the parts that a listing's own columns decide, and those that need the rest."""
@@ -189,7 +210,7 @@ class Frame:
         """
         own, rest = self.split(condition)
         mark = reading.mark()
-        keep = self.passes(All(tuple(own)), options.now) if own else None
+        keep = self._passes(own, options.now) if own else None
         listed = Listed(reading, self.resource, list(self._own.values()), keep)
         rows = self._at_once(reading, listed, wanted) if wanted and options.narrow else None
         if rows is None:
@@ -203,7 +224,7 @@ class Frame:
         for join in self._joins.values():
             rows = self._joined(reading, join, rows, options, doubted)
         if rest:
-            passes = self.passes(All(tuple(rest)), options.now)
+            passes = self._passes(rest, options.now)
             rows = [row for row in rows if passes(row)]
         return rows
 

@@ -35,16 +35,24 @@ def compiled(condition: Condition, where: Where, now: datetime) -> Passes:
         passes = compiled(condition.part, where, now)
         return lambda row: not passes(row)
     parts = [compiled(part, where, now) for part in condition.parts]
+    if isinstance(condition, All):
+        return all_pass(parts)
     if len(parts) == 1:
         return parts[0]
     if len(parts) == 2:
         first, second = parts
-        if isinstance(condition, All):
-            return lambda row: first(row) and second(row)
         return lambda row: first(row) or second(row)
-    if isinstance(condition, All):
-        return lambda row: all(passes(row) for passes in parts)
     return lambda row: any(passes(row) for passes in parts)
+
+
+def all_pass(parts: Sequence[Passes]) -> Passes:
+    """Return whether a row passes all of the parts of a condition."""
+    if len(parts) == 1:
+        return parts[0]
+    if len(parts) == 2:
+        first, second = parts
+        return lambda row: first(row) and second(row)
+    return lambda row: all(passes(row) for passes in parts)
 
 
 def _test(test: Test, where: Where, now: datetime) -> Passes:

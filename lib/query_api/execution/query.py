@@ -12,7 +12,7 @@ Each verb returns a new query, so that one can be kept and carried on in several
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +30,18 @@ if TYPE_CHECKING:
     from accounts.cloud import Cloud
     from query_api.execution.answer import Answer
     from query_api.execution.explain import Explanation
+    from query_api.execution.paths import Path
+    from query_api.execution.running import Run
 
 
 class Stage(msgspec.Struct, frozen=True):
     """One resource of a query: what its rows must pass, and the link over which it is reached
-    (None for the first)."""
+    (None for the first). ``paths`` are those that were resolved before the query is run."""
 
     resource: Resource
     condition: Condition = All(())
     link: Link | None = None
+    paths: Mapping[str, Path] = {}
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -85,6 +88,16 @@ class Query(msgspec.Struct, frozen=True):
         known = last.condition.parts if isinstance(last.condition, All) else (last.condition,)
         condition = all_of(*known, new)
         return self._with(stages=(*before, msgspec.structs.replace(last, condition=condition)))
+
+    def resolve(self, path: str) -> Query:
+        """Resolve a path now rather than when the query is run. Raises UserError as that does."""
+        from query_api.execution.paths import resolve
+
+        *before, last = self.stages
+        if path in last.paths:
+            return self
+        known = {**last.paths, path: resolve(last.resource, path)}
+        return self._with(stages=(*before, msgspec.structs.replace(last, paths=known)))
 
     def then(self, link: str) -> Query:
         """Go on with what the rows so far lead to over a link: each row there once.
@@ -159,16 +172,19 @@ class Query(msgspec.Struct, frozen=True):
         what ages are counted from, in UTC if it has no zone. Raises UserError before the first
         request if the query is not sound, and CloudError if no cloud answers.
         """
-        from query_api.execution.running import Run
-
-        return Run(self, _aware(now), narrow=narrow).answer(clouds)
+        return self.prepare(narrow=narrow, now=now).answer(clouds)
 
     def explain(self, *, now: datetime | None = None) -> Explanation:
         """Return what would be asked of which service, and what would be done here."""
         from query_api.execution.explain import explained
+
+        return explained(self.prepare(now=now))
+
+    def prepare(self, *, narrow: bool = True, now: datetime | None = None) -> Run:
+        """Return the query checked and compiled, to be explained and run. See :meth:`run`."""
         from query_api.execution.running import Run
 
-        return explained(Run(self, _aware(now)))
+        return Run(self, _aware(now), narrow=narrow)
 
     def _with(self, **changes: Any) -> Query:
         return msgspec.structs.replace(self, **changes)

@@ -50,7 +50,7 @@ class Run:
         plain = not (query.sorting or query.groups or query.aggregates or query.is_distinct)
         enough = query.at_most if plain and len(query.stages) == 1 else None
         self.options = Options(now, narrow, enough)
-        self.frames = [Frame(stage.resource) for stage in query.stages]
+        self.frames = [Frame(stage.resource, resolved=stage.paths) for stage in query.stages]
         for frame, stage in zip(self.frames, query.stages, strict=True):
             frame.need_all(stage.condition)
         for before, frame, stage in zip(
@@ -154,10 +154,10 @@ class Run:
         return {path: one for path, one in found.items() if one is not None}
 
     def _check(self) -> None:
-        """Refuse what does not fit its kind; closures are made as they will be for the rows."""
+        """Refuse what does not fit its kind; conditions and keys are compiled for the rows."""
         now = self.options.now
         for frame, stage in zip(self.frames, self.query.stages, strict=True):
-            _check_condition(frame, stage.condition, now)
+            _compile(frame, stage.condition, now)
         for group in self.query.groups:
             if flaw := self._flaw(group.path):
                 raise group.wrong(flaw, group.at)
@@ -310,9 +310,9 @@ def _aggregate_column(one: Aggregate, end: Property | None) -> Column:
     return Column(_title(one), kind, end.unit)
 
 
-def _check_condition(frame: Frame, condition: Condition, now: datetime) -> None:
+def _compile(frame: Frame, condition: Condition, now: datetime) -> None:
     try:
-        frame.passes(condition, now)
+        frame.compile(condition, now)
     except Unfit as error:
         from query_api.execution.diagnostics import in_its_words
 
