@@ -184,15 +184,15 @@ def _join(asked: Query, text: str) -> Query:
 
 
 def _grouped(asked: Query, group_by: str, aggregate: str) -> Query:
-    from query_api.execution.running import CLOUD
+    from query_api.execution.paths import CLOUD
     from query_api.language.grouping import parse_aggregate, parse_group_by
 
     for group in parse_group_by(group_by):
-        if group.path != CLOUD.name:
+        if group.path != CLOUD:
             asked = _resolved(asked, group_by, group.at, group.path)
         asked = asked.group_by(group)
     for one in parse_aggregate(aggregate):
-        if one.path not in ("", CLOUD.name):
+        if one.path not in ("", CLOUD):
             asked = _resolved(asked, aggregate, one.at, one.path)
         asked = asked.aggregate(one)
     return asked

@@ -10,6 +10,7 @@ import msgspec
 from common.table import Table
 from common.text import count
 from query_api.execution.columns import Frame
+from query_api.execution.frame_rows import narrowed_for
 from query_api.execution.running import Run
 from query_api.language.conditions import All, Condition, Test, conjuncts
 from query_api.language.kinds import LISTS
@@ -110,7 +111,7 @@ def _asked(run: Run, frame: Frame, condition: Condition) -> list[Part]:
     resource, parts = frame.resource, []
     single = [part for part in conjuncts(condition) if isinstance(part, Test)]
     known = all(given(name, single) for name, instead in resource.needs.items() if instead)
-    asks = frame.narrowed(None, condition, run.options).asks if known else [Ask()]
+    asks = narrowed_for(frame, None, condition, run.options).asks if known else [Ask()]
     for listing in resource.listings:
         shown = " | ".join(dict.fromkeys(_get(listing, ask) for ask in asks[:3]))
         more = f" and {len(asks) - 3} more" if len(asks) > 3 else ""

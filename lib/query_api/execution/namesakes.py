@@ -15,6 +15,7 @@ import msgspec
 
 from common.errors import CloudError
 from query_api.execution.columns import Frame, Options
+from query_api.execution.frame_rows import read
 from query_api.execution.paths import Path
 from query_api.language.conditions import All
 from query_api.language.kinds import SINGLE
@@ -57,7 +58,7 @@ def domain_names(readings: Iterable[Reading], options: Options) -> Mapping[tuple
         frame, mark = Frame(resource("domain")), reading.mark()
         frame.need(_NAME)
         try:
-            rows = frame.read(reading, All(()), msgspec.structs.replace(options, enough=None))
+            rows = read(frame, reading, All(()), msgspec.structs.replace(options, enough=None))
         except CloudError:
             rows = []
         reading.take_back(mark)  # ids stand where names are not known, and nothing is missing
