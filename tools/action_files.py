@@ -100,7 +100,8 @@ def _own(known: Workflow) -> Iterator[tuple[str, tuple[int, Given]]]:
         name, kind = parameter.name.removesuffix("_"), kinds[parameter.name]
         if isinstance(kind, type) and issubclass(kind, ParameterGroup):
             for field, given in _grouped(kind, said):
-                yield field, (place, given)
+                # Without what is required nothing is said yet of what the runbook is about.
+                yield field, (_ABOUT if given.get("required") else place, given)
         else:
             needed = name in known.required_accounts
             yield name, (place, _given(name, kind, parameter.default, said, needed=needed))

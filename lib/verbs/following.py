@@ -34,7 +34,14 @@ def step_of(subject: Subject, verb: Verb, known: Mapping[str, Verb]) -> Any:
         back = known[verb.undo or ""]
         _Story(subject, back, attempt, cloud, id, name, {}).told()
 
-    def perform(attempt: Attempt, cloud: Cloud, id: str, name: str, options: Data) -> Data:
+    def perform(
+        attempt: Attempt,
+        cloud: Cloud,
+        id: str,
+        name: str,
+        options: Data,
+        names: Data = {},  # noqa: B006 - only for the sentence, and never changed
+    ) -> Data:
         return _Story(subject, verb, attempt, cloud, id, name, options).told()
 
     return step(
@@ -69,7 +76,7 @@ class _Story:
     def told(self) -> Data:
         """Send the request, unless it is done or under way, and return how it ended."""
         now = self._look()
-        if self.verb.is_so(self.subject, now):
+        if self.verb.is_so(self.subject, now, self.options):
             return self._ended(now)
         if not self._is_under_way(now):
             if self.verb.record:
@@ -88,7 +95,7 @@ class _Story:
         now = self._look()
         if self._is_under_way(now):
             return Begun(f"{self.name} is {self._said(now)}", id=self.id)
-        return self._ended(now) if self.verb.is_over(self.subject, now) else None
+        return self._ended(now) if self.verb.is_over(self.subject, now, self.options) else None
 
     def to_the_end(self) -> Data:
         """Wait until the thing is where the verb leads.
@@ -98,7 +105,7 @@ class _Story:
         waited, idle, told_at = 0.0, 0, _TOLD_EVERY
         while True:
             now = self._look()
-            if self.verb.is_over(self.subject, now):
+            if self.verb.is_over(self.subject, now, self.options):
                 return self._ended(now)
             idle = 0 if self.subject.busy(now) else idle + 1
             if idle == _IDLE_LOOKS:
@@ -122,8 +129,8 @@ class _Story:
         self.verb.escalate(self.cloud, self.id, self.options)
 
     def _look(self) -> Any:
-        now = self.subject.look(self.cloud, self.id)
-        if now is None:
+        now = (self.verb.look or self.subject.look)(self.cloud, self.id)
+        if now is None and not self.verb.gone:
             raise StepFailed(f"{self.subject.name} {self.name} is gone.")
         return now
 
@@ -131,11 +138,12 @@ class _Story:
         return self.subject.recorded(self.cloud, self.id, self.verb.record or "")
 
     def _is_under_way(self, now: Any) -> bool:
-        return self.subject.busy(now) in self.verb.tasks
+        return now is not None and self.subject.busy(now) in self.verb.tasks
 
     def _said(self, now: Any) -> str:
         task = self.subject.busy(now)
-        return f"{self.subject.state(now)} ({task})" if task else self.subject.state(now)
+        state = self.subject.state(now)
+        return f"{state} ({task})" if task and task != state else state
 
     def _left_at(self, now: Any) -> str:
         why = clean(self.subject.fault(now)) or self.subject.last_fault(self.cloud, self.id)
@@ -143,4 +151,4 @@ class _Story:
         return f"{left} ({why})." if why else f"{left}."
 
     def _ended(self, now: Any) -> Data:
-        return {"said": f"{self.name} is {self.verb.outcome(self.subject, now)}"}
+        return {"said": f"{self.name} is {self.verb.outcome(self.subject, now, self.options)}"}

@@ -23,18 +23,51 @@ def plan_of(
 ) -> Plan:
     """Return the plan that carries a verb out on what is called so, or has this id.
 
-    What is so already is skipped; what cannot be is refused. Raises NotFound and Ambiguous.
+    What is so already is skipped; what cannot be is refused, with all reasons. Raises NotFound
+    and Ambiguous.
     """
-    (thing,) = ctx.claimed(lambda: [subject.find(cloud, wanted)])
+    thing, others = _found(ctx, cloud, subject, verb, wanted, options)
     name = clean(thing.name)
+    options = msgspec.structs.replace(options, **{word: it.id for word, it in others.items()})
     given = {word: as_parameter(value) for word, value in msgspec.structs.asdict(options).items()}
-    data = {"id": thing.id, "name": name, "options": given}
+    data: dict[str, Any] = {"id": thing.id, "name": name, "options": given}
+    if others:
+        data["names"] = {word: clean(it.name) for word, it in others.items()}
     sentence = step.definition.describe(data)
     plan = Plan(sentence[:1].upper() + sentence[1:])
-    if verb.is_so(subject, thing):
-        plan.skip(name, f"it is {verb.outcome(subject, thing)} already")
-    elif why := verb.refusal(subject, thing, options, ctx.config):
-        plan.refuse([f"{name} cannot be {verb.participle}: {why}"])
-    else:
-        plan.add(step, **data)
+    if verb.is_so(subject, thing, options):
+        plan.skip(name, f"it is {verb.outcome(subject, thing, options)} already")
+        return plan
+    reasons = verb.refusals(subject, cloud, thing, options, ctx.config)
+    plan.refuse(f"{name} cannot be {verb.participle}: {why}" for why in reasons)
+    for note in verb.tells(cloud, thing, options):
+        plan.note(note)
+    plan.add(step, **data)
     return plan
+
+
+def _found(
+    ctx: Context, cloud: Cloud, subject: Subject, verb: Verb, wanted: str, options: Options
+) -> tuple[Any, dict[str, Any]]:
+    """Return the thing, read once more after it was claimed, and others that the options name."""
+    others = {word: _other(cloud, verb, word, options) for word in _named(verb, options)}
+
+    def read() -> list[Any]:
+        found = subject.find(cloud, wanted)
+        seen = verb.look(cloud, found.id) if verb.look else found
+        again = (_other(cloud, verb, word, options) for word in others if word in verb.claims)
+        return [seen if seen is not None else found, *again]
+
+    thing, *claimed = ctx.claimed(read)
+    others |= dict(zip((word for word in others if word in verb.claims), claimed, strict=True))
+    return thing, others
+
+
+def _named(verb: Verb, options: Options) -> list[str]:
+    return [word for word in verb.others if getattr(options, word) is not None]
+
+
+def _other(cloud: Cloud, verb: Verb, word: str, options: Options) -> Any:
+    from query_api.lookups import things  # only for verbs that are about two things
+
+    return things.find(cloud, verb.others[word], getattr(options, word))

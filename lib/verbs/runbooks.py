@@ -1,30 +1,33 @@
 """The runbooks of verbs. Annotations are evaluated here: a verb's options are one of them."""
 
+from collections.abc import Iterable
+
+import msgspec
+
 from accounts.cloud import Cloud
 from verbs.following import step_of
 from verbs.planning import plan_of
-from verbs.servers import SERVER, SERVER_VERBS
-from verbs.verb import Verb
+from verbs.verb import Subject, Verb
 from workflow_api import Context, Plan, workflow
-from workflow_api.parameters import ServerName
 
 
-def register_server_verbs() -> None:
-    """Register a runbook and a step for each verb of servers."""
-    known = {verb.name: verb for verb in SERVER_VERBS}
-    for verb in SERVER_VERBS:
-        _of_server(verb, step_of(SERVER, verb, known))
+def register(subject: Subject, verbs: Iterable[Verb]) -> None:
+    """Register a runbook and a step for each verb of a subject."""
+    known = {verb.name: verb for verb in verbs}
+    for verb in known.values():
+        _register(subject, verb, step_of(subject, verb, known))
 
 
-def _of_server(verb: Verb, step: object) -> None:
+def _register(subject: Subject, verb: Verb, step: object) -> None:
     def change(
         ctx: Context,
         cloud: Cloud,
-        server: ServerName,
+        about: subject.about,  # type: ignore[name-defined] # types that the tables say
         *,
-        options: verb.options,  # type: ignore[name-defined] # a type that the row says
+        options: verb.options,  # type: ignore[name-defined]
     ) -> Plan:
-        return plan_of(ctx, cloud, SERVER, verb, step, server, options)
+        (wanted,) = msgspec.structs.astuple(about)
+        return plan_of(ctx, cloud, subject, verb, step, wanted, options)
 
     change.__doc__ = verb.summary
-    workflow(verb.name, one_object=True, timeout=verb.timeout)(change)
+    workflow(verb.name, one_object=not verb.gone, timeout=verb.timeout)(change)

@@ -12,6 +12,7 @@ from query_api.lookups import compute
 from query_api.lookups.compute_types import Server
 from verbs.verb import Subject, Verb, states
 from workflow_api import CloudError, Duration, ParameterGroup
+from workflow_api.parameters import ServerName
 
 _LOCKED = "it is locked: unlock it first if its owner agrees"
 
@@ -33,8 +34,15 @@ def _kept(server: Server, config: PackConfig, verb: Verb) -> str:
     return protected(server.tags, server.metadata, config.protected)
 
 
+class AboutServer(ParameterGroup, frozen=True, kw_only=True):
+    """The server that a verb is about."""
+
+    server: ServerName
+
+
 SERVER = Subject(
     name="server",
+    about=AboutServer,
     find=compute.find_server,
     look=_look,
     state=lambda server: server.status,
@@ -88,7 +96,7 @@ _INSTEAD = {
 
 def _is(*wanted: str) -> Any:
     known = frozenset(wanted)
-    return lambda server: server.status in known
+    return lambda server, options: server.status in known
 
 
 SERVER_VERBS = (
@@ -98,8 +106,8 @@ SERVER_VERBS = (
         sentence="lock {name}",
         participle="locked",
         request=lambda cloud, id, options: change.lock_server(cloud, id, options.reason),
-        ends=lambda server: server.locked,
-        said=lambda server: "locked",
+        ends=lambda server, options: server.locked,
+        said=lambda server, options: "locked",
         undo="server.unlock",
         options=LockOptions,
         disturbs=False,
@@ -110,8 +118,8 @@ SERVER_VERBS = (
         sentence="unlock {name}",
         participle="unlocked",
         request=lambda cloud, id, options: change.unlock_server(cloud, id),
-        ends=lambda server: not server.locked,
-        said=lambda server: "unlocked",
+        ends=lambda server, options: not server.locked,
+        said=lambda server, options: "unlocked",
         undo="server.lock",
         disturbs=False,
     ),

@@ -1,12 +1,13 @@
 """What a verb is: one request to the cloud, and a wait for the state that it leads to.
 
-A row of a table (``verbs.servers``) says what is particular to a verb. The runbook, its step, the
-look-up after a lost answer, the undo, the action's form and the tests are made from the row.
+A row of a table (``verbs.servers``, ``verbs.volumes``, ...) says what is particular to a verb. The
+runbook, its step, the look-up after a lost answer, the undo, the action's form and the tests are
+made from the row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,40 +24,48 @@ class NoOptions(ParameterGroup, frozen=True, kw_only=True):
     """The options of a verb that has none."""
 
 
-class Subject(msgspec.Struct, frozen=True):
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What verbs are about, and how it is seen.
 
-    ``find`` takes a name or an id, ``look`` an id; ``look`` returns None if the thing is gone.
-    ``state`` is what the cloud calls its state, ``busy`` names a task under way, ``fault`` says why
-    it is broken. ``kept`` says why nobody is to touch the thing: it is locked, it is protected.
-    ``recorded`` returns what the cloud records of the newest request of a kind, to be compared;
-    ``last_fault`` what it recorded of why the newest one failed.
+    ``about`` is the parameter that names the thing. ``find`` takes a name or an id, ``look`` an
+    id; ``look`` returns None if the thing is gone. ``state`` is what the cloud calls its state,
+    ``busy`` names a task under way, ``fault`` says why it is broken. ``kept`` says why nobody is
+    to touch the thing: it is locked, it is protected. ``recorded`` returns what the cloud records
+    of the newest request of a kind, to be compared; ``last_fault`` what it recorded of why the
+    newest one failed.
     """
 
     name: str
+    about: type[ParameterGroup]
     find: Callable[[Cloud, str], Any]
     look: Callable[[Cloud, str], Any]
     state: Callable[[Any], str]
-    busy: Callable[[Any], str]
-    fault: Callable[[Any], str]
     kept: Callable[[Any, PackConfig, Verb], str]
-    recorded: Callable[[Cloud, str, str], str]
-    last_fault: Callable[[Cloud, str], str]
+    busy: Callable[[Any], str] = lambda thing: ""
+    fault: Callable[[Any], str] = lambda thing: ""
+    recorded: Callable[[Cloud, str, str], str] = lambda cloud, id, kind: ""
+    last_fault: Callable[[Cloud, str], str] = lambda cloud, id: ""
 
 
 class Verb(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a table.
 
-    ``name`` is the runbook's and its step's, ``sentence`` a format string over ``name`` and
-    ``options``, ``participle`` completes "it cannot be". ``begins`` are the states from which the
-    cloud accepts the request, None for any, also in the midst of a task; ``instead`` says for
-    other states what to do. ``ends`` tells that the thing is where the verb leads: there is
-    nothing to do, or the wait is over. A verb that leaves its thing as it was (a reboot) has
-    ``record`` besides, the name under which the cloud keeps the request. ``said`` are the words
-    for that end, its state by default. ``tasks`` are the tasks that the request itself sets off.
-    ``undo`` names the verb that takes it back. ``escalate`` is sent when the wait has taken as
-    long as ``patience`` says, in seconds; None is for ever. ``disturbs`` says that users notice,
-    so that what is protected or locked is refused.
+    ``name`` is the runbook's and its step's, ``sentence`` a format string over ``name``,
+    ``options`` and ``names``, ``participle`` completes "it cannot be". ``begins`` are the states
+    from which the cloud accepts the request, None for any, also in the midst of a task;
+    ``instead`` says for other states what to do. ``ends`` tells that the thing is where the verb
+    leads: there is nothing to do, or the wait is over. A verb that leaves its thing as it was (a
+    reboot) has ``record`` besides, the name under which the cloud keeps the request; ``gone`` says
+    that it leaves none. ``said`` are the words for that end, the thing's state by default.
+    ``tasks`` are the tasks that the request itself sets off. ``undo`` names the verb that takes it
+    back. ``escalate`` is sent when the wait has taken as long as ``patience`` says, in seconds;
+    None is for ever. ``disturbs`` says that users notice, so that what is protected or locked is
+    refused.
+
+    ``others`` are options that name further things, by the resource of each: they are found
+    before, and their ids sent; the sentence has them as ``names``. Those in ``claims`` are
+    claimed too. ``unfit`` tells what else speaks against it and ``tells`` what goes with it, each
+    by a look at the cloud. ``look`` stands in for the subject's where more has to be seen.
     """
 
     name: str
@@ -64,9 +73,10 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     participle: str
     request: Request
-    ends: Callable[[Any], bool]
+    ends: Callable[[Any, Options], bool] = lambda thing, options: False
+    gone: bool = False
     begins: Callable[[Options], frozenset[str]] | None = None
-    said: Callable[[Any], str] | None = None
+    said: Callable[[Any, Options], str] | None = None
     record: str | None = None
     tasks: frozenset[str] = frozenset()
     instead: Mapping[str, str] = {}
@@ -76,28 +86,41 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     patience: Callable[[Options], float | None] = lambda options: None
     options: type[ParameterGroup] = NoOptions
     disturbs: bool = True
+    others: Mapping[str, str] = {}
+    claims: frozenset[str] = frozenset()
+    unfit: Callable[[Cloud, Any, Options], Iterable[str]] = lambda cloud, thing, options: ()
+    tells: Callable[[Cloud, Any, Options], Iterable[str]] = lambda cloud, thing, options: ()
+    look: Callable[[Cloud, str], Any] | None = None
 
     @property
     def timeout(self) -> str:
         """How long the action may take: a wait, and what comes before and after it."""
         return str(Duration(self.within + 600))
 
-    def is_so(self, subject: Subject, thing: Any) -> bool:
+    def is_so(self, subject: Subject, thing: Any, options: Options) -> bool:
         """Return whether there is nothing to do."""
-        return self.record is None and self.is_over(subject, thing)
+        return self.record is None and self.is_over(subject, thing, options)
 
-    def is_over(self, subject: Subject, thing: Any) -> bool:
+    def is_over(self, subject: Subject, thing: Any, options: Options) -> bool:
         """Return whether a thing is where the verb leads, and at rest if the verb is a task."""
-        return self.ends(thing) and not (self.begins and subject.busy(thing))
+        if thing is None:
+            return self.gone
+        return self.ends(thing, options) and not (self.begins and subject.busy(thing))
 
-    def outcome(self, subject: Subject, thing: Any) -> str:
+    def outcome(self, subject: Subject, thing: Any, options: Options) -> str:
         """Return what a thing is in words: its state, unless the verb is about something else."""
-        return self.said(thing) if self.said else subject.state(thing)
+        if thing is None:
+            return "gone"
+        return self.said(thing, options) if self.said else subject.state(thing)
 
-    def refusal(self, subject: Subject, thing: Any, options: Options, config: PackConfig) -> str:
-        """Return why the cloud, or we, would refuse it; nothing if it can be done."""
-        if why := subject.kept(thing, config, self):
-            return why
+    def refusals(
+        self, subject: Subject, cloud: Cloud, thing: Any, options: Options, config: PackConfig
+    ) -> list[str]:
+        """Return all reasons why the cloud, or we, would refuse it; none if it can be done."""
+        reasons = [subject.kept(thing, config, self), self._state_against(subject, thing, options)]
+        return [*filter(None, reasons), *self.unfit(cloud, thing, options)]
+
+    def _state_against(self, subject: Subject, thing: Any, options: Options) -> str:
         if self.begins is None:
             return ""
         if task := subject.busy(thing):

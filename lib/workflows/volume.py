@@ -1,11 +1,15 @@
-"""Runbooks about volumes: list, search."""
+"""Runbooks about volumes: list, search, and the verbs of ``verbs.volumes``."""
 
-from searches.searching import register
+from searches import searching
+from verbs import runbooks
+from verbs.volumes import VOLUME, VOLUME_VERBS
 
-register(
+searching.register(
     "volume",
     "volumes",
     where="status = available and updated_at older_than 90d",
     group_by="volume_type, status",
     join="project: name; user: name",
 )
+
+runbooks.register(VOLUME, VOLUME_VERBS)

@@ -19,10 +19,10 @@ from state.store import Store
 from support.cloud_operator import REPOSITORY
 from support.cloud_proxied import Proxied
 from support.cloud_site import Site
+from support.cloud_stands import stand_for
 from support.mail_examples import MAIL_EXAMPLES, Post
 from support.smtp_server import SmtpServer
-from support.verb_states import ready_for
-from verbs.servers import SERVER_VERBS
+from support.verb_stands import VERBS
 from verbs.verb import Verb
 from workflow_api.plan import Plan
 from workflow_api.workflow import workflow_named
@@ -51,14 +51,14 @@ def _drain(site: Site) -> dict[str, Any]:
 
 
 def _verb(verb: Verb) -> Example:
-    return lambda site: {"server": ready_for(site, verb).id}
+    return lambda site: stand_for(site, verb).parameters()
 
 
 #: What an example is about here, where a running server or an enabled hypervisor will not do.
 PARTICULAR: dict[str, Example] = {
     "hypervisor.drain": _drain,
     "hypervisor.enable": _enable,
-    **{verb.name: _verb(verb) for verb in SERVER_VERBS},
+    **{verb.name: _verb(verb) for verb in VERBS},
 }
 #: What it is about otherwise, by the parameter that names it.
 USUAL = {"server": _server, "hypervisor": _hypervisor}

@@ -6,41 +6,39 @@ import pytest
 
 from support.cloud_operator import Operator
 from support.cloud_proxied import Proxied
-from support.cloud_site import Guest, Site, until
-from support.proxy import Cut, Hold, Match, Status
-from support.verb_states import is_as_it_should, ready_for
-from verbs.servers import SERVER_VERBS
+from support.cloud_site import Site, until
+from support.cloud_stands import CloudStand, parameters_for, stand_for
+from support.proxy import Cut, Hold, Status
+from support.verb_stands import VERBS
 from verbs.verb import Verb
 
-_CHANGE = Match("compute", "POST", "/action$")
-each_verb = pytest.mark.parametrize("verb", SERVER_VERBS, ids=lambda verb: verb.name)
+each_verb = pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 
 
-def sent(proxied: Proxied, guest: Guest) -> int:
-    return len([change for change in proxied.proxy.changes() if guest.id in change.path])
+def sent(proxied: Proxied, stand: CloudStand) -> int:
+    return len([c for c in proxied.proxy.changes() if stand.change.fits(c)])
 
 
 @each_verb
 def test_a_lost_answer_is_looked_up(verb: Verb, site: Site, proxied: Proxied) -> None:
-    guest = ready_for(site, verb)
-    proxied.proxy.fault(_CHANGE, Cut(after=True))
-    proxied.operator.done(verb.name, server=guest.id)
-    assert is_as_it_should(site, verb, guest)
-    assert sent(proxied, guest) == 1
+    stand = stand_for(site, verb)
+    proxied.proxy.fault(stand.change, Cut(after=True))
+    proxied.operator.done(verb.name, **parameters_for(verb, stand))
+    assert stand.is_as_it_should()
+    assert sent(proxied, stand) == 1
 
 
 @each_verb
 def test_what_the_cloud_refuses_is_a_failure_that_says_so(
     verb: Verb, site: Site, proxied: Proxied
 ) -> None:
-    guest = ready_for(site, verb)
-    before = site.server(guest)
-    proxied.proxy.fault(_CHANGE, Status(409))
-    ended = proxied.operator.run(verb.name, server=guest.id)
+    stand = stand_for(site, verb)
+    before = stand.facts()
+    proxied.proxy.fault(stand.change, Status(409))
+    ended = proxied.operator.run(verb.name, **parameters_for(verb, stand))
     assert ended.kind == "failed", ended
     assert "409" in ended.text
-    after = site.server(guest)
-    assert (after["status"], after["locked"]) == (before["status"], before["locked"])
+    assert stand.facts() == before
 
 
 @each_verb
@@ -48,9 +46,9 @@ def test_what_the_cloud_refuses_is_a_failure_that_says_so(
 def test_killed_after_the_request_and_resumed_it_is_done_once(
     verb: Verb, site: Site, operator: Operator, proxied: Proxied
 ) -> None:
-    guest = ready_for(site, verb)
-    held = proxied.proxy.fault(_CHANGE, Hold("answer"))
-    victim = proxied.operator.start(verb.name, server=guest.id)
+    stand = stand_for(site, verb)
+    held = proxied.proxy.fault(stand.change, Hold("answer"))
+    victim = proxied.operator.start(verb.name, **parameters_for(verb, stand))
     held.wait_reached(60)
     run = victim.run
     assert victim.kill()
@@ -59,5 +57,5 @@ def test_killed_after_the_request_and_resumed_it_is_done_once(
 
     proxied.operator.done("run.resume", run=run)
 
-    until(lambda: is_as_it_should(site, verb, guest), f"{verb.name} of {guest.name}", 30)
-    assert sent(proxied, guest) == 1
+    until(stand.is_as_it_should, f"{verb.name}", 30)
+    assert sent(proxied, stand) == 1

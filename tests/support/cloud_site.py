@@ -154,6 +154,19 @@ class Site:
         self._made.append(("group", made.id))
         return str(made.id)
 
+    def volume(self, name: str, size: int = 1, **more: Any) -> str:
+        """Make a volume of so many GiB and wait until it is available; return its id."""
+        made = self.sdk.block_storage.create_volume(name=name, size=size, **more)
+        self._made.append(("volume", made.id))
+        until(lambda: (self.find_volume(made.id) or {}).get("status") == "available", name)
+        return str(made.id)
+
+    def find_volume(self, id: str) -> dict[str, Any] | None:
+        """Return a volume as Cinder shows it, None if there is none."""
+        answer = self.sdk.block_storage.get(f"/volumes/{id}")
+        found: dict[str, Any] | None = answer.json().get("volume")
+        return found
+
     def boot(
         self, count: int = 1, host: str = "", flavor: str = TINY, name: str = "", **more: Any
     ) -> list[Guest]:
@@ -239,6 +252,8 @@ class Site:
                 self.sdk.compute.delete_flavor(id)
             elif kind == "group":
                 self.sdk.compute.delete_server_group(id)
+            elif kind == "volume" and self.find_volume(id):
+                self.sdk.block_storage.delete_volume(id, force=True)
         for host in self.hosts:
             self._free(host)
 

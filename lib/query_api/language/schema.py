@@ -92,6 +92,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     ``proof`` is a key that only those see who see all rows: where it lacks, the service is asked
     whether it has cut the listing (see wire.visibility); that is not asked of one that is ``open``,
     the same for everybody. ``unpack`` makes rows of an answer that is not a list of them.
+    ``bare`` says that one of them is shown without a word around it.
     """
 
     service: str
@@ -107,6 +108,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     proof: str = ""
     open: bool = False
     unpack: Callable[[Any], Iterable[Mapping[str, Any]]] | None = None
+    bare: bool = False
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

@@ -103,6 +103,7 @@ IMAGE = Resource(
             collection="images",
             params={"visibility": "all"},
             paging="links",
+            bare=True,
         ),
         Listing(
             service="image",

@@ -1,5 +1,6 @@
 """The runbooks of servers that are one request and a wait: rows of ``verbs.servers``."""
 
-from verbs.runbooks import register_server_verbs
+from verbs.runbooks import register
+from verbs.servers import SERVER, SERVER_VERBS
 
-register_server_verbs()
+register(SERVER, SERVER_VERBS)

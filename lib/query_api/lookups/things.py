@@ -1,0 +1,143 @@
+"""One thing of any resource, by its id or its name, as the resource's table describes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from accounts.cloud import Cloud, not_there
+from common.errors import CloudError, NotFound
+from common.picking import picked
+from query_api.execution.query import Query, query
+from query_api.language.schema import Property, Resource
+from query_api.lookups.absent import absent
+from query_api.resources import resource
+from query_api.wire.decode import shape_of
+from query_api.wire.reader import decoder, not_understood
+
+# Ids of which no name is made: a UUID, with dashes or without.
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+# Names that near ones are looked for among, so that a large cloud is not read whole.
+_NEAR = 1000
+
+
+class Thing:
+    """A volume, an image, a flavor, ...: its resource's properties are its attributes."""
+
+    def __init__(self, kind: str, values: Mapping[str, Any]) -> None:
+        self.kind, self.values = kind, values
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(f"a {self.kind} has no {name}") from None
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.id}>"
+
+    @property
+    def id(self) -> str:
+        """What tells it from others of its kind, as text: aggregates have numbers."""
+        return str(self.values[resource(self.kind).key])
+
+    @property
+    def name(self) -> str:
+        """Its name; its id if it has none."""
+        return self.values.get("name") or self.id
+
+    @property
+    def subject(self) -> str:
+        """What a run claims to be the only one to work on it."""
+        return f"{self.kind}:{self.id}"
+
+
+def find(cloud: Cloud, kind: str, wanted: str) -> Thing:
+    """Return the thing of a resource with this id, or exactly this name.
+
+    Raises NotFound with near names, or Ambiguous with the ids; CloudError for what is not found
+    where not everything could be read.
+    """
+    if _UUID.fullmatch(wanted) and (found := look(cloud, kind, wanted)):
+        return found
+    of = resource(kind)
+    name = of.property("name")
+    asked = _whole(query(kind))
+    by_name = name is not None and "equal_to" in name.filters
+    if by_name:
+        asked = asked.where("name", "equal_to", wanted)
+    answer = asked.run([cloud])
+    known = [Thing(kind, row) for row in answer.dicts()]
+    word, _ = of.nouns()
+    try:
+        return picked(
+            word,
+            wanted,
+            known,
+            where=f"cloud {cloud.name}",
+            likely=(lambda: _names(cloud, kind)) if by_name else None,
+        )
+    except NotFound as error:
+        raise absent(error, answer.reasons) from None
+
+
+def look(cloud: Cloud, kind: str, id: str) -> Thing | None:
+    """Return a thing as it is now, None if there is none of this id. Raises CloudError."""
+    of = resource(kind)
+    listing = of.listings[0]
+    path = f"{listing.path.removesuffix('/detail')}/{quote(id, safe='')}"
+    try:
+        body = cloud.get(listing.service, path, microversion=listing.microversion)
+    except CloudError as error:
+        if not_there(error):
+            return None
+        raise
+    properties = own_properties(of)
+    shape = shape_of(listing, properties)
+    try:
+        row = body if listing.bare else _inside(body, listing.collection.removesuffix("s"))
+        # Decoded as a listing of one, which is what the table describes.
+        text = b'{"%s":[%s]}' % (listing.collection.encode(), row)
+        page = shape.page(decoder(shape.answer).decode(text))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise not_understood(cloud, listing.service, path, error) from None
+    values = {prop.name: column[0] for prop, column in zip(properties, page.columns, strict=True)}
+    return Thing(kind, values)
+
+
+def of_query(cloud: Cloud, asked: Query) -> list[Thing]:
+    """Return what a query finds, each with all properties of its listing.
+
+    Raises CloudError if not everything could be read: a change is not planned on a part.
+    """
+    answer = _whole(asked).run([cloud])
+    if answer.reasons:
+        what, why = answer.reasons[0]
+        raise CloudError(f"Not everything could be read ({what}): {why}")
+    return [Thing(asked.resource.name, row) for row in answer.dicts()]
+
+
+def own_properties(of: Resource) -> list[Property]:
+    """Return the properties that stand in the resource's own listing."""
+    return [prop for prop in of.properties if not prop.source]
+
+
+def _whole(asked: Query) -> Query:
+    return asked.select(*(prop.name for prop in own_properties(asked.resource)))
+
+
+def _inside(body: bytes, word: str) -> bytes:
+    """Return the object that an answer holds under a word, as it was written."""
+    whole: dict[str, msgspec.Raw] = decoder(dict[str, msgspec.Raw]).decode(body)
+    if word not in whole:
+        raise msgspec.ValidationError(f"Object missing required field `{word}`")
+    return bytes(whole[word])
+
+
+def _names(cloud: Cloud, kind: str) -> Iterable[str]:
+    answer = query(kind).select("name").limit(_NEAR).run([cloud])
+    return [name for (name,) in answer.rows if name]

@@ -1,0 +1,105 @@
+"""The verbs of volumes, each with the states in which Cinder accepts it (see its API reference)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from accounts.cloud import Cloud
+from accounts.config import PackConfig
+from openstack_api import volume as change
+from protection.marks import protected
+from query_api.execution.query import query
+from query_api.lookups import things
+from verbs.verb import Options, Subject, Verb, states
+from workflow_api import ParameterGroup, count
+from workflow_api.parameters import VolumeName
+
+# Cinder's states that end by themselves.
+_BUSY = frozenset(
+    {
+        "creating",
+        "downloading",
+        "uploading",
+        "reserved",
+        "attaching",
+        "detaching",
+        "extending",
+        "retyping",
+        "deleting",
+        "backing-up",
+        "restoring-backup",
+    }
+)
+_IN_USE = "it is attached to a server: detach it first"
+_AWAITING = "its transfer to another project waits to be accepted: cancel that first"
+_INSTEAD = {"in-use": _IN_USE, "awaiting-transfer": _AWAITING, "error": "it is in error"}
+
+
+class AboutVolume(ParameterGroup, frozen=True, kw_only=True):
+    """The volume that a verb is about."""
+
+    volume: VolumeName
+
+
+def _kept(volume: Any, config: PackConfig, verb: Verb) -> str:
+    return protected((), volume.metadata, config.protected) if verb.disturbs else ""
+
+
+VOLUME = Subject(
+    name="volume",
+    about=AboutVolume,
+    find=lambda cloud, wanted: things.find(cloud, "volume", wanted),
+    look=lambda cloud, id: things.look(cloud, "volume", id),
+    state=lambda volume: volume.status,
+    busy=lambda volume: volume.status if volume.status in _BUSY else "",
+    kept=_kept,
+)
+
+
+class ExtendOptions(ParameterGroup, frozen=True, kw_only=True):
+    """How large a volume is made.
+
+    size_gib: Its new size, in GiB.
+    """
+
+    size_gib: Annotated[int, Meta(ge=1)]
+
+
+def _snapshots(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
+    """Tell the snapshots that keep a volume from being deleted."""
+    found = query("volume_snapshot").where("volume_id", "equal_to", volume.id)
+    if known := things.of_query(cloud, found):
+        yield f"it has {count(len(known), 'snapshot')}: delete them first"
+
+
+VOLUME_VERBS = (
+    Verb(
+        name="volume.extend",
+        summary="Make a volume larger, also one that is attached.",
+        sentence="extend {name} to {options[size_gib]} GiB",
+        participle="extended",
+        request=lambda cloud, id, options: change.extend_volume(cloud, id, options.size_gib),
+        begins=states("available", "in-use"),
+        ends=lambda volume, options: volume.size >= options.size_gib,
+        said=lambda volume, options: f"{volume.size} GiB large",
+        tasks=frozenset({"extending"}),
+        instead=_INSTEAD,
+        options=ExtendOptions,
+        disturbs=False,
+    ),
+    Verb(
+        name="volume.delete",
+        summary="Delete a volume that nothing uses.",
+        sentence="delete {name}",
+        participle="deleted",
+        request=lambda cloud, id, options: change.delete_volume(cloud, id),
+        begins=states("available", "error", "error_restoring", "error_extending"),
+        gone=True,
+        tasks=frozenset({"deleting"}),
+        instead=_INSTEAD,
+        unfit=_snapshots,
+    ),
+)

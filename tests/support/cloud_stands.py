@@ -1,0 +1,113 @@
+"""Things of a real cloud on which verbs have something to do, made and looked at without our
+runbooks: a stand for each subject, as tests/support/verb_stands.py has them for the fake cloud."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar, Protocol
+
+from examples import example
+from support.cloud_site import Site
+from support.proxy import Match
+from support.verb_stands import SUBJECT, options_of
+from verbs.verb import Verb
+
+
+class CloudStand(Protocol):
+    """One thing of a real cloud."""
+
+    #: What is sent to change it.
+    change: Match
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what an action is about, and what of its example is otherwise here."""
+
+    def is_as_it_should(self) -> bool:
+        """Return whether the cloud's own API shows the thing where the verb leads."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return how it is, to be compared."""
+
+
+class ServerOnCloud:
+    """A server, in a state from which the verb leads."""
+
+    # A status -> the action of Nova that leads to it from ACTIVE.
+    _LEADS: ClassVar = {
+        "SHUTOFF": "os-stop",
+        "PAUSED": "pause",
+        "SUSPENDED": "suspend",
+        "SHELVED": "shelve",
+        "SHELVED_OFFLOADED": "shelve",
+    }
+    _ENDS: ClassVar = {
+        "server.stop": "SHUTOFF",
+        "server.pause": "PAUSED",
+        "server.suspend": "SUSPENDED",
+        "server.shelve": "SHELVED_OFFLOADED",
+    }
+    change = Match("compute", "POST", "/action$")
+
+    def __init__(self, site: Site, verb: Verb) -> None:
+        self._site, self._verb = site, verb
+        (self.guest,) = site.boot()
+        begins = verb.begins(options_of(verb)) if verb.begins else {"ACTIVE"}
+        if "ACTIVE" not in begins:
+            # A shelved server is offloaded by and by, at once where devcloud has it so.
+            state, *_ = sorted(begins, reverse=True)
+            site.act(self.guest, self._LEADS[state], state)
+        if verb.name == "server.unlock":
+            site.act(self.guest, "lock")
+
+    def parameters(self) -> dict[str, Any]:
+        return {"server": self.guest.id}
+
+    def is_as_it_should(self) -> bool:
+        shown = self._site.server(self.guest)
+        if self._verb.begins is None:
+            return bool(shown["locked"]) is (self._verb.name != "server.unlock")
+        wanted = self._ENDS.get(self._verb.name, "ACTIVE")
+        return shown["status"] == wanted and shown["OS-EXT-STS:task_state"] is None
+
+    def facts(self) -> dict[str, Any]:
+        shown = self._site.server(self.guest)
+        return {"status": shown["status"], "locked": shown["locked"]}
+
+
+class VolumeOnCloud:
+    """A volume of 1 GiB."""
+
+    def __init__(self, site: Site, verb: Verb) -> None:
+        self._site, self._verb = site, verb
+        method = "DELETE" if verb.gone else "POST"
+        self.change = Match("block-storage", method, "/volumes/")
+        self._volume = site.volume(f"proof-{uuid.uuid4().hex[:8]}")
+
+    def parameters(self) -> dict[str, Any]:
+        smaller = {"size_gib": 2} if self._verb.name == "volume.extend" else {}
+        return {"volume": self._volume, **smaller}
+
+    def is_as_it_should(self) -> bool:
+        shown = self._site.find_volume(self._volume)
+        if self._verb.gone:
+            return shown is None
+        assert shown is not None
+        return shown["status"] == "available" and shown["size"] == 2
+
+    def facts(self) -> dict[str, Any]:
+        shown = self._site.find_volume(self._volume) or {}
+        return {"status": shown.get("status"), "size": shown.get("size")}
+
+
+_STANDS: dict[str, Any] = {"server": ServerOnCloud, "volume": VolumeOnCloud}
+
+
+def stand_for(site: Site, verb: Verb) -> CloudStand:
+    """Return a new thing on which the verb has something to do."""
+    stand: CloudStand = _STANDS[SUBJECT[verb.name].name](site, verb)
+    return stand
+
+
+def parameters_for(verb: Verb, stand: CloudStand) -> dict[str, Any]:
+    """Return the parameters of a verb's example, about the thing of a stand."""
+    return {**example(verb.name), **stand.parameters()}

@@ -1,0 +1,155 @@
+"""What the tests that go through the tables of verbs have to know of each subject of a fake cloud.
+
+A stand has one thing, called ``web-1``, and knows how to bring it to a state, and what happens to
+the next action on it. A new subject gets a stand, and its verbs are tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from common.duration import decoded
+from examples import example
+from support.fake_cloud import FakeCloud
+from support.fake_cloud_estate import Hypervisor, Server
+from support.fake_cloud_power import Power
+from support.fake_cloud_volume import Course, FakeCinder
+from verbs.servers import SERVER, SERVER_VERBS
+from verbs.verb import Options, Subject, Verb
+from verbs.volumes import VOLUME, VOLUME_VERBS
+
+NAME = "web-1"
+TABLES: tuple[tuple[Subject, Sequence[Verb]], ...] = (
+    (SERVER, SERVER_VERBS),
+    (VOLUME, VOLUME_VERBS),
+)
+VERBS = [verb for _, verbs in TABLES for verb in verbs]
+SUBJECT = {verb.name: subject for subject, verbs in TABLES for verb in verbs}
+
+
+class Stand(Protocol):
+    """The thing of a subject, and the service that it is in."""
+
+    #: States that are tried where a verb does not begin in them.
+    states: Sequence[str]
+    #: What keeps verbs off that disturb.
+    marks: Sequence[str]
+    #: The requests that change it.
+    changes: str
+
+    def prepare(self, verb: Verb) -> None:
+        """Bring it to where the verb has something to do, whatever its state."""
+
+    def set(self, state: str) -> None:
+        """Bring it to a state."""
+
+    def is_busy(self) -> bool:
+        """Return whether a task is under way on it."""
+
+    def disturb(self) -> str:
+        """Have a task under way that no verb knows; return its name."""
+
+    def mark(self, how: str) -> None:
+        """Have it carry one of the ``marks``."""
+
+    def go(self, *, ends: str = "", seconds: float | None = 0.2, task: bool = True) -> str:
+        """Say how the next action goes; return what is then told of one that ``ends`` badly."""
+
+    def remove(self) -> None:
+        """Take it away."""
+
+
+class ServerStand:
+    """A server."""
+
+    states = ("ACTIVE", "ERROR", "PAUSED", "RESCUE", "SHELVED_OFFLOADED", "SHUTOFF", "SUSPENDED")
+    marks = ("protected", "locked")
+    changes = "POST .*/action"
+
+    def __init__(self, fake: FakeCloud) -> None:
+        fake.hypervisors.append(Hypervisor("cmp-1"))
+        fake.servers.append(Server(NAME))
+        self._fake = fake
+
+    @property
+    def _server(self) -> Server:
+        return self._fake.server(NAME)
+
+    def prepare(self, verb: Verb) -> None:
+        self._server.locked = verb.name == "server.unlock"
+
+    def set(self, state: str) -> None:
+        self._server.status = state
+
+    def is_busy(self) -> bool:
+        return self._server.task is not None
+
+    def disturb(self) -> str:
+        self._server.task = "image_uploading"
+        return "image_uploading"
+
+    def mark(self, how: str) -> None:
+        self._server.tags = ["openstack-ops-protected"] if how == "protected" else []
+        self._server.locked = self._server.locked or how == "locked"
+
+    def go(self, *, ends: str = "", seconds: float | None = 0.2, task: bool = True) -> str:
+        course = Power(seconds, ends and "ERROR", "libvirt went away" if ends else "", task)
+        self._fake.nova.power.courses[self._server.id] = course
+        return r"ERROR: .*\(libvirt went away\)"
+
+    def remove(self) -> None:
+        self._fake.servers.clear()
+
+
+class VolumeStand:
+    """A volume."""
+
+    states = ("available", "error", "in-use", "awaiting-transfer")
+    marks = ("protected",)
+    changes = "(POST .*/action|DELETE .*/volumes/)"
+
+    def __init__(self, fake: FakeCloud) -> None:
+        self._cinder = FakeCinder(fake)
+        self._row = self._cinder.volume(NAME)
+
+    def prepare(self, verb: Verb) -> None:
+        """Have nothing to do."""
+
+    def set(self, state: str) -> None:
+        self._row["status"] = state
+
+    def is_busy(self) -> bool:
+        return self._row["status"] in ("extending", "deleting")
+
+    def disturb(self) -> str:
+        self._row["status"] = "backing-up"
+        return "backing-up"
+
+    def mark(self, how: str) -> None:
+        self._row["metadata"] = {"openstack_ops:protected": "yes"} if how == "protected" else {}
+
+    def go(self, *, ends: str = "", seconds: float | None = 0.2, task: bool = True) -> str:
+        self._cinder.courses[self._row["id"]] = Course(seconds, ends and "error_extending", task)
+        return "error_extending"
+
+    def remove(self) -> None:
+        self._cinder.volumes.clear()
+
+
+STANDS: dict[str, Any] = {"server": ServerStand, "volume": VolumeStand}
+
+
+def parameters_of(verb: Verb) -> dict[str, Any]:
+    """Return the parameters of a verb's example, about the thing of its stand."""
+    return {**example(verb.name), SUBJECT[verb.name].name: NAME}
+
+
+def options_of(verb: Verb) -> Options:
+    """Return the options that the example of a verb gives it."""
+    known = verb.options.__struct_fields__
+    given = {word: value for word, value in example(verb.name).items() if word in known}
+    options: Options = msgspec.convert(given, verb.options, dec_hook=decoded)
+    return options
