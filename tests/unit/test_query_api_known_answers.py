@@ -270,7 +270,7 @@ from datetime import datetime, timezone
 from query_api.execution.query import query
 from query_api.execution.running import Run
 asked = query("server").group_by("status", "host").select("user_id", "name", "id", "name")
-print(Run(asked.append_from("image", "name"), datetime.now(timezone.utc))._shown)
+print(Run(asked.append_from("image", "name"), datetime.now(timezone.utc)).shown)
 print(query("server").select_all().selected)
 """
 

@@ -44,11 +44,13 @@ class Run:
             before.go_by(stage.link.here)
             frame.need(stage.link.there)
         self._groups = [group.path for group in query.groups]
-        shown, sorting = self._columns(), [self._sort_key(text) for text in query.sorting]
-        self._need_all(shown, sorting)
+        # The paths of the columns, in their order.
+        self.shown = self._columns()
+        sorting = [self._sort_key(text) for text in query.sorting]
+        self._need_all(sorting)
         for frame, stage in zip(self.frames, query.stages, strict=True):
             _compile(frame, stage.condition, now)
-        self._shaping = Shaping(query, self.frames[-1], self.options, shown, sorting)
+        self._shaping = Shaping(query, self.frames[-1], self.options, self.shown, sorting)
 
     def answer(self, clouds: Sequence[Cloud]) -> Answer:
         """Ask the clouds side by side. Raises CloudError or UserError if none of them answers."""
@@ -110,10 +112,10 @@ class Run:
             )
         return path, text.startswith("-")
 
-    def _need_all(self, columns: Sequence[str], sorted_by: Sequence[tuple[str, bool]]) -> None:
+    def _need_all(self, sorted_by: Sequence[tuple[str, bool]]) -> None:
         """Have what is shown, and what the answer goes by, among the columns of the last frame."""
         query, last = self.query, self.frames[-1]
-        shown = [path for path in columns if path != CLOUD.name]
+        shown = [path for path in self.shown if path != CLOUD.name]
         decisive = [*self._groups, *(one.path for one in query.aggregates if one.path)]
         # Of distinct rows some would be taken for one; of the first ones others would be shown.
         decisive += shown if query.is_distinct else []
