@@ -59,10 +59,15 @@ class Ambiguous(UserError):
 
 
 class Refused(UserError):
-    """A plan that must not be carried out; ``reasons`` holds every reason, found at once."""
+    """A plan that must not be carried out; ``reasons`` holds every reason, found at once.
 
-    def __init__(self, what: str, reasons: Sequence[str], *, advice: str = "") -> None:
-        self.reasons = list(reasons)
+    ``kept`` says that what it is about is protected, or locked by somebody.
+    """
+
+    def __init__(
+        self, what: str, reasons: Sequence[str], *, advice: str = "", kept: bool = False
+    ) -> None:
+        self.reasons, self.kept = list(reasons), kept
         # Many a reason is an error's sentence, with its full stop.
         listed = "; ".join(reason.rstrip(".") for reason in self.reasons)
         super().__init__(f"{what} is refused: {listed}.", advice=advice)

@@ -19,7 +19,7 @@ from common.errors import (
 from common.text import clean
 from common.tracing import Trace, current, traced
 from engine.meaning import ended_badly, ended_well, is_open, meaning_of_bug
-from workflow_api.plan import PlannedStep
+from workflow_api.planned import PlannedStep
 from workflow_api.ref import as_plain, resolve
 from workflow_api.step import Begun
 

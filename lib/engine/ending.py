@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from common.errors import CutOff, Interrupted, RunbookError
 from engine.attempt import NOBODY_KNOWS, Running, StepRunner
-from workflow_api.plan import Plan, PlannedStep
+from workflow_api.plan import Plan
+from workflow_api.planned import Drawn, PlannedStep
 
 if TYPE_CHECKING:
     from engine.executor import Engine
@@ -27,9 +28,17 @@ class Children(Protocol):
     """Where the runs are that are steps of another."""
 
     def drawn(
-        self, running: Running, parent: str, step: PlannedStep, parameters: dict[str, Any]
+        self,
+        running: Running,
+        parent: str,
+        step: PlannedStep,
+        parameters: dict[str, Any],
+        ready: Drawn | None,
     ) -> Engine:
-        """Return the child's engine, drawing and storing its plan if that was not done yet."""
+        """Return the child's engine, drawing and storing its plan if that was not done yet.
+
+        ``ready`` is the plan that was drawn with the parent's, if there is one.
+        """
 
     def stored(self, running: Running, parent: str, step: PlannedStep) -> Engine | None:
         """Return the child's engine if its plan was drawn."""

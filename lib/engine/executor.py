@@ -9,12 +9,14 @@ it before it says so.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from common.errors import CutOff, Interrupted, RunbookError, StepFailed, UnknownOutcome
 from engine.ending import UNSETTLED, Ending, still_running
-from workflow_api.plan import PlannedStep, Stage
+from workflow_api.planned import PlannedStep, Stage
 
 if TYPE_CHECKING:
     from state.records import RunState
@@ -45,19 +47,32 @@ class Engine(Ending):
         waiting = [step for step in stage.steps if self.state(step) in (*UNSETTLED, "pending")]
         # What an earlier process left open is looked up first, whatever else has failed.
         waiting.sort(key=lambda step: self.state(step) == "pending")
-        running: set[Future[None]] = set()
+        running: dict[Future[None], PlannedStep] = {}
         with ThreadPoolExecutor(max_workers=stage.at_most, thread_name_prefix="step") as pool:
             while waiting or running:
-                while (
-                    waiting and len(running) < stage.at_most and self._may_look(stage, waiting[0])
-                ):
-                    step = waiting.pop(0)
-                    running.add(pool.submit(self.guarded, step, lambda s: self._perform(s, stage)))
+                while (step := self._next(stage, waiting, running.values())) is not None:
+                    waiting.remove(step)
+                    begun = pool.submit(self.guarded, step, lambda s: self._perform(s, stage))
+                    running[begun] = step
                 if not running:
                     break
                 self._say_stopping()
-                running = still_running(running)
+                left = still_running(set(running))
+                running = {future: step for future, step in running.items() if future in left}
         return all(self.state(step) == "done" for step in stage.steps)
+
+    def _next(
+        self, stage: Stage, waiting: Sequence[PlannedStep], running: Collection[PlannedStep]
+    ) -> PlannedStep | None:
+        """Return the step whose turn has come, or None while there is room for none."""
+        if len(running) >= stage.at_most:
+            return None
+        full: set[str] = set()
+        if stage.at_most_per is not None:
+            busy = Counter(step.group for step in running if step.group)
+            full = {group for group, number in busy.items() if number >= stage.at_most_per}
+        free = next((step for step in waiting if step.group not in full), None)
+        return free if free is not None and self._may_look(stage, free) else None
 
     def _say_stopping(self) -> None:
         stop = self.running.stop
@@ -109,7 +124,8 @@ class Engine(Ending):
         parameters = self._child_parameters(step)
         attempt = self.runner.begin(step, "apply")
         try:
-            child = self.children.drawn(self.running, self.run, step, parameters)
+            ready = self.plan.drawn.get(step.key)
+            child = self.children.drawn(self.running, self.run, step, parameters, ready)
             state = child.execute()
             summary = self.children.finish(self.running, child, state)
         except CutOff:

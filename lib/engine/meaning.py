@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import CloudError, Interrupted, RunbookError, StepFailed, UnknownOutcome
 from common.tracing import Trace
-from workflow_api.plan import PlannedStep
+from workflow_api.planned import PlannedStep
 
 if TYPE_CHECKING:
     from state.records import AttemptKind, StepState

@@ -13,7 +13,8 @@ from common.version import VERSION
 from engine.parameters import Call, bind
 from engine.session import Session
 from workflow_api.context import Claims, Context
-from workflow_api.plan import Plan, PlannedStep
+from workflow_api.plan import Plan
+from workflow_api.planned import PlannedStep
 from workflow_api.workflow import workflow_named
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ def draw(
 
     ``asked_at`` is when the run was asked for, in seconds since the epoch; now if it is not given.
     """
+
+    def draw_child(name: str, parameters: Mapping[str, Any], under: Claims) -> Plan:
+        inner = child_call_of(session, name, call.accounts, parameters)
+        return draw(session, inner, under, run, asked_at)
+
     context = Context(
         config=session.config,
         requester=session.requester,
@@ -34,6 +40,7 @@ def draw(
         say=session.reporter.say,
         open_journal=lambda: session.journal,
         run=run,
+        drawing=draw_child,
     )
     if asked_at is not None:
         context.asked_at = datetime.datetime.fromtimestamp(asked_at, datetime.timezone.utc)
@@ -61,10 +68,17 @@ def bounded(session: Session, title: str, changes: int, max_changes: int | None)
 
 def child_call(session: Session, step: PlannedStep, parameters: Mapping[str, Any]) -> Call:
     """Return the call that a child run is; accounts not given are those of its parent."""
-    workflow = workflow_named(step.data["workflow"])
+    return child_call_of(session, step.data["workflow"], step.accounts, parameters)
+
+
+def child_call_of(
+    session: Session, name: str, accounts: Mapping[str, str], parameters: Mapping[str, Any]
+) -> Call:
+    """Return the call that a run of this workflow is under a parent with these accounts."""
+    workflow = workflow_named(name)
     if not workflow.changes:
         raise TypeError(f"{workflow.name} returns no plan, so it cannot be run within one")
-    inherited = {k: v for k, v in step.accounts.items() if k in workflow.accounts}
+    inherited = {k: v for k, v in accounts.items() if k in workflow.accounts}
     return bind(workflow, {**inherited, **parameters}, session.account)
 
 

@@ -12,6 +12,7 @@ from common.result import Result
 from common.table import Table
 from common.text import count
 from workflow_api.plan import Plan
+from workflow_api.planned import PlannedStep, Stage
 
 if TYPE_CHECKING:
     from engine.reporter import Reporter
@@ -58,7 +59,7 @@ def planned(run: str, plan: Plan, children: Children, holders: Iterable[str]) ->
         f"{count(changes(plan, children), 'change')}; apply with run.apply run={run}",
         skipped=list(plan.skipped),
         left=list(plan.left),
-        rows=list(_rows(plan, children)),
+        rows=in_order_of_rows(list(_rows(plan, children)), plan),
         text="\n".join(lines) + "\n",
     )
 
@@ -66,22 +67,33 @@ def planned(run: str, plan: Plan, children: Children, holders: Iterable[str]) ->
 def _lines(plan: Plan, children: Children, indent: str = "  ") -> Iterable[str]:
     for number, stage in enumerate(plan.stages, 1):
         if len(stage.steps) > 1:
-            yield (
-                f"{indent}{number}. {count(len(stage.steps), 'step')}, at most {stage.at_most} "
-                f"at once; on failure {stage.on_failure}:"
-            )
-            yield from (f"{indent}     - {step.sentence}" for step in stage.steps)
-            continue
-        step = stage.steps[0]
-        yield f"{indent}{number}. {step.sentence}"
-        if not step.is_child:
-            continue
-        if child := children.get(step.key):
-            yield f"{indent}   (as it would be now; it is drawn again when it is reached)"
-            yield from _lines(child.plan, child.children, indent + "   ")
-            yield from (f"{indent}   left: {e['what']}: {e['why']}" for e in child.plan.left)
-        else:
-            yield f"{indent}   (it is drawn when it is reached: an earlier step has to end first)"
+            yield f"{indent}{number}. {_together(stage)}:"
+        for step in stage.steps:
+            alone = len(stage.steps) == 1
+            yield f"{indent}{number}. {step.sentence}" if alone else f"{indent}   - {step.sentence}"
+            if step.is_child:
+                deeper = indent + ("   " if alone else "     ")
+                yield from _lines_of_child(plan, step, children.get(step.key), deeper)
+
+
+def _together(stage: Stage) -> str:
+    per = "" if stage.at_most_per is None else f", at most {stage.at_most_per} of one group"
+    steps = count(len(stage.steps), "step")
+    return f"{steps}, at most {stage.at_most} at once{per}; on failure {stage.on_failure}"
+
+
+def _lines_of_child(
+    plan: Plan, step: PlannedStep, child: Child | None, indent: str
+) -> Iterable[str]:
+    if child is None:
+        yield f"{indent}(it is drawn when it is reached: an earlier step has to end first)"
+        return
+    if step.key not in plan.drawn:
+        yield f"{indent}(as it would be now; it is drawn again when it is reached)"
+    elif child.plan.title == step.sentence and sum(1 for _ in child.plan.steps()) == 1:
+        return  # its one step would say the same again
+    yield from _lines(child.plan, child.children, indent)
+    yield from (f"{indent}left: {e['what']}: {e['why']}" for e in child.plan.left)
 
 
 def _rows(plan: Plan, children: Children, run: str | None = None) -> Iterable[dict[str, Any]]:
@@ -95,9 +107,35 @@ def _rows(plan: Plan, children: Children, run: str | None = None) -> Iterable[di
                 "what": step.sentence,
                 "changes": step.changes,
                 "child_of": run,
+                **step.about,
             }
             if child := children.get(step.key):
                 yield from _rows(child.plan, child.children, step.key)
+
+
+def in_order_of_rows(rows: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
+    """Return the rows of a plan that was asked for row by row: each row of the request, in order.
+
+    What was left or skipped is one of them, with why. Other plans' rows are as they are.
+    """
+    if not any(step.about for step in plan.steps()) and not any(
+        "row" in entry for entry in (*plan.left, *plan.skipped)
+    ):
+        return rows
+    others = [
+        {**entry, "state": state}
+        for state, entries in (("left", plan.left), ("skipped", plan.skipped))
+        for entry in entries
+        if "row" in entry
+    ]
+    # A child's own rows stay behind the one that runs it.
+    at: float = 0.0
+    placed = []
+    for row in rows:
+        at = row.get("row", at)
+        placed.append((at, row))
+    placed += [(entry["row"], entry) for entry in others]
+    return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
 
 
 def finished(
@@ -107,10 +145,11 @@ def finished(
     steps = journal.steps(run.id)
     undoing = {a.key: a.error for a in journal.attempts(run.id) if a.kind == "undo"}
     changing = {step.key for step in plan.steps() if step.changes}
+    about = {step.key: step.about for step in plan.steps()}
     rows: list[dict[str, Any]] = []
     result = Result(run=run.id, rows=rows, skipped=list(plan.skipped), left=list(plan.left))
     for step in steps:
-        row = _row(step)
+        row = {**about.get(step.key, {}), **_row(step)}
         rows.append(row)
         what, why = step.sentence, step.error
         result.left += row.pop("left", ())  # what a step that is done could not do
@@ -127,6 +166,7 @@ def finished(
             result.failed.append({**row, "why": why or "nobody knows whether it happened"})
         elif step.state in ("pending", "skipped"):
             result.left.append({"what": what, "why": why or _not_sent(step)})
+    rows[:] = in_order_of_rows(rows, plan)
     result.summary = _summary(run, plan, steps, state, stop)
     if was_left_done(result):
         result.summary += ". Not everything could be undone: see what failed"

@@ -42,6 +42,24 @@ class Reporter(Protocol):
         """
 
 
+class Aside:
+    """A reporter that passes remarks on and says nothing of steps."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.columns, self.shows_steps = reporter.columns, reporter.shows_steps
+        self.say = reporter.say
+
+    def began(self, run: str, title: str, total: int, ended: Collection[str]) -> None:
+        """Say nothing."""
+
+    def started(self, key: str, sentence: str) -> None:
+        """Say nothing."""
+
+    def ended(self, key: str, sentence: str, state: str, detail: str) -> None:
+        """Say nothing."""
+
+
 class Tally:
     """How many steps there are in all runs that a process works on, and how many have ended.
 

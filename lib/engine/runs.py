@@ -199,7 +199,7 @@ class Runs:
         """
         try:
             plan = draw(self.session, call, HeldClaims(running), run, asked_at)
-            bounded(self.session, plan.title, plan.changes(), max_changes)
+            bounded(self.session, plan.title, plan.changes_in_all(), max_changes)
         except CutOff:
             raise
         except BaseException as error:

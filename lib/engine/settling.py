@@ -11,7 +11,7 @@ from common.result import Result
 from common.text import clean, listed
 from engine.run_lease import UNFINISHED, acting, unheld
 from engine.session import Session
-from workflow_api.plan import CHILD
+from workflow_api.planned import CHILD
 
 if TYPE_CHECKING:
     from state.records import RunRecord, StepRecord, StepState

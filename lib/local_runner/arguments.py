@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from common.casts import cast
 from common.errors import Refused, UserError
 from common.files import at_home, read_regular
 from common.text import clean, near
 from local_runner.actions import RUNNER_PARAMETERS, Action, Parameter
-from local_runner.casts import cast
 from local_runner.validation import invalid, with_defaults
 
 # The only two StackStorm expressions that the pack's YAMLs hold (and they are fixed values).

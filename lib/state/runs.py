@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from common.errors import AlreadyStarted, Ambiguous, NotFound
 from state import requests
 from state.clock import db_now
 from state.leases import Leases
+from state.planned import NEW_STEP, step_rows
 from state.records import (
     EXPIRED,
     FINISHED,
@@ -45,8 +46,11 @@ class Runs(Leases):
         plan: Mapping[str, Any] | None = None,
         *,
         generation: int | None = None,
+        planned: Sequence[tuple[str, str]] | None = None,
     ) -> None:
         """Write a run that nobody holds yet.
+
+        ``planned`` are the steps of a child run whose plan is drawn, as (key, sentence) in order.
 
         Raises AlreadyStarted if its trigger has started one before. A child run is written under
         the lease of its root, of which ``generation`` is the holder's: raises LeaseLost.
@@ -54,7 +58,9 @@ class Runs(Leases):
         row = _row(new).values(state=state, plan=plan, generation=0)
         if generation is not None and new.root is not None:
             with self.fenced(new.root, generation) as tx:
-                tx.execute(row)
+                tx.execute(row.values(drawn=planned is not None))
+                if planned:
+                    tx.execute(insert(steps).values(**NEW_STEP), step_rows(new.id, planned))
         else:
             self._insert(new, row)
 
@@ -138,6 +144,15 @@ class Runs(Leases):
         with self.store.reading() as tx:
             rows = tx.execute(query.order_by(runs.c.created_at, runs.c.id))
             return [read_run(row) for row in rows]
+
+    @retried
+    def child(self, run_id: str, step: str) -> RunRecord | None:
+        """Return the run that is this step of a run, or None if it was not begun."""
+        mine = runs.c.parent == run_id, runs.c.parent_step == step
+        with self.store.reading() as tx:
+            query = select_runs().where(*mine).order_by(runs.c.created_at, runs.c.id)
+            found = tx.execute(query).first()
+            return None if found is None else read_run(found)
 
     @retried
     def finish(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from state.claims import close_stillborn
 from state.clock import db_now
 from state.leases import Leases
+from state.planned import NEW_STEP, step_rows
 from state.records import AttemptKind, AttemptRecord, StepRecord, StepState
 from state.retries import retried
 from state.schema import attempts, runs, steps
@@ -30,17 +31,14 @@ class Steps(Leases):
         planned: Iterable[tuple[str, str]],
     ) -> None:
         """Store a drawn plan with its steps, given as (key, sentence) in order."""
-        rows = [
-            {"run": run_id, "key": key, "position": number, "sentence": sentence}
-            for number, (key, sentence) in enumerate(planned)
-        ]
+        rows = step_rows(run_id, planned)
         with self.fenced(root, generation) as tx:
             tx.execute(update(runs).where(runs.c.id == run_id).values(plan=plan, drawn=True))
             if run_id == root:
                 close_stillborn(tx, root)
             tx.execute(delete(steps).where(steps.c.run == run_id))
             if rows:
-                tx.execute(insert(steps).values(state="pending", attempts=0, undone=False), rows)
+                tx.execute(insert(steps).values(**NEW_STEP), rows)
 
     @retried
     def steps(self, run_id: str) -> list[StepRecord]:

@@ -39,7 +39,8 @@ def plan_of(
         plan.skip(name, f"it is {verb.outcome(subject, thing, options)} already")
         return plan
     reasons = verb.refusals(subject, cloud, thing, options, ctx.config)
-    plan.refuse(f"{name} cannot be {verb.participle}: {why}" for why in reasons)
+    kept = bool(subject.kept(thing, ctx.config, verb))
+    plan.refuse((f"{name} cannot be {verb.participle}: {why}" for why in reasons), kept=kept)
     for note in verb.tells(cloud, thing, options):
         plan.note(note)
     plan.add(step, **data)

@@ -20,7 +20,8 @@ from common.table import Table
 from common.text import clean, count, listed, near
 from workflow_api.context import Context, Requester
 from workflow_api.parameters import ParameterGroup
-from workflow_api.plan import OnFailure, Plan, Undo
+from workflow_api.plan import Plan
+from workflow_api.planned import OnFailure, Undo
 from workflow_api.ref import Ref
 from workflow_api.step import Attempt, Begun, step
 from workflow_api.workflow import RunRequest, workflow

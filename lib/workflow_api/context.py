@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
 if TYPE_CHECKING:
     from accounts.config import PackConfig
     from state.journal import Journal
+    from workflow_api.plan import Plan
 
 
 class Requester(msgspec.Struct, frozen=True):
@@ -88,6 +89,7 @@ class Context(msgspec.Struct):
     say: Callable[[str], None]
     open_journal: Callable[[], Journal]
     run: str | None = None
+    drawing: Callable[[str, Mapping[str, Any], Claims], Plan] | None = None
     asked_at: datetime.datetime = msgspec.field(
         default_factory=lambda: datetime.datetime.now(datetime.timezone.utc)
     )
@@ -99,6 +101,18 @@ class Context(msgspec.Struct):
         """
         self.claims.claim({thing.subject: getattr(thing, "name", "") or "" for thing in things})
         return things
+
+    def draw(
+        self, workflow: str, parameters: Mapping[str, Any], claims: Claims | None = None
+    ) -> Plan:
+        """Return the plan of another workflow, for a child run of the plan that is drawn.
+
+        What it claims is claimed for this run, unless ``claims`` are others; accounts that are not
+        given are this workflow's own of the same name. Raises what refuses that plan.
+        """
+        if self.drawing is None:
+            raise TypeError("only what returns a Plan draws the plans of others")
+        return self.drawing(workflow, parameters, claims or self.claims)
 
     def claimed(self, read: Callable[[], Iterable[Thing]]) -> list[Thing]:
         """Return what ``read()`` finds, read once more after everything in it was claimed.

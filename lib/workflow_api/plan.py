@@ -6,67 +6,27 @@ one drawn again, and any process on any machine can go on with it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, get_args
-
-import msgspec
+from typing import Any, get_args
 
 from accounts.identity import KEYSTONE, is_another
 from common.errors import Refused
 from common.text import clean
 from workflow_api.former_steps import modernised
-from workflow_api.ref import Ref, as_parameter, as_stored, references, shown
-from workflow_api.step import (
-    Account,
-    Data,
-    StepDefinition,
-    bounded_key,
-    definition_of,
-    step_named,
+from workflow_api.planned import (
+    ChildRun,
+    Drawn,
+    OnFailure,
+    PlannedStep,
+    Stage,
+    Undo,
+    check_bounds,
+    child_of,
 )
+from workflow_api.ref import Ref, as_stored, references
+from workflow_api.step import Account, Data, definition_of
 
 FORMAT = 1
-Undo = Literal["never", "on_cancel", "on_failure"]
-OnFailure = Literal["stop", "continue"]
-CHILD = "plan.run"
-
-
-class PlannedStep(msgspec.Struct):
-    """One step of a plan: the function's name, its version, its data and its accounts' names."""
-
-    key: str
-    name: str
-    sentence: str
-    data: Data
-    accounts: dict[str, str] = msgspec.field(default_factory=dict)
-    version: int = 1
-    changes: bool = True
-    undo: Undo = "never"
-
-    @property
-    def definition(self) -> StepDefinition:
-        """The registered function; raises KeyError if this code has none of that name."""
-        return step_named(self.name)
-
-    @property
-    def is_child(self) -> bool:
-        """Whether this step is a run of its own, drawn when it is reached."""
-        return self.name == CHILD
-
-    def identity(self) -> str:
-        """Return what must be equal in a plan drawn again: everything but the sentence."""
-        return json.dumps(
-            [self.name, self.version, self.data, self.accounts, self.undo], sort_keys=True
-        )
-
-
-class Stage(msgspec.Struct):
-    """Steps that may run at the same time, at most ``at_most`` at once; stages run in order."""
-
-    steps: list[PlannedStep]
-    at_most: int = 1
-    on_failure: OnFailure = "stop"
 
 
 class Plan:
@@ -81,28 +41,36 @@ class Plan:
     def __init__(self, title: str) -> None:
         self.title = clean(title)
         self.stages: list[Stage] = []
-        self.left: list[dict[str, str]] = []
-        self.skipped: list[dict[str, str]] = []
+        self.left: list[dict[str, Any]] = []
+        self.skipped: list[dict[str, Any]] = []
         self.notes: list[str] = []
         #: The accounts that it works on, as a cloud with its region; filled in when it is drawn.
         self.where: list[str] = []
         #: What tells each cloud from another that the configuration may call the same by now.
         self.identities: dict[str, dict[str, str]] = {}
+        #: The plans of children that were drawn with this one, by key; they are not stored.
+        self.drawn: dict[str, Drawn] = {}
         self._keys: set[str] = set()
 
-    def refuse(self, reasons: Iterable[str], advice: str = "") -> None:
-        """Raise Refused if there is any reason; all of them are reported at once."""
+    def refuse(self, reasons: Iterable[str], advice: str = "", *, kept: bool = False) -> None:
+        """Raise Refused if there is any reason; all of them are reported at once.
+
+        ``kept`` says that what it is about is protected: one of many is skipped for it.
+        """
         found = [clean(reason) for reason in reasons]
         if found:
-            raise Refused(self.title, found, advice=advice)
+            raise Refused(self.title, found, advice=advice, kept=kept)
 
-    def leave(self, what: str, why: str) -> None:
-        """Record that something the operator asked for is left as it is, and why."""
-        self.left.append({"what": clean(what), "why": clean(why)})
+    def leave(self, what: str, why: str, **about: Any) -> None:
+        """Record that something the operator asked for is left as it is, and why.
 
-    def skip(self, what: str, why: str) -> None:
+        ``about`` are facts for programs, as the row that asked for it.
+        """
+        self.left.append({"what": clean(what), "why": clean(why), **about})
+
+    def skip(self, what: str, why: str, **about: Any) -> None:
         """Record that something needs no change or was excluded, and why."""
-        self.skipped.append({"what": clean(what), "why": clean(why)})
+        self.skipped.append({"what": clean(what), "why": clean(why), **about})
 
     def note(self, text: str) -> None:
         """Add a remark that the dry run shows, as what a long plan will cost."""
@@ -127,10 +95,7 @@ class Plan:
 
         After a failure, ``stop`` starts no further one and ends the run; ``continue`` goes on.
         """
-        if at_most < 1:
-            raise ValueError("at_most is at least 1")
-        if on_failure not in get_args(OnFailure):
-            raise ValueError(f"on_failure is stop or continue, not {on_failure!r}")
+        check_bounds(at_most, on_failure)
         steps = [self._planned(function, dict(item), undo) for item in items]
         if steps:
             self.stages.append(Stage(steps, at_most, on_failure))
@@ -142,17 +107,40 @@ class Plan:
         Accounts that are not given are this workflow's own of the same name. Its result is
         ``{"run": <id>, "said": <summary>}``. Two runs of one workflow need a ``key`` each.
         """
-        given = {k: as_parameter(v) for k, v in parameters.items() if v is not None}
-        said = " ".join(f"{name}={shown(value)}" for name, value in given.items())
-        planned = PlannedStep(
-            key=bounded_key(f"{CHILD}:{key or workflow}"),
-            name=CHILD,
-            sentence=f"run {workflow} {said}".rstrip(),
-            data={"workflow": workflow, "parameters": as_stored(given)},
-        )
+        planned = child_of(workflow, key or workflow, parameters)
         self._take(planned)
         self.stages.append(Stage([planned]))
         return Ref(planned.key)
+
+    def each_run(
+        self,
+        workflow: str,
+        runs: Iterable[ChildRun],
+        *,
+        at_most: int = 1,
+        at_most_per: int | None = None,
+        on_failure: OnFailure = "stop",
+    ) -> list[Ref]:
+        """Add runs of one workflow side by side, at most ``at_most`` at once.
+
+        Of those that have one ``group``, at most ``at_most_per`` run at once. A run whose plan is
+        drawn begins with that plan, if that is young; else it is drawn when it is reached.
+        """
+        check_bounds(at_most, on_failure)
+        if at_most_per is not None and at_most_per < 1:
+            raise ValueError("at_most_per is at least 1")
+        steps = []
+        for run in runs:
+            planned = child_of(workflow, run.key, run.parameters)
+            planned.sentence = clean(run.sentence) or planned.sentence
+            planned.group, planned.about = run.group, as_stored(run.about)
+            self._take(planned)
+            if run.drawn is not None:
+                self.drawn[planned.key] = run.drawn
+            steps.append(planned)
+        if steps:
+            self.stages.append(Stage(steps, at_most, on_failure, at_most_per))
+        return [Ref(planned.key) for planned in steps]
 
     def steps(self) -> Iterator[PlannedStep]:
         """Yield every step in order."""
@@ -162,6 +150,11 @@ class Plan:
     def changes(self) -> int:
         """Return how many steps change something; a child run counts by its own plan."""
         return sum(step.changes and not step.is_child for step in self.steps())
+
+    def changes_in_all(self) -> int:
+        """Return how many changes it makes with those children that were drawn with it."""
+        inner = sum(drawn.plan.changes_in_all() for drawn in self.drawn.values())
+        return self.changes() + inner
 
     def bind(self, accounts: Mapping[str, str]) -> None:
         """Give every step that was not told otherwise the workflow's accounts, by their names."""
@@ -215,7 +208,8 @@ class Plan:
                 {
                     "at_most": stage.at_most,
                     "on_failure": stage.on_failure,
-                    "steps": [msgspec.structs.asdict(planned) for planned in stage.steps],
+                    **({"at_most_per": stage.at_most_per} if stage.at_most_per else {}),
+                    "steps": [planned.as_data() for planned in stage.steps],
                 }
                 for stage in self.stages
             ],
@@ -237,6 +231,7 @@ class Plan:
                 [PlannedStep(**modernised(planned)) for planned in stage["steps"]],
                 stage["at_most"],
                 stage["on_failure"],
+                stage.get("at_most_per"),
             )
             for stage in data["stages"]
         ]
@@ -280,9 +275,9 @@ def _account_name(value: Account | str) -> str:
     return value if isinstance(value, str) else value.name
 
 
-def _identities(plan: Plan) -> dict[str, tuple[int, int, str, str]]:
+def _identities(plan: Plan) -> dict[str, tuple[Any, ...]]:
     return {
-        step.key: (number, stage.at_most, stage.on_failure, step.identity())
+        step.key: (number, stage.at_most, stage.on_failure, stage.at_most_per, step.identity())
         for number, stage in enumerate(plan.stages)
         for step in stage.steps
     }

@@ -15,7 +15,7 @@ import msgspec
 
 from common.errors import UserError
 from common.table import Table
-from common.text import clean
+from common.text import clean, near
 from workflow_api.parameters import ParameterGroup
 from workflow_api.plan import Plan
 from workflow_api.step import is_account
@@ -181,8 +181,20 @@ def workflow_named(name: str) -> Workflow:
             if name not in _workflows:
                 _import_parts(subject)
     if name not in _workflows:
-        raise UserError(f"There is no workflow {name!r}.")
+        raise UserError(f"There is no workflow {name!r}.", advice=_guess(name))
     return _workflows[name]
+
+
+def _guess(wanted: str) -> str:
+    """Return which one may be meant: of those of its subject, or else which subject."""
+    import pkgutil  # only a mistake needs it
+
+    folders = importlib.import_module("workflows").__path__
+    subject = wanted.partition(".")[0]
+    mine = [name for name in _workflows if name.startswith(f"{subject}.")]
+    subjects = [module.name for module in pkgutil.iter_modules(folders)]
+    found = near(wanted, mine) or [f"{one}.*" for one in near(subject, subjects) if not mine]
+    return f"Did you mean {' or '.join(found)}?" if found else ""
 
 
 def _import_parts(subject: ModuleType) -> None:

@@ -30,6 +30,7 @@ _SHARED = {
     "migration": {"protection"},
     "hypervisors": {"migration"},
     "campaigns": {"owners", "protection"},
+    "bulk": {"searches"},
 }
 # folder -> folders it may import beside itself. A folder of query_api may import those before it.
 MAY: dict[str, set[str]] = {

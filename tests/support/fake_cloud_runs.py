@@ -20,7 +20,7 @@ from migration import move as moving
 from query_api.lookups import migration_watch
 from state.journal import Journal
 from workflow_api import Context, Plan, Requester, Table
-from workflow_api.plan import PlannedStep
+from workflow_api.planned import PlannedStep
 from workflow_api.workflow import workflow_named
 
 

@@ -12,7 +12,7 @@ from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Course
 from support.fake_cloud_runs import Clock, FakeAttempt, drawn, perform
 from workflow_api import UnknownOutcome
-from workflow_api.plan import PlannedStep
+from workflow_api.planned import PlannedStep
 
 LIMITS = {"timeouts": {"live_migration": "2m", "cold_migration": "10m"}}
 

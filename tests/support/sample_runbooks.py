@@ -28,6 +28,7 @@ from workflow_api import (
     step,
     workflow,
 )
+from workflow_api.planned import ChildRun, Drawn
 
 WORLD = "TOY_WORLD"
 _EMPTY: dict[str, Any] = {"things": {}, "log": [], "faults": {}, "asked": 0}
@@ -248,7 +249,9 @@ def work(
 ) -> Plan:
     """Do what ``stages`` says: ``{"do": "paint", "to": ["a", "b"], "at_most": 2, ...}``.
 
-    ``{"run": [stages]}`` is a child run.
+    ``{"run": [stages]}`` is a child run; ``{"rows": ["a", "b"], "at_most": 2}`` paints each of
+    these things in a child run of its own, drawn with the plan. A row that is ``["a", "x"]`` is of
+    the group x, of which ``at_most_per`` run at once.
     """
     names = [name for stage in stages for name in stage.get("to", [])]
     ctx.claim(*(Thing(yard.name, name) for name in [*names, *filter(None, [claim])]))
@@ -260,6 +263,9 @@ def work(
             more = {"yard": stage["yard"]} if "yard" in stage else {}
             plan.run("toy.work", key=f"{number}", stages=stage["run"], **more)
             continue
+        if "rows" in stage:
+            _paint_rows(ctx, plan, stage)
+            continue
         data = stage.get("data", {})
         plan.each(
             STEPS[stage["do"]],
@@ -269,6 +275,29 @@ def work(
             undo=stage.get("undo", "never"),
         )
     return plan
+
+
+def _paint_rows(ctx: Context, plan: Plan, stage: dict[str, Any]) -> None:
+    runs = []
+    for number, row in enumerate(stage["rows"], 1):
+        name, group = row if isinstance(row, list) else (row, "")
+        painting = {"do": "paint", "to": [name], "data": stage.get("data", {})}
+        parameters = {"stages": [{**painting, "undo": stage.get("undo", "never")}]}
+        child = ctx.draw("toy.work", parameters)
+        runs.append(
+            ChildRun(
+                key=name,
+                parameters=parameters,
+                sentence=f"row {name}",
+                drawn=None if stage.get("late") else Drawn(child, time.monotonic()),
+                group=group,
+                about={"row": number, "parameters": {"name": name}},
+            )
+        )
+    bounds = {
+        name: stage[name] for name in ("at_most", "at_most_per", "on_failure") if name in stage
+    }
+    plan.each_run("toy.work", runs, **bounds)
 
 
 @workflow("toy.list")

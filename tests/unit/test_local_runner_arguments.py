@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from common.casts import cast
 from common.errors import NotFound, Refused, UserError
 from local_runner.actions import Action, Catalogue, Parameter
 from local_runner.arguments import parameters_for
-from local_runner.casts import cast
 
 ARRAY_OF_TEXT = {"type": "array", "items": {"type": "string"}}
 ARRAY_OF_NUMBERS = {"type": "array", "items": {"type": "integer"}}

@@ -20,7 +20,7 @@ from support.verb_stands import (
 )
 from verbs.verb import Verb
 from workflow_api import Begun, CloudError, NotFound, Refused, StepFailed, UnknownOutcome
-from workflow_api.plan import PlannedStep
+from workflow_api.planned import PlannedStep
 
 NAMED = {verb.name: verb for verb in VERBS}
 

@@ -13,7 +13,7 @@ from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_power import Power
 from support.fake_cloud_runs import Clock, FakeAttempt, drawn, perform
-from workflow_api.plan import PlannedStep
+from workflow_api.planned import PlannedStep
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""One runbook for many rows: of a query or of a file, each a child run of its own."""

@@ -1,0 +1,193 @@
+"""bulk.run over a query of a fake cloud: drawn, refused, carried out, each row once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.dispatch import dispatch
+from support.fake_cloud import FakeCloud
+from support.fake_cloud_estate import Hypervisor, Server
+from support.fake_cloud_power import Power
+from support.runs import new_state
+
+TAG = "openstack-ops-protected"
+
+
+class Site:
+    """A fake cloud, a state store, and who asks for bulk runs there."""
+
+    def __init__(self, fake: FakeCloud, folder: Path) -> None:
+        self.fake, self.folder = fake, folder
+        url = new_state(folder / "state.db")
+        self.config = fake.config(state_url=url, files={"allowed": [str(folder)]})
+
+    def bulk(self, action: str = "server.stop", **parameters: Any) -> tuple[str, dict[str, Any]]:
+        """Ask for a bulk run, for real unless it is to be a dry run."""
+        asked = {"action": action, "dry_run": False, "on_failure": "continue", **parameters}
+        return dispatch("bulk.run", asked, self.config)
+
+    def ask(self, name: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
+        """Ask for any action."""
+        return dispatch(name, parameters, self.config)
+
+    def named(self, *names: str) -> str:
+        """Return the condition that servers of these names pass."""
+        return f"name any_in ({', '.join(names)})"
+
+    def stopped(self) -> list[str]:
+        """Return the servers that are shut off."""
+        return [server.name for server in self.fake.servers if server.status == "SHUTOFF"]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    servers = [Server(name) for name in ("web-1", "web-2", "web-3")]
+    servers += [Server("off-1", status="SHUTOFF"), Server("safe-1", tags=[TAG])]
+    servers += [Server("bad-1", status="ERROR", fault="no disk")]
+    with FakeCloud([Hypervisor("cmp-1")], servers) as fake:
+        for server in servers:
+            fake.nova.power.courses[server.id] = Power(seconds=0.05)
+        yield Site(fake, tmp_path)
+
+
+def rows(result: dict[str, Any]) -> list[tuple[int, str]]:
+    return [(row["row"], row["state"]) for row in result["rows"]]
+
+
+# -- what is planned ---------------------------------------------------------------------------
+
+
+def test_each_row_is_planned_and_each_that_is_not_says_why(site: Site) -> None:
+    kind, result = site.bulk(resource="server", dry_run=True)
+    assert kind == "done"
+    assert site.fake.changes == []
+    assert "server.stop for 6 rows of servers: 3 steps, 3 changes" in result["summary"]
+    assert [(entry["what"], entry["why"]) for entry in result["left"]] == [
+        ("bad-1", "bad-1 cannot be stopped: it is in ERROR: no disk")
+    ]
+    assert [(entry["what"], entry["why"]) for entry in result["skipped"]] == [
+        ("off-1", "it is SHUTOFF already"),
+        ("safe-1", f"safe-1 cannot be stopped: it is protected by the tag {TAG}"),
+    ]
+    for name in ("web-1", "web-2", "web-3"):
+        assert f"- Stop {name}" in result["text"]
+
+
+def test_what_is_planned_is_what_is_done(site: Site) -> None:
+    shown = site.bulk(where="name starts_with web-", dry_run=True)[1]
+    kind, result = site.ask("run.apply", run=shown["run"])
+    assert kind == "done", result["text"]
+    assert sorted(site.stopped()) == ["off-1", "web-1", "web-2", "web-3"]
+    assert rows(result) == [(1, "done"), (2, "done"), (3, "done")]
+    assert [row["said"] for row in result["rows"]] == [f"web-{n} is SHUTOFF" for n in (1, 2, 3)]
+    assert len(site.fake.changes) == 3
+
+
+def test_a_plan_that_would_be_another_one_is_not_applied(site: Site) -> None:
+    shown = site.bulk(where="name starts_with web-", dry_run=True)[1]
+    site.fake.servers.append(Server("web-4"))
+    kind, result = site.ask("run.apply", run=shown["run"])
+    assert kind == "refused"
+    assert "newly planned: Stop web-4" in result["text"]
+    assert site.fake.changes == []
+
+
+def test_where_every_row_is_refused_the_whole_is(site: Site) -> None:
+    kind, result = site.bulk("server.pause", where=site.named("bad-1", "off-1"))
+    assert kind == "refused"
+    assert "bad-1 cannot be paused" in result["text"]
+    assert "off-1 cannot be paused" in result["text"]
+
+
+def test_max_changes_counts_all_rows(site: Site) -> None:
+    kind, result = site.bulk(where="name starts_with web-", max_changes=2)
+    assert (kind, site.fake.changes) == ("refused", [])
+    assert "it would make 3 changes and max_changes is 2" in result["text"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"action": "server.stopp"}, "Did you mean server.stop"),
+        ({"action": "servr.stop"}, "Did you mean server"),
+        ({"action": "server.list"}, "server.list changes nothing: it reads"),
+        ({"action": "bulk.run"}, "bulk.run is not run for many rows"),
+        ({"action": "run.apply"}, "run.apply is not run for many rows"),
+        ({"set": "servr=id"}, "server.stop has no parameter 'servr'; did you mean server"),
+        ({"set": "dry_run=id"}, "dry_run is said once for all rows"),
+        ({"set": "server="}, "here a column or a text in quotes is expected"),
+        ({"set": "server=id server=name"}, "'id server=name' is no property"),
+        ({"set": "server=id; server=name"}, "server is set twice"),
+        ({"set": "server id"}, "= is missing behind server"),
+        ({"set": "server='{'"}, "a brace is open in this text"),
+        ({"set": "server='{id:>5}'"}, "between braces stands a column and nothing else"),
+        ({"set": "server=nmae"}, "nmae"),
+        ({"where": "nmae = web-1"}, "nmae"),
+        ({"resource": "flavor"}, "server has no column: server.stop needs it"),
+        ({"at_most_per": "host"}, "at_most_per is a column and a number"),
+        ({"at_most_per": "host: 0"}, "at_most_per is a column and a number"),
+        ({"resource": "server", "file": "/tmp/x.csv"}, "those of a file or of a query"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_words(
+    site: Site, given: dict[str, Any], said: str
+) -> None:
+    kind, result = site.bulk(**given)
+    assert (kind, site.fake.changes) == ("refused", [])
+    assert said in result["text"]
+
+
+# -- what becomes a parameter ------------------------------------------------------------------
+
+
+def test_a_text_is_filled_for_each_row(site: Site) -> None:
+    kind, result = site.bulk(
+        "server.lock",
+        where=site.named("web-1", "web-2"),
+        set="reason='it is {name} on {host}'",
+    )
+    assert kind == "done", result["text"]
+    reasons = [site.fake.server(name).locked_reason for name in ("web-1", "web-2")]
+    assert reasons == ["it is web-1 on cmp-1", "it is web-2 on cmp-1"]
+
+
+def test_a_row_that_lacks_a_word_of_a_text_is_left(site: Site) -> None:
+    site.fake.server("web-2").host = None
+    where = site.named("web-1", "web-2")
+    kind, result = site.bulk("server.lock", where=where, set="reason='it is on {host}'")
+    assert kind == "done"
+    assert [(entry["what"], entry["why"]) for entry in result["left"]] == [
+        ("web-2", "reason: it has no host")
+    ]
+    assert not site.fake.server("web-2").locked
+
+
+# -- how it goes on ----------------------------------------------------------------------------
+
+
+def test_what_another_run_holds_is_left(site: Site) -> None:
+    site.fake.nova.power.courses[site.fake.server("web-1").id] = Power(seconds=None)
+    config = {**site.config, "limits": {"grace": "0.1s"}}
+    one = {"server": site.fake.server("web-1").id, "dry_run": False, "deadline": 1}
+    kind, _ = dispatch("server.stop", one, config)
+    assert kind == "interrupted"
+    site.fake.server("web-1").task = None  # Nova has come to an end with it
+    kind, result = site.bulk(where=site.named("web-1", "web-2"))
+    assert kind == "done"
+    (left,) = result["left"]
+    assert left["what"] == "web-1"
+    assert "run.resume" in left["why"]
+    assert site.fake.server("web-2").status == "SHUTOFF"
+
+
+def test_a_failed_row_is_told_and_the_others_go_on(site: Site) -> None:
+    web_2 = site.fake.server("web-2")
+    site.fake.nova.power.courses[web_2.id] = Power(ends="ERROR", fault="libvirt went away")
+    kind, result = site.bulk(where="name starts_with web-")
+    assert kind == "failed"
+    assert rows(result) == [(1, "done"), (2, "failed"), (3, "done")]
+    assert "libvirt went away" in result["rows"][1]["error"]
