@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from audits.findings import Finding, Part
+from keeping.marks import FORMER, KEEP_UNTIL
 from query_api.execution.query import query
 from query_api.language import times
 from query_api.language.conditions import any_of, test
 from workflow_api import clean
 
-# What our runbooks write on what they take: the last day on which it is kept, in UTC.
-KEEP = "openstack_ops_keep_until"
 _GIB = 1 << 30
+_MARKS = (KEEP_UNTIL, FORMER[KEEP_UNTIL])
 
 
 def old_snapshots(part: Part, older_than: float) -> Iterator[Finding]:
@@ -24,8 +24,8 @@ def old_snapshots(part: Part, older_than: float) -> Iterator[Finding]:
     """
     of_volumes = (
         query("volume_snapshot")
-        .select("id", "name", "project_id", "created_at", f"metadata.{KEEP}", "size")
-        .select("volume.user_id", "volume_id")
+        .select("id", "name", "project_id", "created_at", "size", "volume.user_id", "volume_id")
+        .select(*(f"metadata.{mark}" for mark in _MARKS))
     )
     of_servers = (
         query("image")
@@ -34,26 +34,27 @@ def old_snapshots(part: Part, older_than: float) -> Iterator[Finding]:
                 test("image_type", "equal_to", "snapshot"),
                 # The image of a server that boots from a volume; the data are volume snapshots.
                 test("properties", "has_key", "block_device_mapping"),
-                test("properties", "has_key", KEEP),
+                *(test("properties", "has_key", mark) for mark in _MARKS),
             )
         )
-        .select("id", "name", "project_id", "created_at", f"properties.{KEEP}", "size")
-        .select("user_id", "instance_uuid")
+        .select("id", "name", "project_id", "created_at", "size", "user_id", "instance_uuid")
+        .select(*(f"properties.{mark}" for mark in _MARKS))
     )
     volumes, servers = part.read_all([of_volumes, of_servers])
     for row in volumes[0]:
         act = f"openstack volume snapshot delete {clean(row[0])}"
-        size = None if row[5] is None else row[5] * _GIB
+        size = None if row[4] is None else row[4] * _GIB
         yield from _found(part, "volume_snapshot", row, older_than, act, size)
     for row in servers[0]:
         act = f"openstack image delete {clean(row[0])}"
-        yield from _found(part, "server_snapshot", row, older_than, act, row[5])
+        yield from _found(part, "server_snapshot", row, older_than, act, row[4])
 
 
 def _found(
     part: Part, kind: str, row: tuple[Any, ...], older_than: float, act: str, size: int | None
 ) -> Iterator[Finding]:
-    id, name, project, created, keep, _size, user, of = row
+    id, name, project, created, _size, user, of, *marks = row
+    keep = next((mark for mark in marks if mark is not None), None)
     until = _day(keep)
     if until is not None and until >= f"{part.now:%Y-%m-%d}":
         return
@@ -61,7 +62,7 @@ def _found(
     if until is not None:
         whys.append(f"it was to be kept until {until}")
     elif keep is not None:
-        whys.append(f"its {KEEP} is no date: {clean(keep)[:40]}")
+        whys.append(f"its {KEEP_UNTIL} is no date: {clean(keep)[:40]}")
     if created is not None and part.is_older(created, older_than):
         whys.append(f"it is {_days(part.now, created)} days old")
     if whys:

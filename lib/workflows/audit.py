@@ -94,7 +94,7 @@ def old_snapshots(
 ) -> Table:
     """Find snapshots of volumes and servers that are old, or were to be kept until an earlier day.
 
-    Those that our runbooks took say until when they are kept (openstack_ops_keep_until); until
+    Those that our runbooks took say until when they are kept (openstack_ops:keep_until); until
     then they are left out, however old they are. Snapshots of volumes are said to be of the
     volume's user.
 

@@ -22,7 +22,7 @@ from support.cloud_operator import Operator
 from support.cloud_proxied import Proxied
 from support.proxy import Match, Status
 
-KEEP = "openstack_ops_keep_until"
+KEEP = "openstack_ops:keep_until"
 
 
 def _day(days: int) -> str:

@@ -141,7 +141,7 @@ def test_snapshot_whose_answer_is_lost(site: Site, proxied: Proxied) -> None:
     images = [
         image.id
         for image in site.sdk.image.images()
-        if (image.properties or {}).get("openstack_ops_run") == ended.run
+        if (image.properties or {}).get("openstack_ops:run") == ended.run
     ]
     for image in images:
         site.sdk.image.delete_image(image)

@@ -154,9 +154,9 @@ def test_migrate_with_a_snapshot(site: Site, operator: Operator) -> None:
     site.sdk.image.delete_image(image)
     assert image.status == "active"
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    kept = datetime.date.fromisoformat(image.properties["openstack_ops_keep_until"])
+    kept = datetime.date.fromisoformat(image.properties["openstack_ops:keep_until"])
     assert datetime.timedelta(1) <= kept - today <= datetime.timedelta(3)
-    assert image.properties["openstack_ops_run"] == ended.run
+    assert image.properties["openstack_ops:run"] == ended.run
     assert site.host_of(guest) != site.source
 
 

@@ -158,7 +158,7 @@ def image(id: str, created: str, **properties: str) -> dict[str, Any]:
     return {**known, "user_id": USER, **properties}
 
 
-KEEP = "openstack_ops_keep_until"
+KEEP, KEPT_BEFORE = "openstack_ops:keep_until", "openstack_ops_keep_until"
 
 
 def test_old_snapshots(cloud: AuditCloud) -> None:
@@ -168,6 +168,8 @@ def test_old_snapshots(cloud: AuditCloud) -> None:
         snapshot("v-young", young),
         snapshot("v-kept", OLD, **{KEEP: day(1)}),
         snapshot("v-past", young, **{KEEP: day(-1)}),
+        snapshot("v-kept-of-old", OLD, **{KEPT_BEFORE: day(1)}),
+        snapshot("v-past-of-old", young, **{KEPT_BEFORE: day(-1)}),
     ]
     cloud.rows["volume"] = [{"id": "v", "user_id": USER, "os-vol-tenant-attr:tenant_id": LIVING}]
     cloud.rows["image"] = [
@@ -177,13 +179,14 @@ def test_old_snapshots(cloud: AuditCloud) -> None:
         image("i-from-volume", OLD, block_device_mapping="[]"),
         image("i-kept-today", OLD, **shot, **{KEEP: day(0)}),
         image("i-past", young, **shot, **{KEEP: f"{day(-1)}T23:59:59+00:00"}),
+        image("i-past-of-old", young, **{KEPT_BEFORE: day(-1)}),
         image("i-strange", young, **shot, **{KEEP: "soon"}),
     ]
     rows = {row["id"]: row for row in cloud.done("old_snapshots")}
-    assert set(rows) == {"v-old", "v-past", "i-old", "i-from-volume", "i-past", "i-strange"}
+    past = {"v-past", "v-past-of-old", "i-past", "i-past-of-old"}
+    assert set(rows) == past | {"v-old", "i-old", "i-from-volume", "i-strange"}
     assert rows["v-old"]["why"].endswith(" days old")
-    assert rows["v-past"]["why"] == f"it was to be kept until {day(-1)}"
-    assert rows["i-past"]["why"] == f"it was to be kept until {day(-1)}"
+    assert {rows[id]["why"] for id in past} == {f"it was to be kept until {day(-1)}"}
     assert rows["i-strange"]["why"] == f"its {KEEP} is no date: soon"
     assert rows["v-old"]["act"] == "openstack volume snapshot delete v-old"
     assert rows["i-old"]["act"] == "openstack image delete i-old"

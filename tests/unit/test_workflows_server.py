@@ -148,12 +148,20 @@ def test_a_snapshot_is_taken_marked_and_found(fake: FakeCloud, snapshots: Snapsh
     (image,) = fake.images
     assert taken == {"image": image["id"], "said": f"saved as image {image['id']}"}
     assert image["name"] == "a before migration (11111111)"
-    assert image["openstack_ops_run"] == attempt.run
-    assert image["openstack_ops_keep_until"] == f"{tomorrow:%Y-%m-%d}"
+    assert image["openstack_ops:run"] == attempt.run
+    assert image["openstack_ops:keep_until"] == f"{tomorrow:%Y-%m-%d}"
     assert len(snapshots.waited) == 3
     assert look_up(step, cloud, attempt) == taken
     other = FakeAttempt(run="another run", key=step.key)
     assert look_up(step, cloud, other) is None, "a snapshot of another run is not this one's"
+
+
+def test_a_snapshot_of_an_older_version_is_found(fake: FakeCloud, snapshots: Snapshots) -> None:
+    taken = snapshots.taken()
+    (image,) = fake.images
+    for mark in ("run", "step", "keep_until"):
+        image[f"openstack_ops_{mark}"] = image.pop(f"openstack_ops:{mark}")
+    assert look_up(snapshots.step, snapshots.cloud, snapshots.attempt) == taken
 
 
 @pytest.mark.parametrize("status", ["killed", "deleted", "deactivated"])

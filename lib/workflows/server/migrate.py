@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 from accounts.cloud import Cloud, not_there
+from keeping.marks import KEEP_UNTIL, former, last_day, marks_of
 from migration.move import move_server, verify_arrived
 from migration.placement_check import placement_check, refuse_down
 from migration.policy import Migration, movement, step_data
@@ -25,10 +25,6 @@ from workflow_api import (
 )
 from workflow_api.parameters import ServerName
 
-# What is written on every image that a runbook takes: which run, which step, how long to keep it.
-_RUN, _STEP, _KEEP = "openstack_ops_run", "openstack_ops_step", "openstack_ops_keep_until"
-
-
 # From how many seconds on it is asked whether Nova still works on a snapshot, and how often in a
 # row it must not have been for that to be believed.
 _DOUBTED_AFTER, _IDLE_LOOKS = 20.0, 2
@@ -36,8 +32,9 @@ _DOUBTED_AFTER, _IDLE_LOOKS = 20.0, 2
 
 def find_snapshot(attempt: Attempt, cloud: Cloud, server: str) -> dict[str, Any] | None:
     """Say whether this run's snapshot of the server is there; waits while it is being saved."""
-    marks = {_RUN: attempt.run, _STEP: attempt.key}
-    found = image.images(cloud, **marks)
+    marks = marks_of(attempt.run, attempt.key)
+    # A run that 0.3.0 began can be resumed.
+    found = image.images(cloud, **marks) or image.images(cloud, **former(marks))
     return _saved(attempt, cloud, server, found[0].id) if found else None
 
 
@@ -51,7 +48,7 @@ def take_snapshot(
     attempt: Attempt, cloud: Cloud, server: str, name: str, keep_until: str
 ) -> dict[str, Any]:
     """Save the server as an image that carries the run, the step and how long it is kept."""
-    marks = {_RUN: attempt.run, _STEP: attempt.key, _KEEP: keep_until}
+    marks = {**marks_of(attempt.run, attempt.key), KEEP_UNTIL: keep_until}
     label = f"{name} before migration ({attempt.run[:8]})"
     return _saved(attempt, cloud, server, change.create_snapshot(cloud, server, label, marks))
 
@@ -126,10 +123,8 @@ def migrate(
     plan.refuse([*others.refusals, *others.stuck.values()])
     assert judged.how is not None
     if snapshot:
-        until = ctx.asked_at + datetime.timedelta(seconds=keep_snapshot)
-        plan.add(
-            take_snapshot, server=found.id, name=clean(found.name), keep_until=f"{until:%Y-%m-%d}"
-        )
+        until = last_day(ctx.asked_at, keep_snapshot)
+        plan.add(take_snapshot, server=found.id, name=clean(found.name), keep_until=until)
     plan.add(move_server, **step_data(found, judged.how, source.service.host, others.target))
     plan.add(verify_arrived, servers={found.id: clean(found.name)}, source=source.service.host)
     return plan
