@@ -7,7 +7,7 @@ the step that sends it; so nothing is rendered twice in one process.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -16,6 +16,7 @@ from common.files import read_regular
 from workflow_api import UserError, clean
 
 if TYPE_CHECKING:
+    from email_api.addresses import Address
     from email_api.messages import Envelope, Part
 
 # Bytes of messages that are kept of a campaign.
@@ -51,7 +52,8 @@ class Writer:
     ) -> None:
         """Raise UserError for a notice, an address or a logo that is not right."""
         from email_api import notices
-        from email_api.addresses import address, addresses
+        from email_api.addresses import address
+        from email_api.messages import routing
 
         settings = smtp.config.email
         self.smtp, self.key, self.options = smtp, key, options
@@ -63,15 +65,23 @@ class Writer:
             **({"campaign": key} if "campaign" in self.notice.schema.variables else {}),
             **options.get("common", {}),
         }
-        addresses([*options.get("cc", ()), *options.get("bcc", ())], settings.local_domains)
-        for one in ("override", "reply_to"):
-            addresses(options.get(one, ""), settings.local_domains)
-        if given := options.get("sender"):
-            address(given, settings.local_domains)
+        self._routing = routing(
+            smtp,
+            sender=options.get("sender") or "",
+            reply_to=options.get("reply_to") or "",
+            cc=options.get("cc", ()),
+            bcc=options.get("bcc", ()),
+            override_recipient=options.get("override") or "",
+            unsubscribe=options.get("unsubscribe") or "",
+        )
         address(smtp.entry.sender, settings.local_domains)
 
-    def prepare(self, recipient: str, content: Mapping[str, Any]) -> Message:
-        """Compose a message and keep it for :meth:`message`. Raises UserError if it cannot be."""
+    def prepare(self, recipient: Address | str, content: Mapping[str, Any]) -> Message:
+        """Compose a message and keep it for :meth:`message`.
+
+        A recipient that is a text, as the ledger has it, is parsed. Raises UserError if the message
+        cannot be composed.
+        """
         kept, name = _kept.setdefault(self.smtp, _Kept()), self._name(recipient, content)
         if (made := kept.get(name)) is None:
             made = self._compose(recipient, content)
@@ -80,15 +90,16 @@ class Writer:
         return made
 
     def prepare_all(
-        self, contents: Mapping[str, Mapping[str, Any]]
+        self, contents: Iterable[tuple[Address | str, Mapping[str, Any]]]
     ) -> tuple[list[tuple[str, Message]], list[str]]:
         """Return the messages to all recipients, and why some cannot be composed."""
         messages, wrong = list[tuple[str, Message]](), list[str]()
-        for recipient, content in contents.items():
+        for recipient, content in contents:
+            spec = _spec(recipient)
             try:
-                messages.append((recipient, self.prepare(recipient, content)))
+                messages.append((spec, self.prepare(recipient, content)))
             except UserError as error:
-                wrong.append(f"{recipient}: {error}")
+                wrong.append(f"{spec}: {error}")
         return messages, wrong
 
     def message(self, recipient: str, content: Mapping[str, Any]) -> Message:
@@ -99,30 +110,27 @@ class Writer:
         kept.room += len(made.envelope.data)
         return made
 
-    def _name(self, recipient: str, content: Mapping[str, Any]) -> tuple[str, str]:
-        return self._campaign, json.dumps([recipient, content], sort_keys=True)
+    def _name(self, recipient: Address | str, content: Mapping[str, Any]) -> tuple[str, str]:
+        return self._campaign, json.dumps([_spec(recipient), content], sort_keys=True)
 
-    def _compose(self, recipient: str, content: Mapping[str, Any]) -> Message:
-        from email_api.messages import Content, Routing, compose
+    def _compose(self, recipient: Address | str, content: Mapping[str, Any]) -> Message:
+        from email_api.addresses import address
+        from email_api.messages import Content, compose
         from email_api.rendering import LOGO
 
         rendered = self.notice.render({**self._common, **content}, self._organisation)
         images = self._logo if f"cid:{LOGO}" in rendered.html else []
-        options = self.options
         said = Content(
             subject=rendered.subject, text=rendered.text, html=rendered.html, images=images
         )
-        routing = Routing(
-            to=recipient,
-            sender=options.get("sender") or "",
-            reply_to=options.get("reply_to") or "",
-            cc=options.get("cc", ()),
-            bcc=options.get("bcc", ()),
-            override_recipient=options.get("override") or "",
-            unsubscribe=options.get("unsubscribe") or "",
-        )
-        envelope = compose(self.smtp, routing, said, self.key)
+        if isinstance(recipient, str):
+            recipient = address(recipient, self.smtp.config.email.local_domains)
+        envelope = compose(self.smtp, recipient, self._routing, said, self.key)
         return Message(rendered.subject, envelope)
+
+
+def _spec(recipient: Address | str) -> str:
+    return recipient if isinstance(recipient, str) else recipient.spec
 
 
 def logo_of(path: str) -> bytes:

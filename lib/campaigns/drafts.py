@@ -44,7 +44,7 @@ class Draft:
     delivery: Delivery
     common: Mapping[str, Any]
     whole: bool = True
-    chosen: list[tuple[str, Letter]] = field(default_factory=list)
+    chosen: list[tuple[Address, Letter]] = field(default_factory=list)
     messages: list[tuple[str, Message]] = field(default_factory=list)
     mails: list[dict[str, Any]] = field(default_factory=list)
     # Recipients whose mail was planned before and no longer concerns them.
@@ -73,7 +73,7 @@ class Draft:
 
         Raises UserError if the campaign is known and says something else.
         """
-        from email_api.addresses import folded
+        from email_api.addresses import Address, folded
 
         known = self._known()
         others = {folded(recipient): recipient for recipient in known}
@@ -82,7 +82,8 @@ class Draft:
             recipient = others.pop(address.key, address.spec)
             state = known.get(recipient, "pending")
             if state == "pending":
-                self.chosen.append((recipient, letter))
+                # As the ledger writes it; whoever is meant stands in the notice by name.
+                self.chosen.append((Address(recipient), letter))
             elif state == "sent":
                 had.append(recipient)
             else:
@@ -98,14 +99,14 @@ class Draft:
         named = "recipient" in writer.notice.schema.variables
         own = {name: value for name, value in self.common.items() if name in _OF_A_RUN}
         contents = {
-            recipient: {
+            to.spec: {
                 **({"recipient": letter.name} if letter.name and named else {}),
                 **own,
                 **letter.content,
             }
-            for recipient, letter in self.chosen
+            for to, letter in self.chosen
         }
-        self.messages, wrong = writer.prepare_all(contents)
+        self.messages, wrong = writer.prepare_all((to, contents[to.spec]) for to, _ in self.chosen)
         self.mails = [
             {
                 "recipient": recipient,
@@ -169,7 +170,7 @@ class Draft:
         most = self.delivery.limit
         if most is None or len(self.chosen) <= most:
             return
-        later = [recipient for recipient, _ in self.chosen[most:]]
+        later = [to.spec for to, _ in self.chosen[most:]]
         del self.chosen[most:]
         why = f"only the first {most} are sent it now"
         if waiting := [recipient for recipient in later if recipient in known]:

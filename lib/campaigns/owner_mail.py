@@ -7,7 +7,7 @@ registered with ``mail_workflow``.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +21,7 @@ from workflow_api import Context, ParameterGroup, Plan, Refused, workflow
 if TYPE_CHECKING:
     from accounts.cloud import Cloud
     from accounts.smtp import SmtpAccount
+    from email_api.addresses import Address
     from owners.owners import Readers, Row
     from query_api.execution.query import Query
 
@@ -77,7 +78,7 @@ def owner_mail(
     refuse_partial(title, reasons, options.allow_partial)
     letters = [
         Letter(
-            address=reader.address,
+            address=reader.to,
             content=content(reader.rows),
             name=reader.name or "",
             project=", ".join(dict.fromkeys(filter(None, map(project_of, reader.rows)))),
@@ -173,7 +174,7 @@ def letter_to(
     ctx: Context,
     smtp: SmtpAccount,
     options: Options,
-    receiver: str,
+    receivers: Sequence[Address],
     *,
     notice: str,
     title: str,
@@ -181,19 +182,15 @@ def letter_to(
     common: Mapping[str, Any] | None = None,
     **delivery: Any,
 ) -> Plan:
-    """Return the plan of a campaign of one mail, to each address that the receiver has.
-
-    Raises UserError if one of them is not valid, or if there is none.
-    """
+    """Return the plan of a campaign of one mail, to each of the receivers."""
     from campaigns.planning import plan_campaign
     from campaigns.recipients import Letter
 
-    keys_of(receiver, smtp.config.email.local_domains)
     return plan_campaign(
         ctx,
         smtp,
         notice,
-        [Letter(address=receiver, content=content)],
+        [Letter(address=receiver, content=content) for receiver in receivers],
         title=title,
         key=options.key,
         common={**(common or {}), **options.common(None)},
@@ -201,15 +198,19 @@ def letter_to(
     )
 
 
-def keys_of(receiver: str, local_domains: Sequence[str]) -> list[str]:
-    """Return whom a mail goes to, however the addresses are written and ordered.
+def receivers_of(text: str, local_domains: Sequence[str]) -> list[Address]:
+    """Return the addresses, one or several, that an operator wrote.
 
     Raises UserError for one that is not valid, and if there is none.
     """
     from email_api.addresses import address, addresses
 
-    found = addresses(receiver, local_domains) or [address(receiver, local_domains)]
-    return sorted(one.key for one in found)
+    return addresses(text, local_domains) or [address(text, local_domains)]
+
+
+def keys_of(receivers: Iterable[Address]) -> list[str]:
+    """Return whom a mail goes to, however the addresses are written and ordered."""
+    return sorted(one.key for one in receivers)
 
 
 def refuse_partial(title: str, reasons: Reasons, allow_partial: bool) -> None:

@@ -166,7 +166,7 @@ def _to_operators(main: Draft, operators: str, plan: Plan, out: Sequence[LeftOut
     content = {"subject": plan.title, "owners": [_told(one, _MOST_CONCERNS) for one in out]}
     letter = Letter(address=operators, content=content)
     known = addresses(operators, tuple(main.smtp.config.email.local_domains))
-    draft.choose(plan, {to: replace(letter, address=to.spec) for to in known})
+    draft.choose(plan, {to: replace(letter, address=to) for to in known})
     return draft
 
 

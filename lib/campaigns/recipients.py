@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 class Letter:
     """A mail to one person: ``content`` are the notice's variables that are that person's own.
 
-    ``address`` is as it was found, right or wrong or none; several are a mail to each. ``name`` is
-    how the reader is addressed; ``owner`` (a name or id), ``project`` and ``concerns`` are what the
-    operators are told if the mail cannot be sent.
+    ``address`` is one that was parsed, or as it was found, right or wrong or none; several are a
+    mail to each. ``name`` is how the reader is addressed; ``owner`` (a name or id), ``project`` and
+    ``concerns`` are what the operators are told if the mail cannot be sent.
     """
 
-    address: str | None
+    address: Address | str | None
     content: Mapping[str, Any]
     name: str = ""
     owner: str = ""
@@ -32,13 +32,16 @@ class Letter:
 
     def to_each(self) -> list[Letter]:
         """Return the letter to each of its addresses; itself without one if there is none."""
+        if not isinstance(self.address, str):
+            return [self]
         from email_api.mailboxes import mailboxes
 
         return [replace(self, address=one) for one in mailboxes(self.address) or [""]]
 
     def left_out(self, why: str) -> LeftOut:
         """Return its reader as one who is not told."""
-        address = clean(self.address or "")
+        known = self.address or ""
+        address = clean(known if isinstance(known, str) else known.spec)
         owner = self.owner or self.name or address or "somebody"
         return LeftOut(
             owner, why, address=address, project=self.project, concerns=tuple(self.concerns)
@@ -102,11 +105,13 @@ def sorted_out(
         if not letter.address:
             out.append(letter.left_out("no address"))
             continue
-        try:
-            valid = address(letter.address, domains)
-        except UserError:
-            out.append(letter.left_out("address is not valid"))
-            continue
+        valid = letter.address
+        if isinstance(valid, str):
+            try:
+                valid = address(valid, domains)
+            except UserError:
+                out.append(letter.left_out("address is not valid"))
+                continue
         if valid.key in found:
             out.append(letter.left_out("another mail goes to this address"))
         else:

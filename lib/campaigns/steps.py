@@ -156,12 +156,7 @@ def _in_part(mails: Sequence[Mail]) -> Begun | None:
 
 def _refuse_unwritten(writer: Writer, mails: Sequence[Mail]) -> None:
     """Raise UserError if one message cannot be written: then none is sent."""
-    wrong = []
-    for mail in mails:
-        try:
-            writer.prepare(mail.recipient, mail.content)
-        except UserError as error:
-            wrong.append(f"{mail.recipient}: {error}")
+    _, wrong = writer.prepare_all((mail.recipient, mail.content) for mail in mails)
     if wrong:
         raise UserError(
             f"Nothing was sent, because {count(len(wrong), 'mail')} cannot be written: "

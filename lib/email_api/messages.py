@@ -79,46 +79,70 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Routing(msgspec.Struct, frozen=True, kw_only=True):
-    """From whom to whom a message goes: addresses as operators write them.
+    """From whom the messages of a campaign come, and where they go besides their recipients.
 
-    Sender and reply-to are the account's unless given. With ``override_recipient`` (one address
-    or several) it goes there alone, and says in a banner and in ``X-Original-To`` whom it was
-    for. ``unsubscribe`` is an ``https:`` or ``mailto:`` link.
+    With ``override`` they go there alone, and say in a banner and in ``X-Original-To`` whom they
+    were for. ``unsubscribe`` is an ``https:`` or ``mailto:`` link.
     """
 
-    to: str
-    sender: str = ""
-    reply_to: str = ""
-    cc: Sequence[str] = ()
-    bcc: Sequence[str] = ()
-    override_recipient: str = ""
+    sender: Address
+    reply_to: Sequence[Address] = ()
+    cc: Sequence[Address] = ()
+    bcc: Sequence[Address] = ()
+    override: Sequence[Address] = ()
     unsubscribe: str = ""
+
+
+def routing(
+    account: SmtpAccount,
+    *,
+    sender: str = "",
+    reply_to: str = "",
+    cc: Sequence[str] = (),
+    bcc: Sequence[str] = (),
+    override_recipient: str = "",
+    unsubscribe: str = "",
+) -> Routing:
+    """Return the routing for addresses as operators write them.
+
+    Sender and reply-to are the account's unless given. ``override_recipient`` is one address or
+    several. Raises UserError for one that is not right.
+    """
+    domains = tuple(account.config.email.local_domains)
+    override = addresses(override_recipient, domains)
+    if override_recipient and not override:
+        override = [address(override_recipient)]  # there is none, which is said of the text
+    return Routing(
+        sender=address(sender or account.entry.sender, domains),
+        reply_to=addresses(reply_to or account.entry.reply_to or "", domains),
+        cc=addresses(cc, domains),
+        bcc=addresses(bcc, domains),
+        override=override,
+        unsubscribe=unsubscribe,
+    )
 
 
 def compose(
     account: SmtpAccount,
+    meant: Address,
     routing: Routing,
     content: Content,
     campaign: str,
     *,
     date: datetime | None = None,
 ) -> Envelope:
-    """Return the message of ``campaign`` to one recipient.
+    """Return the message of ``campaign`` to the recipient that it is ``meant`` for.
 
     The same campaign and recipient always have the same Message-ID. ``date`` is now unless given.
-    Raises UserError for an address, link or file that is not right, and for a message that is too
-    large.
+    Raises UserError for a link or file that is not right, and for a message that is too large.
     """
     settings = account.config.email
-    domains = tuple(settings.local_domains)
-    origin = address(routing.sender or account.entry.sender, domains)
-    meant = address(routing.to, domains)
-    answers = addresses(routing.reply_to or account.entry.reply_to or "", domains)
-    copies, hidden = _copies(meant, routing.cc, routing.bcc, domains)
-    targets, instead = [meant], []
-    if override := routing.override_recipient:
-        # One address at least: what has none is refused as one that is not valid.
-        targets = addresses(override, domains) or [address(override)]
+    origin, answers = routing.sender, routing.reply_to
+    copies, hidden = _copies(meant, routing)
+    targets: Sequence[Address] = [meant]
+    instead = []
+    if routing.override:
+        targets = routing.override
         content = _with_banner(content, _told(meant, copies, hidden))
         instead = [text_header("X-Original-To", meant.spec)]
         copies, hidden = [], []
@@ -161,13 +185,11 @@ def compose(
     return msgspec.structs.replace(whole, without_utf8=fewer)
 
 
-def _copies(
-    meant: Address, cc: Sequence[str], bcc: Sequence[str], domains: tuple[str, ...]
-) -> tuple[list[Address], list[Address]]:
+def _copies(meant: Address, routing: Routing) -> tuple[list[Address], list[Address]]:
     """Return who else gets it: nobody twice."""
-    copies = [one for one in addresses(cc, domains) if one.key != meant.key]
+    copies = [one for one in routing.cc if one.key != meant.key]
     seen = {meant.key, *(one.key for one in copies)}
-    return copies, [one for one in addresses(bcc, domains) if one.key not in seen]
+    return copies, [one for one in routing.bcc if one.key not in seen]
 
 
 def _message_id(campaign: str, meant: Address, targets: Sequence[Address], origin: Address) -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from workflow_api import UserError, clean, listed
+
+if TYPE_CHECKING:
+    from email_api.addresses import Address
 
 Row = Mapping[str, Any]
 NO_ADDRESS, NOT_VALID, NO_OWNER = "no address", "address is not valid", "no owner"
@@ -48,9 +51,14 @@ class LeftOut:
 class Reader(msgspec.Struct):
     """One person and the rows that they are to be told of, each once."""
 
-    address: str
+    to: Address
     names: list[str] = []
     rows: list[Row] = []
+
+    @property
+    def address(self) -> str:
+        """Their address alone, without a name."""
+        return self.to.spec
 
     @property
     def name(self) -> str | None:
@@ -99,23 +107,23 @@ def readers(
     """
     told: dict[str, Reader] = {}
     left: dict[tuple[str, ...], LeftOut] = {}
-    places: dict[str, tuple[str, str]] = {}
+    places: dict[str, Address | None] = {}
     for row in rows:
         seen: set[str] = set()
         owners = list(ways.of(row, unread)) or [Owner("nobody", why=NO_OWNER)]
         for owner, text in ((one, text) for one in owners for text in _texts(one)):
             if text not in places:
-                places[text] = _place(text, local_domains)
-            key, address = places[text]
-            why = owner.why or ("" if key else NOT_VALID if text else NO_ADDRESS)
-            if why:
+                places[text] = _address(text, local_domains)
+            to = places[text]
+            why = owner.why or (NOT_VALID if text else NO_ADDRESS)
+            if owner.why or to is None:
                 its = (owner.id or owner.name, why, text, row.get("project_id") or project_of(row))
                 new = LeftOut(clean(owner.name), why, clean(text), project_of(row))
                 known = left.setdefault(its, new)
                 left[its] = replace(known, concerns=(*known.concerns, label(row, name)))
-            elif key not in seen:
-                seen.add(key)
-                reader = told.setdefault(key, Reader(address))
+            elif to.key not in seen:
+                seen.add(to.key)
+                reader = told.setdefault(to.key, Reader(to))
                 reader.rows.append(row)
                 if owner.is_person and owner.name not in reader.names:
                     reader.names.append(owner.name)
@@ -139,14 +147,13 @@ def _texts(owner: Owner) -> Sequence[str]:
     return [owner.address] if owner.why else mailboxes(owner.address) or [owner.address]
 
 
-def _place(text: str, local_domains: Sequence[str]) -> tuple[str, str]:
-    """Return what tells an address from others, and the address; nothing if it is none."""
+def _address(text: str, local_domains: Sequence[str]) -> Address | None:
+    """Return the address that a text is; None if it is none."""
     from email_api.addresses import address
 
     if not text:
-        return "", ""
+        return None
     try:
-        found = address(text, local_domains)
+        return address(text, local_domains)
     except UserError:
-        return "", ""
-    return found.key, found.spec
+        return None

@@ -9,7 +9,8 @@ import pytest
 
 from accounts.config import load
 from accounts.smtp import SmtpAccount
-from email_api.messages import Content, Envelope, Routing, compose
+from email_api.addresses import address
+from email_api.messages import Content, Envelope, compose, routing
 from email_api.transport import Mailer, Outcome
 
 from .smtp_server import SmtpProcess, SmtpServer
@@ -25,7 +26,9 @@ def account_of(server: SmtpServer | SmtpProcess, **more: Any) -> SmtpAccount:
 def composed(account: SmtpAccount, *, campaign: str, date: Any = None, **given: Any) -> Envelope:
     """Return a message of which content and routing are given side by side."""
     parts = {name: given.pop(name) for name in Content.__struct_fields__ if name in given}
-    return compose(account, Routing(**given), Content(**parts), campaign, date=date)
+    to = address(given.pop("to"), account.config.email.local_domains)
+    way = routing(account, **given)
+    return compose(account, to, way, Content(**parts), campaign, date=date)
 
 
 def message(to: str = "ann@example.org", text: str = "Your servers are broken.\n") -> Envelope:

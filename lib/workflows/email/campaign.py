@@ -225,7 +225,7 @@ class _Resuming:
 
         known = self.campaign
         writer = Writer(account, known.notice, known.key, known.options)
-        messages, wrong = writer.prepare_all({one.recipient: one.content for one in self._mails})
+        messages, wrong = writer.prepare_all((one.recipient, one.content) for one in self._mails)
         refuse_unwritten(self.plan, wrong)
         return messages
 

@@ -9,7 +9,14 @@ from typing import Any, Literal
 from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
 from campaigns.options import Options, OwnerOptions
-from campaigns.owner_mail import keys_of, letter_to, mail_workflow, refuse_partial, server_mail
+from campaigns.owner_mail import (
+    keys_of,
+    letter_to,
+    mail_workflow,
+    receivers_of,
+    refuse_partial,
+    server_mail,
+)
 from workflow_api import Context, Duration, Plan, UserError, clean, count
 from workflow_api.parameters import AllowPast, HypervisorName
 
@@ -127,11 +134,11 @@ def hypervisor_report(
         return plan
     # Another state is another report, also on the same day.
     state = [(row["hypervisor"], row["state"], row["status"], row["reason"]) for row in rows]
-    domains = ctx.config.email.local_domains
-    options = options.about(to=keys_of(receiver, domains), state=state)
+    receivers = receivers_of(receiver, ctx.config.email.local_domains)
+    options = options.about(to=keys_of(receivers), state=state)
     content = {"hypervisors": rows, **options.common(cloud)}
     plan = letter_to(
-        ctx, smtp, options, receiver, notice="hypervisor_report", title=title, content=content
+        ctx, smtp, options, receivers, notice="hypervisor_report", title=title, content=content
     )
     for what, why in answer.reasons:
         plan.leave(what, why)

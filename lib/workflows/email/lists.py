@@ -10,7 +10,7 @@ import msgspec
 from accounts.clouds import Clouds
 from accounts.smtp import SmtpAccount
 from campaigns.options import Options
-from campaigns.owner_mail import keys_of, letter_to, mail_workflow, refuse_partial
+from campaigns.owner_mail import keys_of, letter_to, mail_workflow, receivers_of, refuse_partial
 from searches.searching import Selection, question
 from workflow_api import Context, ParameterGroup, Plan, UserError, clean
 from workflow_api.parameters import RowLimit, Where
@@ -29,9 +29,10 @@ def test(ctx: Context, to: str, *, smtp: SmtpAccount, options: Options) -> Plan:
         "security": smtp.entry.security,
         "requested_by": ctx.requester.user,
     }
-    options = _fresh(ctx, options.about(to=keys_of(to, smtp.config.email.local_domains)))
+    receivers = receivers_of(to, smtp.config.email.local_domains)
+    options = _fresh(ctx, options.about(to=keys_of(receivers)))
     title = f"Send a test mail to {clean(to)} through {smtp.name}"
-    return letter_to(ctx, smtp, options, to, notice="test", title=title, content=content)
+    return letter_to(ctx, smtp, options, receivers, notice="test", title=title, content=content)
 
 
 def _fresh(ctx: Context, options: Options) -> Options:
@@ -86,9 +87,8 @@ def list_notice(
     unsubscribe: An https or mailto address with which a reader leaves the list.
     allow_partial: Send even if the table is not whole.
     """
-    options = options.about(
-        to=keys_of(to, smtp.config.email.local_domains), clouds=clouds if table.resource else None
-    )
+    receivers = receivers_of(to, smtp.config.email.local_domains)
+    options = options.about(to=keys_of(receivers), clouds=clouds if table.resource else None)
     content: dict[str, Any] = {"subject": subject, "sentences": text}
     title = f"Announce to {clean(to)}: {clean(subject)}"
     reasons: list[tuple[str, str]] = []
@@ -107,7 +107,7 @@ def list_notice(
         ctx,
         smtp,
         options,
-        to,
+        receivers,
         notice="list_notice",
         title=title,
         content=content,
