@@ -8,8 +8,8 @@ from typing import get_args
 
 import yaml
 
+from email_api.environment import OURS
 from email_api.notices import names, notice
-from email_api.rendering import OURS
 from email_api.variables import Column, Kind, Variable
 from pages import filled, table
 

@@ -81,7 +81,8 @@ def notice(name: str, directories: Sequence[str | Path] = ()) -> Notice:
 
 @functools.lru_cache(64)
 def _notice(name: str, directories: tuple[Path, ...]) -> Notice:
-    from email_api.rendering import PARTS, Templates, find
+    from email_api.environment import PARTS, find
+    from email_api.rendering import Templates
 
     known = _names(directories)
     if name not in known:
@@ -150,7 +151,7 @@ def _schema(name: str, directories: tuple[Path, ...]) -> Schema:
 
 
 def _yaml(name: str, directories: tuple[Path, ...]) -> tuple[Any, Path]:
-    from email_api.rendering import find, read
+    from email_api.environment import find, read
     from email_api.yaml_text import Unreadable, plain_yaml
 
     path = find(name, directories)

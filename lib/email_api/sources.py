@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from email_api.rendering import OURS, PARTS, find, read
+from email_api.environment import OURS, PARTS, find, read
 
 # Names of templates as templates write them, whatever they do with them.
 _NAMED = re.compile(r"""["']([^"'\n]+\.j2)["']""")

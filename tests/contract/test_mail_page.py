@@ -9,8 +9,8 @@ from typing import get_args
 import pytest
 
 from accounts.mail_config import Organisation
+from email_api.environment import environment
 from email_api.notices import example, names, notice
-from email_api.rendering import Templates, environment
 from email_api.variables import Kind
 
 TOP = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def test_every_type_and_filter_of_ours_has_a_row() -> None:
     ours = {
         name
         for name, made in environment(()).filters.items()
-        if made.__module__ == Templates.__module__
+        if made.__module__ == environment.__module__
     }
     rows = set(re.findall(r"^\| `(?:\w+ \\\| )?(\w+)(?:\([^`]*\))?` \| ", PAGE, re.MULTILINE))
     assert ours > {"table", "day"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from accounts.mail_config import Organisation
-from email_api import notices, rendering
+from email_api import environment, notices
 from email_api.notices import example, names, notice
 from email_api.rendering import finished
 from email_api.styles import STYLES, contrast, inlined, look
@@ -214,7 +214,7 @@ def test_a_link_that_leads_out_of_the_folder_is_not_read(tmp_path: Path) -> None
     (folder / "own" / "html.j2").write_text("x")
     (folder / "own" / "text.j2").write_text("{% include 'own/aw' ~ 'ay/secret.j2' %}")
     notices._notice.cache_clear()
-    rendering.environment.cache_clear()
+    environment.environment.cache_clear()
     assert "is a link that leads out of" in fault(directories)
     (folder / "own" / "text.j2").unlink()
     (folder / "own" / "text.j2").symlink_to(outside / "secret.j2")

@@ -8,7 +8,15 @@ import msgspec
 import pytest
 
 from query_api.language.schema import Filter, Link, Listing, Property, Resource, Source
-from query_api.resources import compute, hypervisor, placement, quota, server, server_history
+from query_api.resources import (
+    compute,
+    flavor,
+    hypervisor,
+    placement,
+    quota,
+    server,
+    server_history,
+)
 from query_api.wire.decode import shape_of
 from support.resource_rules import faults_of
 
@@ -167,7 +175,7 @@ def test_a_server_property(name: str, row: dict[str, Any], value: Any) -> None:
 
 @pytest.mark.parametrize(("swap", "value"), [("", 0), (512, 512), (0, 0), (None, None)])
 def test_a_flavor_without_swap(swap: Any, value: int | None) -> None:
-    assert column(compute.FLAVOR, "swap", {"swap": swap}) == value
+    assert column(flavor.FLAVOR, "swap", {"swap": swap}) == value
 
 
 def test_an_availability_zone_and_its_hosts() -> None:

@@ -12,8 +12,8 @@ from query_api.language.schema import Resource
 # The resources by the module of this package that they stand in.
 MODULES: dict[str, tuple[str, ...]] = {
     "server": ("server",),
+    "flavor": ("flavor",),
     "compute": (
-        "flavor",
         "compute_service",
         "aggregate",
         "availability_zone",

@@ -1,18 +1,15 @@
-"""What else Nova lists: flavors, services, aggregates, zones, server groups, key pairs."""
+"""What else Nova lists: services, aggregates, zones, server groups, key pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from query_api.language.schema import Filter, Link, Listing, Resource, Source, exact
+from query_api.language.schema import Link, Listing, Resource, exact
 from query_api.resources.properties import (
     boolean,
     integer,
     mapping,
-    number,
     or_none,
     text,
     texts,
@@ -20,116 +17,7 @@ from query_api.resources.properties import (
 )
 
 if TYPE_CHECKING:
-    from query_api.wire.reading import Reading
-
-# Flavors come with their extra specs; the form of the rest has not changed since.
-_FLAVORS = "2.61"
-
-
-class _Id(msgspec.Struct):
-    id: str
-
-
-class _Flavors(msgspec.Struct):
-    flavors: list[_Id]
-
-
-class _Access(msgspec.Struct):
-    tenant_id: str
-
-
-class _Accesses(msgspec.Struct):
-    flavor_access: list[_Access]
-
-
-def _access(reading: Reading, flavors: list[str]) -> Mapping[str, list[str]]:
-    """Return the projects that may use each flavor that not everybody may use."""
-    wanted, private = set(flavors), list[str]()
-    params = {"is_public": "False", "limit": 1000}
-    while True:
-        page: _Flavors = reading.one("compute", "/flavors", _Flavors, params, _FLAVORS)
-        new = [one.id for one in page.flavors if one.id not in private]
-        if not new:
-            break
-        private += new
-        params["marker"] = new[-1]
-    asked = [flavor for flavor in private if flavor in wanted]
-    where = f"projects of private flavors of {reading.cloud.name}"
-    return reading.answers(
-        lambda one: _projects(reading, one), asked, lambda one: f"{where} ({one})"
-    )
-
-
-def _projects(reading: Reading, flavor: str) -> list[str]:
-    path = f"/flavors/{flavor}/os-flavor-access"
-    answer: _Accesses = reading.one("compute", path, _Accesses, None, _FLAVORS)
-    return [access.tenant_id for access in answer.flavor_access]
-
-
-def _whole_number(size: float) -> str | None:
-    return str(int(size)) if size >= 0 else None
-
-
-def _at_least(param: str) -> dict[str, Filter]:
-    least = Filter(param=param, encode=_whole_number)
-    return {"greater_than": least, "greater_or_equal": least}
-
-
-FLAVOR = Resource(
-    name="flavor",
-    plural="flavors",
-    about="A size that servers can be booted with.",
-    listings=(
-        Listing(
-            service="compute",
-            path="/flavors/detail",
-            collection="flavors",
-            microversion=_FLAVORS,
-            # Those too that only some projects may use.
-            params={"is_public": "None"},
-            paging="links",
-            brief="/flavors",
-        ),
-    ),
-    default=("id", "name", "vcpus", "ram", "disk", "is_public"),
-    properties=(
-        text("id", "Its id, often no UUID."),
-        text("name", "Its name, unique."),
-        integer("vcpus", "vCPUs."),
-        integer("ram", "Memory.", unit="MiB", filters=_at_least("minRam")),
-        integer(
-            "disk",
-            "Root disk; 0: as large as the image.",
-            unit="GiB",
-            filters=_at_least("minDisk"),
-        ),
-        integer("ephemeral", "A second disk.", "OS-FLV-EXT-DATA:ephemeral", unit="GiB"),
-        # Nova says "" for none.
-        integer(
-            "swap", "Swap.", unit="MiB", shape=int | str | None, of=lambda size: int(size or 0)
-        ),
-        number("rxtx_factor", "Its share of the network, with Xen."),
-        boolean(
-            "is_public",
-            "Whether every project may use it.",
-            "os-flavor-access:is_public",
-            filters=exact("is_public"),
-        ),
-        boolean("disabled", "Whether nobody may boot with it.", "OS-FLV-DISABLED:disabled"),
-        text("description", "What it is for."),
-        mapping("extra_specs", "What else it asks of a host."),
-        texts("access_project_ids", "Who may use it, if not everybody.", source="access"),
-    ),
-    links=(
-        Link("servers", "server", "name", "flavor.name", many=True),
-        Link("access_projects", "project", "access_project_ids"),
-    ),
-    sources={
-        "access": Source(
-            key="id", read=_access, cost="two requests, and one for each flavor that is not public"
-        )
-    },
-)
+    pass
 
 COMPUTE_SERVICE = Resource(
     name="compute_service",
@@ -299,7 +187,6 @@ KEYPAIR = Resource(
 RESOURCES = {
     resource.name: resource
     for resource in (
-        FLAVOR,
         COMPUTE_SERVICE,
         AGGREGATE,
         AVAILABILITY_ZONE,

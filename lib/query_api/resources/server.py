@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from query_api.language.schema import Filter, Link, Listing, Resource, exact
+from query_api.resources import server_values as values
 from query_api.resources.properties import (
     address,
     addresses,
@@ -20,103 +19,6 @@ from query_api.resources.properties import (
 )
 from query_api.wire import nova_patterns
 
-# The statuses that Nova can be asked for. It refuses others, and DELETED (which admins may ask
-# for) would give rows that are in no listing.
-_STATUSES = frozenset(
-    {
-        "ACTIVE",
-        "BUILD",
-        "ERROR",
-        "HARD_REBOOT",
-        "MIGRATING",
-        "PASSWORD",
-        "PAUSED",
-        "REBOOT",
-        "REBUILD",
-        "RESCUE",
-        "RESIZE",
-        "REVERT_RESIZE",
-        "SHELVED",
-        "SHELVED_OFFLOADED",
-        "SHUTOFF",
-        "SUSPENDED",
-        "VERIFY_RESIZE",
-    }
-)
-_POWER_STATES = {
-    0: "NOSTATE",
-    1: "RUNNING",
-    3: "PAUSED",
-    4: "SHUTDOWN",
-    6: "CRASHED",
-    7: "SUSPENDED",
-}
-
-
-class _Id(msgspec.Struct):
-    id: str
-
-
-class _Name(msgspec.Struct):
-    name: str
-
-
-class _Address(msgspec.Struct):
-    addr: str
-    kind: str = msgspec.field(name="OS-EXT-IPS:type", default="fixed")
-    mac: str = msgspec.field(name="OS-EXT-IPS-MAC:mac_addr", default="")
-
-
-_Networks = dict[str, list[_Address]]
-
-
-def _addresses(networks: _Networks) -> list[str]:
-    return [entry.addr for entries in networks.values() for entry in entries]
-
-
-def _fixed(networks: _Networks) -> list[str]:
-    return [e.addr for entries in networks.values() for e in entries if e.kind == "fixed"]
-
-
-def _floating(networks: _Networks) -> list[str]:
-    return [e.addr for entries in networks.values() for e in entries if e.kind == "floating"]
-
-
-def _macs(networks: _Networks) -> list[str]:
-    # Each address of a port, a floating one too, comes with the port's MAC address.
-    return list(dict.fromkeys(e.mac for entries in networks.values() for e in entries if e.mac))
-
-
-def _image_id(image: _Id | str) -> str | None:
-    return image.id if isinstance(image, _Id) else None
-
-
-def _ids(volumes: list[_Id]) -> list[str]:
-    return [volume.id for volume in volumes]
-
-
-def _names(groups: list[_Name]) -> list[str]:
-    # A group is named once for each port that has it.
-    return list(dict.fromkeys(group.name for group in groups))
-
-
-def _power_state(number: int) -> str:
-    return _POWER_STATES.get(number, str(number))
-
-
-def _is_true(word: str) -> bool:
-    return word == "True"
-
-
-def _status(status: str) -> str | None:
-    return status if status in _STATUSES else None
-
-
-def _version_4(address: str) -> str | None:
-    # IPv6 has a parameter of its own. Part of an address or a pattern: this finds no less.
-    return None if ":" in address else address
-
-
 _BY_NAME = {
     "equal_to": Filter(param="name", encode=nova_patterns.whole),
     "starts_with": Filter(param="name", encode=nova_patterns.start),
@@ -127,10 +29,10 @@ _BY_NAME = {
 # Not tags-any for several: a server that has two of them would count twice on a page, and a page
 # that looks short has no link to the next one.
 _TAG = Filter(param="tags", encode=nova_patterns.literal)
-_IP = Filter(param="ip", encode=_version_4)
+_IP = Filter(param="ip", encode=values.version_4)
 # Nova adds what was deleted since then.
 _SINCE = Filter(param="changes-since", unless=("status", "DELETED"))
-_NETWORKS: dict[str, Any] = {"wire": "addresses", "shape": _Networks | None}
+_NETWORKS: dict[str, Any] = {"wire": "addresses", "shape": values.Networks | None}
 
 SERVER = Resource(
     name="server",
@@ -170,7 +72,7 @@ SERVER = Resource(
             "status",
             "Its state in one word, such as ACTIVE, SHUTOFF or ERROR.",
             case="upper",
-            filters=exact("status", encode=_status, many="repeat"),
+            filters=exact("status", encode=values.known_status, many="repeat"),
         ),
         text(
             "task_state",
@@ -191,7 +93,7 @@ SERVER = Resource(
             "SUSPENDED.",
             "OS-EXT-STS:power_state",
             shape=int | None,
-            of=_power_state,
+            of=values.power_state,
             case="upper",
         ),
         text("fault", "Why it is in ERROR.", "fault/message", of=str.strip),
@@ -222,8 +124,8 @@ SERVER = Resource(
             "image_id",
             "The image it was booted from; missing if it was from a volume.",
             "image",
-            shape=_Id | str | None,
-            of=_image_id,
+            shape=values.Id | str | None,
+            of=values.image_id,
             filters=exact("image"),
         ),
         text(
@@ -241,31 +143,33 @@ SERVER = Resource(
         mapping("flavor.extra_specs", "What else its flavor said at boot.", "flavor/extra_specs"),
         mapping("metadata", "What its owner says of it."),
         texts("tags", "Its tags.", filters={"equal_to": _TAG, "has_tag": _TAG, "contains": _TAG}),
-        addresses("addresses", "All its addresses.", of=_addresses, **_NETWORKS),
+        addresses("addresses", "All its addresses.", of=values.all_addresses, **_NETWORKS),
         addresses(
             "fixed_addresses",
             "The addresses of its ports.",
-            of=_fixed,
+            of=values.fixed,
             **_NETWORKS,
             filters={"equal_to": _IP, "contains": _IP},
         ),
-        addresses("floating_addresses", "Its floating IP addresses.", of=_floating, **_NETWORKS),
-        texts("mac_addresses", "The MAC addresses of its ports.", of=_macs, **_NETWORKS),
+        addresses(
+            "floating_addresses", "Its floating IP addresses.", of=values.floating, **_NETWORKS
+        ),
+        texts("mac_addresses", "The MAC addresses of its ports.", of=values.macs, **_NETWORKS),
         texts("networks", "The names of the networks it is on.", of=list, **_NETWORKS),
         address("access_ipv4", "The address its owner says it has.", "accessIPv4", of=or_none),
         address("access_ipv6", "The same for IPv6.", "accessIPv6", of=or_none),
         texts(
             "security_groups",
             "The names of its ports' security groups.",
-            shape=list[_Name] | None,
-            of=_names,
+            shape=list[values.Name] | None,
+            of=values.names,
         ),
         texts(
             "volume_ids",
             "The volumes attached to it.",
             "os-extended-volumes:volumes_attached",
-            shape=list[_Id] | None,
-            of=_ids,
+            shape=list[values.Id] | None,
+            of=values.ids,
         ),
         text(
             "key_name",
@@ -274,7 +178,7 @@ SERVER = Resource(
         ),
         boolean("locked", "Whether its users may do nothing to it."),
         text("description", "What its owner says it is for."),
-        boolean("config_drive", "Whether it has one.", shape=str | None, of=_is_true),
+        boolean("config_drive", "Whether it has one.", shape=str | None, of=values.is_true),
         integer("progress", "How far a running task is, in percent."),
         text(
             "hostname",
