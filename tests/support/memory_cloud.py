@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from accounts.cloud import Cloud
-from accounts.config import load
+from accounts.config import PackConfig, load
 from common.errors import CloudError
 
 Json = dict[str, Any]
 # Called with the path, the parameters and the microversion of a request.
 Serve = Callable[[str, Mapping[str, Any], str | None], Any]
+
+
+@cache
+def _config(name: str, most: int) -> PackConfig:
+    entry = {"name": name, "auth": {"auth_url": "http://nowhere/v3"}}
+    return load({"clouds": [entry], "limits": {"parallel_requests": most}})
 
 
 def refused(status: int, said: str = "no") -> CloudError:
@@ -31,8 +38,7 @@ class MemoryCloud(Cloud):
     def __init__(
         self, services: Mapping[str, Serve], *, most: int = 4, name: str = "memory"
     ) -> None:
-        entry = {"name": name, "auth": {"auth_url": "http://nowhere/v3"}}
-        config = load({"clouds": [entry], "limits": {"parallel_requests": most}})
+        config = _config(name, most)
         super().__init__(config.cloud(None), config)
         self.services = services
         self.requests: list[tuple[str, str, Json, str | None]] = []

@@ -5,13 +5,11 @@ A row is a mapping by property: a time as the service writes it, None for what i
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
+from support.memory_cloud import MemoryCloud
 from support.oracle_rows import Row, World
 from support.oracle_values import moment
 
@@ -20,7 +18,7 @@ _HOLDERS = frozenset({"state", "times", "spec", "more", "boss"})
 Params = Mapping[str, Any]
 
 
-class MadeUpCloud:
+class MadeUpCloud(MemoryCloud):
     """What a query asks of a cloud, answered from a world.
 
     Pages have ``page`` rows; ``again`` of them were on the page before, as if rows had been added
@@ -31,34 +29,18 @@ class MadeUpCloud:
         self, name: str, world: World, *, page: int = 1000, again: int = 0, gone: Sequence[Row] = ()
     ) -> None:
         assert again < page
-        self.name, self.world, self.page, self.again, self.gone = name, world, page, again, gone
-        self.config = SimpleNamespace(limits=SimpleNamespace(parallel_requests=2))
-        self.asked: list[tuple[str, dict[str, Any]]] = []
-        self._made: dict[Any, Any] = {}
-        self._lock = threading.Lock()
-
-    def shared(self, make: Callable[[Any], Any]) -> Any:
-        """Return the one object that ``make`` makes for this cloud."""
-        with self._lock:
-            if make not in self._made:
-                self._made[make] = make(self)
-            return self._made[make]
-
-    def log_in(self) -> None:
-        """Have nothing to do."""
+        super().__init__({"made-up": self.serve}, most=2, name=name)
+        self.world, self.page, self.again, self.gone = world, page, again, gone
 
     def __repr__(self) -> str:
         return f"MadeUpCloud({self.name!r}, {self.world}, page={self.page}, again={self.again})"
 
-    def get(
-        self, service: str, path: str, *, params: Params | None = None, microversion: str | None
-    ) -> bytes:
-        """Return the body of an answer."""
-        assert (service, microversion) == ("made-up", None)
-        asked = dict(params or {})
-        self.asked.append((path, dict(asked)))
+    def serve(self, path: str, params: Params, microversion: str | None) -> Any:
+        """Return what the service answers."""
+        assert microversion is None
+        asked = dict(params)
         if path == "/usage":
-            return json.dumps({row["id"]: row.get("uses") for row in self.world["thing"]}).encode()
+            return {row["id"]: row.get("uses") for row in self.world["thing"]}
         collection = path.rpartition("/")[2]
         rows = self._rows(path, collection.removesuffix("s"), asked)
         answer: dict[str, Any] = {}
@@ -68,7 +50,7 @@ class MadeUpCloud:
             rows = self._by_offset(rows, asked)
         write = _WRITERS.get(collection, dict)
         answer[collection] = [_thinned(write(row), turn) for turn, row in enumerate(rows)]
-        return json.dumps(answer).encode()
+        return answer
 
     def _rows(self, path: str, resource: str, asked: dict[str, Any]) -> list[Row]:
         rows = list(self.world[resource])

@@ -99,7 +99,7 @@ def settled(question: Question) -> Question:
 def agree(question: Question, clouds: list[MadeUpCloud], *, narrow: bool) -> None:
     """Check the engine's whole answer against the oracle's."""
     expected = answer(question, {cloud.name: cloud.world for cloud in clouds}, ROWS)
-    found = engine(question).run(clouds, now=NOW, narrow=narrow)  # type: ignore[arg-type]
+    found = engine(question).run(clouds, now=NOW, narrow=narrow)
     assert found.reasons == []
     assert [(column.name, column.kind) for column in found.columns] == expected[0]
     assert found.rows == expected[1]
@@ -109,7 +109,7 @@ def agree_but_for_order(question: Question, clouds: list[MadeUpCloud]) -> None:
     """Check an answer whose rows come as requests are answered: a limit keeps any of them."""
     worlds = {cloud.name: cloud.world for cloud in clouds}
     all_rows = answer(replace(question, limit=None), worlds, ROWS)[1]
-    found = engine(question).run(clouds, now=NOW).rows  # type: ignore[arg-type]
+    found = engine(question).run(clouds, now=NOW).rows
     most = len(all_rows) if question.limit is None else question.limit
     assert len(found) == min(most, len(all_rows))
     assert not Counter(map(repr, found)) - Counter(map(repr, all_rows))
