@@ -5,7 +5,7 @@ Filters and limits are not obeyed, as a service may: what comes back has to be l
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from typing import Any
 
 from engine.dispatch import dispatch
@@ -44,9 +44,7 @@ _PATHS = {
     "resource_provider": "/placement/resource_providers",
 }
 #: What services are asked to find out whether they show everything; they do.
-_SIGHT = ("/network/v2.0/quotas/", "/image/v2/tasks", "/volume/v3/os-services")
-_ALLOCATIONS = re.compile(r"/placement/resource_providers/([^/]+)/allocations")
-_MEMBERS = re.compile(r"/identity/v3/groups/([^/]+)/users")
+_SIGHT = ("/network/v2.0/quotas/.*", "/image/v2/tasks", "/volume/v3/os-services")
 
 
 class AuditCloud(FakeCloud):
@@ -70,23 +68,26 @@ class AuditCloud(FakeCloud):
         self.soft_deleted: list[Json] = []
         #: More keys of an answer, by kind, as ``truncated``.
         self.more: dict[str, Json] = {}
+        for kind, path in _PATHS.items():
+            self.route(f"GET {path}", self._listed(kind), first=True)
+        providers, groups = "/placement/resource_providers", "/identity/v3/groups"
+        self.route(f"GET {providers}/([^/]+)/allocations", self._allocations, first=True)
+        self.route(f"GET {groups}/([^/]+)/users", self._members)
+        for path in _SIGHT:
+            self.route(f"GET {path}", lambda request: Answer({}))
 
-    def _answer(self, request: Request) -> Answer:
-        if request.method == "GET":
-            for kind, path in _PATHS.items():
-                if request.path == path:
-                    return Answer(
-                        {f"{kind}s": self._rows(kind, request), **self.more.get(kind, {})}
-                    )
-            if found := _ALLOCATIONS.fullmatch(request.path):
-                held = self.allocations.get(found[1], {})
-                wrapped = {who: {"resources": what} for who, what in held.items()}
-                return Answer({"allocations": wrapped, "resource_provider_generation": 1})
-            if found := _MEMBERS.fullmatch(request.path):
-                return Answer({"users": [{"id": id} for id in self.members.get(found[1], [])]})
-            if request.path.startswith(_SIGHT):
-                return Answer({})
-        return super()._answer(request)
+    def _listed(self, kind: str) -> Callable[[Request], Answer]:
+        return lambda request: Answer(
+            {f"{kind}s": self._rows(kind, request), **self.more.get(kind, {})}
+        )
+
+    def _allocations(self, request: Request) -> Answer:
+        held = self.allocations.get(request.parts[0], {})
+        wrapped = {who: {"resources": what} for who, what in held.items()}
+        return Answer({"allocations": wrapped, "resource_provider_generation": 1})
+
+    def _members(self, request: Request) -> Answer:
+        return Answer({"users": [{"id": id} for id in self.members.get(request.parts[0], [])]})
 
     def _rows(self, kind: str, request: Request) -> list[Json]:
         if kind == "server" and request.query.get("status") == "SOFT_DELETED":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from accounts.cloud import Cloud
 from accounts.config import load
@@ -30,6 +30,7 @@ from support.fake_cloud_nova import FakeNova
 from support.fake_cloud_placement import FakePlacement
 
 PASSWORD = "open sesame"
+Part = TypeVar("Part")
 _SERVICES = {
     "identity": "/identity/v3",
     "compute": "/compute/v2.1",
@@ -82,7 +83,8 @@ class FakeCloud(Web):
         self.route("GET /image", self._image_versions)
         self.route("GET /image/v2/images", self._images)
         self.route("GET /image/v2/images/([^/]+)", self._image)
-        self.nova, self.placement = FakeNova(self), FakePlacement(self)
+        self._parts: dict[Any, Any] = {}
+        self.nova, self.placement = self.part(FakeNova), self.part(FakePlacement)
 
     def __enter__(self) -> FakeCloud:
         self.start(self._certificate)
@@ -110,6 +112,16 @@ class FakeCloud(Web):
     def account(self, **config: Any) -> Cloud:
         """Return the cloud as a workflow gets it."""
         return Cloud.from_config(load(self.config(**config)), None)
+
+    def part(self, kind: Callable[[FakeCloud], Part]) -> Part:
+        """Return this cloud's one part of that class, as ``fake.part(Tables)``.
+
+        It is made when it is first asked for, and brings its routes and its place in the catalogue.
+        """
+        if kind not in self._parts:
+            self._parts[kind] = kind(self)
+        found: Part = self._parts[kind]
+        return found
 
     def server(self, name: str) -> Server:
         """Return the server of that name."""

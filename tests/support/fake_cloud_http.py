@@ -6,6 +6,7 @@ import json
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -84,14 +85,16 @@ class Web:
         self.faults: list[Fault] = []
         #: Called with each request before it is obeyed.
         self.hooks: list[Callable[[Request], None]] = []
+        #: Seconds that each answer takes, however many are asked at once.
+        self.latency = 0.0
         self._routes: list[tuple[re.Pattern[str], Handle]] = []
         self._lock = threading.RLock()
         self._http = _Server(("127.0.0.1", 0), self)
         self.origin = f"http://127.0.0.1:{self._http.server_port}"
 
-    def route(self, pattern: str, handle: Handle) -> None:
+    def route(self, pattern: str, handle: Handle, *, first: bool = False) -> None:
         """Answer requests whose line matches the whole pattern; the first route wins."""
-        self._routes.append((re.compile(pattern), handle))
+        self._routes.insert(0 if first else len(self._routes), (re.compile(pattern), handle))
 
     def start(self, certificate: Path | None = None) -> None:
         """Serve in threads until stopped; over TLS with a file of certificate and key."""
@@ -131,6 +134,8 @@ class Web:
 
     def obey(self, request: Request) -> tuple[Answer | None, Fault | None]:
         """Return the answer, None if the connection is to be cut, and the fault that hit it."""
+        if self.latency:
+            time.sleep(self.latency)
         with self._lock:
             self.requests.append(request)
             fault = self._due(request)
@@ -208,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

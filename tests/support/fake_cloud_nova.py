@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from support.fake_cloud_estate import Course, Json, Migration, Server, uuid_of
 from support.fake_cloud_http import Answer, Request
 from support.fake_cloud_power import FakePower
+from support.fake_cloud_rows import paged
 
 if TYPE_CHECKING:
     from support.fake_cloud import FakeCloud
@@ -69,7 +69,9 @@ class FakeNova:
             and (server.status != "SOFT_DELETED" or "soft_deleted" in wanted)
         ]
         ids = [server.id for server in found]
-        return self._page(request, "servers", ids, [s.as_json(request.version) for s in found])
+        return paged(
+            self._cloud, request, "servers", ids, [s.as_json(request.version) for s in found]
+        )
 
     def _server(self, request: Request) -> Answer:
         server = self._known(request)
@@ -82,7 +84,7 @@ class FakeNova:
     def _hypervisors(self, request: Request) -> Answer:
         hosts = self._cloud.hypervisors
         rows = [host.as_json(self._cloud.servers) for host in hosts]
-        return self._page(request, "hypervisors", [host.id for host in hosts], rows)
+        return paged(self._cloud, request, "hypervisors", [host.id for host in hosts], rows)
 
     def _services(self, request: Request) -> Answer:
         rows = [
@@ -91,24 +93,6 @@ class FakeNova:
             for h in self._cloud.hypervisors
         ]
         return Answer({"services": rows})
-
-    def _page(
-        self, request: Request, collection: str, ids: Sequence[str], rows: list[Json]
-    ) -> Answer:
-        marker, start = request.query.get("marker"), 0
-        if marker is not None and "marker" not in self._cloud.ignores:
-            if marker not in ids:
-                return Answer({"badRequest": {"message": f"marker [{marker}] not found"}}, 400)
-            start = ids.index(marker) + 1
-        limit = self._cloud.page
-        if "limit" not in self._cloud.ignores:
-            limit = min(limit, int(request.query.get("limit", limit)))
-        end = start + limit
-        body: Json = {collection: rows[start:end]}
-        if len(rows[start:end]) == limit or "marker" in self._cloud.ignores:
-            href = f"{self._cloud.origin}{request.path}?limit={limit}&marker={ids[end - 1]}"
-            body[f"{collection}_links"] = [{"rel": "next", "href": href}]
-        return Answer(body)
 
     def _migrations(self, request: Request) -> Answer:
         query = request.query
@@ -122,7 +106,7 @@ class FakeNova:
             and query.get("status") in (None, migration.status)
         ]
         ids = [migration["uuid"] for migration in found]
-        return self._page(request, "migrations", ids, found)
+        return paged(self._cloud, request, "migrations", ids, found)
 
     def _groups(self, request: Request) -> Answer:
         start = int(request.query.get("offset", 0))

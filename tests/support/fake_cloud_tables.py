@@ -12,22 +12,31 @@ from typing import Any
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Json, uuid_of
 from support.fake_cloud_http import Answer, Request
+from support.fake_cloud_rows import Kind, Rows
 
-# Where each kind of row is listed, and the word that holds the rows in the answer.
-_LISTINGS = {
-    "ports": ("/network/v2.0/ports", "ports"),
-    "floating_ips": ("/network/v2.0/floatingips", "floatingips"),
-    "networks": ("/network/v2.0/networks", "networks"),
-    "subnets": ("/network/v2.0/subnets", "subnets"),
-    "routers": ("/network/v2.0/routers", "routers"),
-    "security_groups": ("/network/v2.0/security-groups", "security_groups"),
-    "volumes": ("/volume/v3/volumes/detail", "volumes"),
-    "snapshots": ("/volume/v3/snapshots/detail", "snapshots"),
-    "users": ("/identity/v3/users", "users"),
-    "roles": ("/identity/v3/roles", "roles"),
-    "role_assignments": ("/identity/v3/role_assignments", "role_assignments"),
-    "flavors": ("/compute/v2.1/flavors/detail", "flavors"),
-    "providers": ("/placement/resource_providers", "resource_providers"),
+# Each kind of row; which properties are unique is as the services have it.
+_KINDS = {
+    "ports": Kind("/network/v2.0/ports", "port", "ports"),
+    "floating_ips": Kind("/network/v2.0/floatingips", "floatingip", "floatingips"),
+    "networks": Kind("/network/v2.0/networks", "network", "networks"),
+    "subnets": Kind("/network/v2.0/subnets", "subnet", "subnets"),
+    "routers": Kind("/network/v2.0/routers", "router", "routers"),
+    "security_groups": Kind("/network/v2.0/security-groups", "security_group", "security_groups"),
+    "volumes": Kind("/volume/v3/volumes", "volume", "volumes", "/volume/v3/volumes/detail"),
+    "snapshots": Kind(
+        "/volume/v3/snapshots", "snapshot", "snapshots", "/volume/v3/snapshots/detail"
+    ),
+    "users": Kind("/identity/v3/users", "user", "users", unique=("domain_id", "name")),
+    "roles": Kind("/identity/v3/roles", "role", "roles", unique=("name",)),
+    "role_assignments": Kind("/identity/v3/role_assignments", "", "role_assignments"),
+    "flavors": Kind(
+        "/compute/v2.1/flavors",
+        "flavor",
+        "flavors",
+        "/compute/v2.1/flavors/detail",
+        unique=("name",),
+    ),
+    "providers": Kind("/placement/resource_providers", "", "resource_providers", key="uuid"),
 }
 # Parameters that are not keys of their rows, and the part of a row that they are compared with.
 _PARTS: dict[str, Callable[[Json], Any]] = {
@@ -40,28 +49,27 @@ _PARTS: dict[str, Callable[[Json], Any]] = {
 class Tables:
     """Rows by their kind, as attributes: ``tables.ports.append({...})``."""
 
-    ports: list[Json]
-    floating_ips: list[Json]
-    networks: list[Json]
-    subnets: list[Json]
-    routers: list[Json]
-    security_groups: list[Json]
-    volumes: list[Json]
-    snapshots: list[Json]
-    users: list[Json]
-    roles: list[Json]
-    role_assignments: list[Json]
-    flavors: list[Json]
-    providers: list[Json]
+    ports: Rows
+    floating_ips: Rows
+    networks: Rows
+    subnets: Rows
+    routers: Rows
+    security_groups: Rows
+    volumes: Rows
+    snapshots: Rows
+    users: Rows
+    roles: Rows
+    role_assignments: Rows
+    flavors: Rows
+    providers: Rows
 
     def __init__(self, cloud: FakeCloud) -> None:
         self._cloud = cloud
         cloud.services |= {"network": "/network", "block-storage": "/volume/v3"}
         cloud.route("GET /network", self._network)
         cloud.route("GET /volume/v3", self._volume)
-        for name, (path, collection) in _LISTINGS.items():
-            setattr(self, name, [])
-            cloud.route(f"GET {path}", self._listed(name, collection))
+        for name, kind in _KINDS.items():
+            setattr(self, name, Rows(cloud, kind, _passes))
         # What only those are told who see all there is.
         for path in ("/network/v2.0/quotas/0+", "/image/v2/tasks", "/volume/v3/os-services"):
             cloud.route(f"GET {path}", lambda request: Answer({}))
@@ -95,13 +103,6 @@ class Tables:
                 "links": {"assignment": f"http://x/v3/projects/p/roles/id-of-{granted or role}"},
             }
         )
-
-    def _listed(self, name: str, collection: str) -> Callable[[Request], Answer]:
-        def listed(request: Request) -> Answer:
-            rows = [row for row in getattr(self, name) if _passes(row, request.query)]
-            return Answer({collection: rows})
-
-        return listed
 
     def _user(self, request: Request) -> Answer:
         found = [row for row in self.users if row["id"] == request.parts[0]]
