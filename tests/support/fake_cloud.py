@@ -110,7 +110,7 @@ class FakeCloud(Web):
         return {"clouds": [self.entry()], **more}
 
     def account(self, **config: Any) -> Cloud:
-        """Return the cloud as a workflow gets it."""
+        """Return the cloud as a workflow gets it, not logged in yet."""
         return Cloud.from_config(load(self.config(**config)), None)
 
     def part(self, kind: Callable[[FakeCloud], Part]) -> Part:

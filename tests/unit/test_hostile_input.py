@@ -26,7 +26,7 @@ from support.runs import Silent, folder, new_state
 PATIENCE = 20
 NIL = str(uuid.UUID(int=0))
 # How many of the values each parameter is given where not all of them are.
-SOME = 3
+SOME = 2
 
 
 def test_there_is_much_to_try() -> None:
