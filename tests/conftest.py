@@ -11,6 +11,7 @@ from hypothesis import settings
 from sqlalchemy import Engine, create_engine
 
 from accounts import repeating
+from accounts.session import TracedSession
 from state import engines
 from support import sampling
 
@@ -74,3 +75,21 @@ def statements_compiled_once() -> Iterator[None]:
 def no_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let requests be repeated without a pause that no service has asked for."""
     monkeypatch.setattr(repeating, "_backoff", lambda state: 0.0)
+
+
+@pytest.fixture(scope="module")
+def versions_asked_once() -> Iterator[None]:
+    """Have all logins of a module share what services said of their versions.
+
+    Each run asks for them. Where hundreds of runs ask the same cloud, and what they ask is not
+    what is tested, that is a third of all requests.
+    """
+    said: dict[str, Any] = {}
+    begin = TracedSession.__init__
+
+    def begin_with(session: TracedSession, **how: Any) -> None:
+        begin(session, discovery_cache=said, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TracedSession, "__init__", begin_with)
+        yield

@@ -104,12 +104,17 @@ def test_actions_that_are_named_exist(page: Path) -> None:
         assert name in built or is_known(name), name
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(TOP)))
-def test_actions_that_are_named_to_people_exist(path: Path) -> None:
+def test_actions_that_are_named_to_people_exist() -> None:
     """Whatever an operator can be told, by a message, a form, a mail or in chat."""
-    for text in texts(path):
-        for name in re.findall(rf"(?<![\w./<-])((?:{SUBJECTS})(?:\.[a-z_]+)+)", text):
-            assert is_known(name), f"{name} in {text!r:.200}"
+    named = re.compile(rf"(?<![\w./<-])((?:{SUBJECTS})(?:\.[a-z_]+)+)")
+    unknown = [
+        f"{path.relative_to(TOP)}: {name} in {text!r:.200}"
+        for path in SOURCES
+        for text in texts(path)
+        for name in named.findall(text)
+        if not is_known(name)
+    ]
+    assert unknown == []
 
 
 def texts(path: Path) -> list[str]:

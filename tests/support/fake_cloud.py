@@ -7,6 +7,7 @@ request sees. It counts requests, and misbehaves as it is told to (``fail``).
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -84,6 +85,7 @@ class FakeCloud(Web):
         self.route("GET /image/v2/images", self._images)
         self.route("GET /image/v2/images/([^/]+)", self._image)
         self._parts: dict[Any, Any] = {}
+        self._accounts: dict[str, Cloud] = {}
         self.nova, self.placement = self.part(FakeNova), self.part(FakePlacement)
 
     def __enter__(self) -> FakeCloud:
@@ -110,7 +112,14 @@ class FakeCloud(Web):
         return {"clouds": [self.entry()], **more}
 
     def account(self, **config: Any) -> Cloud:
-        """Return the cloud as a workflow gets it, not logged in yet."""
+        """Return the cloud as the workflow and the steps of a run get it: with one login."""
+        key = json.dumps(config, sort_keys=True)
+        if key not in self._accounts:
+            self._accounts[key] = self.new_account(**config)
+        return self._accounts[key]
+
+    def new_account(self, **config: Any) -> Cloud:
+        """Return the cloud as another run gets it, not logged in yet."""
         return Cloud.from_config(load(self.config(**config)), None)
 
     def part(self, kind: Callable[[FakeCloud], Part]) -> Part:

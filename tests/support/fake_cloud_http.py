@@ -189,9 +189,10 @@ class _Handler(BaseHTTPRequestHandler):
     def parse_request(self) -> bool:
         """Read the head of a request.
 
-        The clients here write it well, so it is not looked at as a mail's head is in the library,
-        which takes longer than all else that is done for an answer.
+        The library reads it as that of a mail, which takes longer than all else here.
         """
+        if not self.raw_requestline.endswith(b" HTTP/1.1\r\n"):
+            return super().parse_request()  # says what is wrong with it
         self.command, self.path, self.request_version = self.raw_requestline.decode().split()
         self.heads: dict[str, str] = {}
         for line in iter(self.rfile.readline, b"\r\n"):

@@ -9,6 +9,7 @@ from typing import Any
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Json, uuid_of
 from support.fake_cloud_http import Answer, Request
+from support.fake_cloud_rows import paged
 
 _VOLUME = "/volume/v3/volumes"
 _SNAPSHOT = "/volume/v3/snapshots"
@@ -128,7 +129,7 @@ class FakeCinder:
             keys = ((_KEYS[key], value) for key, value in asked.items())
             wanted = list(keys)
             found = [row for row in rows if all(str(row.get(k)) == v for k, v in wanted)]
-            return Answer({f"{word}s": found})
+            return paged(self._cloud, request, f"{word}s", [row["id"] for row in found], found)
 
         def shown(request: Request) -> Answer:
             row = one(request)

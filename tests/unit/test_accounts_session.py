@@ -216,7 +216,7 @@ def test_one_login_for_many_threads(fake: FakeCloud) -> None:
 
 
 def test_two_clouds_log_in_each(fake: FakeCloud) -> None:
-    for cloud in (fake.account(), fake.account()):
+    for cloud in (fake.new_account(), fake.new_account()):
         compute.servers(cloud)
     assert fake.count(LOGIN) == 2
 

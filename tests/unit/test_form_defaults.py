@@ -20,6 +20,8 @@ from support.mail_cloud import MailCloud, mail_cloud, project, server, user
 from support.runs import new_state
 from support.smtp_faults import Fault
 
+pytestmark = pytest.mark.usefixtures("versions_asked_once")
+
 # Required choices that decide which other fields are needed: each of them is chosen.
 EACH_CHOICE = {"notice"}
 # They ask for a run in some state, and leave nothing of it to defaults but which step is meant.
@@ -77,7 +79,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def config(name: str, post: MailCloud, house: dict[str, Any]) -> dict[str, Any]:
+def config(name: str, post: MailCloud, request: pytest.FixtureRequest) -> dict[str, Any]:
     """A configuration with which the action has something to do."""
     if name.startswith("email.campaign.re"):  # a campaign that was not all sent
         refusal = {"resume": Fault("mail", reply="550 5.7.1 no")}
@@ -88,7 +90,7 @@ def config(name: str, post: MailCloud, house: dict[str, Any]) -> dict[str, Any]:
         post.smtp.fault()
     config = post.config()
     if name.startswith(ON_HOSTS) and not name.endswith((".search", ".list")):
-        config = house
+        config = request.getfixturevalue("house")
     if "cloud_b" in action(name)["parameters"]:
         (entry,) = config["clouds"]
         twin = {**entry, "name": example(name)["cloud_b"]}

@@ -22,6 +22,8 @@ from support.fake_cloud_http import Answer, Request
 from support.hostile import VALUES, calls, parameters_of
 from support.runs import Silent, folder, new_state
 
+pytestmark = pytest.mark.usefixtures("versions_asked_once")
+
 # Seconds for one call, which takes a few milliseconds on a machine with nothing else to do.
 PATIENCE = 20
 NIL = str(uuid.UUID(int=0))

@@ -21,6 +21,8 @@ from support.audit_cloud import AuditCloud
 from support.hostile import plain_call
 from support.runs import Silent, folder, new_state
 
+pytestmark = pytest.mark.usefixtures("versions_asked_once")
+
 TEXT = "a" * 28 + "!"
 # Each takes an engine that goes back over a text more than a minute for that text.
 ENDLESS = ["(a+)+$", "(a|a)*$", "^(([a-z])+.)+[A-Z]([a-z])+$"]

@@ -129,7 +129,7 @@ def test_the_lowest_microversion_that_answers_is_asked_for(fake: FakeCloud) -> N
     assert {r.version for r in fake.asked(LISTING)} == {(2, 47)}
     assert compute.to_judge(cloud) == "2.96"
     fake.compute_version = "2.95"
-    assert compute.to_judge(fake.account()) == "2.47"
+    assert compute.to_judge(fake.new_account()) == "2.47"
 
 
 # -- finding -----------------------------------------------------------------------------------

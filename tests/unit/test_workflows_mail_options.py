@@ -12,6 +12,8 @@ from engine.dispatch import dispatch
 from support.fake_cloud_estate import Hypervisor
 from support.mail_cloud import MailCloud, mail_cloud, project, server
 
+pytestmark = pytest.mark.usefixtures("versions_asked_once")
+
 SOON = f"{datetime.now(timezone.utc) + timedelta(days=30):%Y-%m-%d}"
 SHOP, ALL = {"projects": ["shop"]}, {"all_projects": True}
 IMAGE = {"image": "debian-12", "end_date": SOON}
