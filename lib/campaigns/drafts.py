@@ -205,14 +205,14 @@ def looks_of(smtp: SmtpAccount, notice: str, options: Mapping[str, Any]) -> str:
 
     mail, entry, organisation = smtp.config.email, smtp.entry, smtp.config.organisation
     logo = logo_of(organisation.logo)
-    told = [
+    parts = [
         sources(notice, [mail.templates] if mail.templates else []),
         msgspec.to_builtins(organisation),
         hashlib.sha256(logo).hexdigest(),
         options.get("sender") or entry.sender,
         options.get("reply_to") or entry.reply_to,
     ]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _rehearsal_key(key: str, override: str) -> str:
@@ -221,8 +221,8 @@ def _rehearsal_key(key: str, override: str) -> str:
     from email_api.addresses import folded
     from email_api.mailboxes import mailboxes
 
-    told = ",".join(sorted(map(folded, mailboxes(override))))
-    return f"{key}-to-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    recipients = ",".join(sorted(map(folded, mailboxes(override))))
+    return f"{key}-to-{hashlib.sha256(recipients.encode()).hexdigest()[:8]}"
 
 
 def says_otherwise(found: Campaign, notice: str, options: Mapping[str, Any]) -> str:
@@ -244,10 +244,10 @@ def _change(name: str, was: Any, now: Any) -> str:
     """Return how a variable differs: in full if it is a text or none, and else by its name."""
     if not all(isinstance(value, str | None) for value in (was, now)):
         return name
-    told = [
+    texts = [
         "none" if value is None else repr(shorten(clean(value), _SHOWN)) for value in (was, now)
     ]
-    return f"{name} was {told[0]} and is now {told[1]}"
+    return f"{name} was {texts[0]} and is now {texts[1]}"
 
 
 def why_not(state: str, key: str) -> str:

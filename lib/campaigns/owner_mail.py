@@ -14,7 +14,7 @@ import msgspec
 
 from campaigns.options import Options, OwnerOptions
 from owners.owners import label, project_of, readers
-from owners.resolvers import way
+from owners.resolvers import owner_resolver
 from protection.marks import protected
 from workflow_api import Context, ParameterGroup, Plan, Refused, workflow
 
@@ -126,10 +126,10 @@ def server_mail(
     what a row (which has the paths in ``also``) makes of it. With ``spare_protected`` nobody is
     told of protected servers.
     """
-    ways = way(asked.resource, cloud, options.owner)
+    resolver = owner_resolver(asked.resource, cloud, options.owner)
     own = [path for path in columns.values() if isinstance(path, str)]
     more = ("tags", "metadata") if spare_protected else ()
-    paths = dict.fromkeys(("id", "name", "project_id", *own, *also, *more, *ways.columns))
+    paths = dict.fromkeys(("id", "name", "project_id", *own, *also, *more, *resolver.columns))
     answer = asked.select(*paths).sort_by("project.name", "name", "id").run([cloud])
     rows = answer.dicts()
     marks = ctx.config.protected
@@ -138,7 +138,7 @@ def server_mail(
     kept = {id(row) for row in spared}
     found = readers(
         (row for row in rows if id(row) not in kept),
-        ways,
+        resolver,
         cloud.config.email.local_domains,
         unread=answer.unread,
     )
@@ -161,7 +161,7 @@ def server_mail(
         title=title,
         content=servers,
         common=common,
-        reasons=[*answer.reasons, *ways.reasons],
+        reasons=[*answer.reasons, *resolver.reasons],
     )
     for row in spared:
         plan.skip(f"{label(row)} ({row['id']})", why[row["id"]])

@@ -63,8 +63,8 @@ def campaign_key(workflow: str, day: datetime.date, parameters: Mapping[str, Any
     ``parameters`` are those that make it another campaign: what it is about and to whom, not how
     it is sent (limit, cc, preview_dir).
     """
-    told = json.dumps(parameters, sort_keys=True, default=str)
-    return f"{workflow}-{day}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    digested = json.dumps(parameters, sort_keys=True, default=str)
+    return f"{workflow}-{day}-{hashlib.sha256(digested.encode()).hexdigest()[:8]}"
 
 
 def plan_campaign(
@@ -158,20 +158,20 @@ def _to_operators(main: Draft, operators: str, plan: Plan, out: Sequence[LeftOut
     from email_api.addresses import addresses
 
     # Another one when others are left out, or of other things: that is news.
-    news = json.dumps([_told(one, len(one.concerns)) for one in out], sort_keys=True)
+    news = json.dumps([_as_variables(one, len(one.concerns)) for one in out], sort_keys=True)
     key = f"{main.key}-left-out-{hashlib.sha256(news.encode()).hexdigest()[:8]}"
     main.ctx.claim(Claimed(key))
     plain = replace(main.delivery, cc=(), bcc=(), limit=None, unsubscribe=None)
     draft = Draft(main.ctx, main.smtp, LEFT_OUT, key, plain, {})
-    content = {"subject": plan.title, "owners": [_told(one, _MOST_CONCERNS) for one in out]}
+    content = {"subject": plan.title, "owners": [_as_variables(one, _MOST_CONCERNS) for one in out]}
     letter = Letter(address=operators, content=content)
     known = addresses(operators, tuple(main.smtp.config.email.local_domains))
     draft.choose(plan, {to: replace(letter, address=to) for to in known})
     return draft
 
 
-def _told(one: LeftOut, most: int) -> dict[str, Any]:
-    """Return what the operators are told of somebody who is left out."""
+def _as_variables(one: LeftOut, most: int) -> dict[str, Any]:
+    """Return somebody who is left out as the variables of the notice to the operators."""
     return {
         "reason": one.why,
         "owner": one.owner,

@@ -78,7 +78,7 @@ class Readers(msgspec.Struct):
         return list({id(row): row for reader in self.told for row in reader.rows}.values())
 
 
-class Way(Protocol):
+class OwnerResolver(Protocol):
     """How the owners of a row are found. The query has to select ``columns``."""
 
     columns: tuple[str, ...]
@@ -93,7 +93,7 @@ class Way(Protocol):
 
 def readers(
     rows: Iterable[Row],
-    ways: Way,
+    resolver: OwnerResolver,
     local_domains: Sequence[str] = (),
     *,
     unread: Collection[str] = (),
@@ -110,7 +110,7 @@ def readers(
     places: dict[str, Address | None] = {}
     for row in rows:
         seen: set[str] = set()
-        owners = list(ways.of(row, unread)) or [Owner("nobody", why=NO_OWNER)]
+        owners = list(resolver.of(row, unread)) or [Owner("nobody", why=NO_OWNER)]
         for owner, text in ((one, text) for one in owners for text in _texts(one)):
             if text not in places:
                 places[text] = _address(text, local_domains)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from owners.owners import Owner, Row, Way
+from owners.owners import Owner, OwnerResolver, Row
 from workflow_api import NotFound, UserError, near
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class ByColumn:
 
 
 class ByEmail(ByColumn):
-    """The same for the column ``email`` of a user, of whom more is known then."""
+    """The same for the column ``email`` of a user, whose name and state are read beside it."""
 
     def __init__(self, column: str) -> None:
         super().__init__(column)
@@ -149,16 +149,16 @@ class ByEmail(ByColumn):
             yield Owner("somebody", why=UNREAD_USER)
 
 
-WAYS: dict[Ownership, Callable[[Resource, EmailSettings, Cloud], Way]] = {
+RESOLVERS: dict[Ownership, Callable[[Resource, EmailSettings, Cloud], OwnerResolver]] = {
     "user": ByUser,
     "project_contact": ByContact,
     "role": ByRole,
 }
 
 
-def way(
+def owner_resolver(
     resource: Resource, cloud: Cloud, owner: Ownership | None = None, column: str | None = None
-) -> Way:
+) -> OwnerResolver:
     """Return how the owners of a resource's rows are found: as configured unless given.
 
     ``column`` names one with addresses instead. Raises UserError if the resource does not lead
@@ -166,7 +166,7 @@ def way(
     """
     if column is None:
         settings = cloud.config.email
-        return WAYS[owner or settings.owner](resource, settings, cloud)
+        return RESOLVERS[owner or settings.owner](resource, settings, cloud)
     from query_api.execution.paths import resolve
 
     resolve(resource, column)

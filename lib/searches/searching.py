@@ -1,7 +1,7 @@
-"""Questions as actions ask them: from texts and lists of words to a query, and its answer.
+"""Queries as actions take them: from texts and lists of words to a query, and its answer.
 
-``register`` gives a subject its ``search`` and ``list``. The query API is imported when something
-is asked: these runbooks stand in modules with others.
+``register`` gives a subject its ``search`` and ``list``. The query API is imported when a query
+is made: these runbooks stand in modules with others.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Examples(NamedTuple):
 EXAMPLES: dict[str, Examples] = {}
 
 
-class Part(ParameterGroup, frozen=True, kw_only=True):
+class View(ParameterGroup, frozen=True, kw_only=True):
     """What of a listing is shown.
 
     select: The columns: properties, paths over links, or * for all; a few if empty.
@@ -49,7 +49,7 @@ class Part(ParameterGroup, frozen=True, kw_only=True):
     group_by: str | None = None
 
 
-class Selection(Part, frozen=True, kw_only=True):
+class Selection(View, frozen=True, kw_only=True):
     """What of the things that pass is shown, and how.
 
     aggregate: Figures of each group, as count, sum, min, max, avg of a property.
@@ -62,8 +62,8 @@ class Selection(Part, frozen=True, kw_only=True):
     join: str | None = None
 
 
-class Way(ParameterGroup, frozen=True, kw_only=True):
-    """How a question is asked.
+class QueryOptions(ParameterGroup, frozen=True, kw_only=True):
+    """How a query is run.
 
     explain: Show how it was asked, and the requests expected and made, instead of rows.
     allow_partial: Succeed even if something is missing in the answer, which says so.
@@ -88,21 +88,23 @@ def register(resource: str, plural: str, *, where: str, group_by: str, join: str
         limit: RowLimit | None = None,
         *,
         selection: Selection,
-        way: Way,
+        options: QueryOptions,
     ) -> Table:
-        asked = question(resource, where=where, selection=selection, limit=limit)
-        return answered(asked, clouds, where, way=way)
+        query = question(resource, where=where, selection=selection, limit=limit)
+        return answered(query, clouds, where, options=options)
 
     def everything(
         ctx: Context,
         clouds: Clouds,
         limit: RowLimit | None = None,
         *,
-        part: Part,
-        way: Way,
+        view: View,
+        options: QueryOptions,
     ) -> Table:
-        selection = Selection(**msgspec.structs.asdict(part))
-        return answered(question(resource, selection=selection, limit=limit), clouds, way=way)
+        selection = Selection(**msgspec.structs.asdict(view))
+        return answered(
+            question(resource, selection=selection, limit=limit), clouds, options=options
+        )
 
     grouped = f"group_by: Properties to group by, or named ranges of one, as: {group_by}."
     first, *_ = join.partition(":")
@@ -134,100 +136,100 @@ def question(
     UserError that points at the word of a text which cannot be understood, and NotFound for an
     unknown resource. What fits its kind is checked when the query is run.
     """
-    from query_api.execution.query import query
+    from query_api.execution.query import query as query_of
 
-    asked = query(resource)
+    query = query_of(resource)
     if where and where.strip():
-        asked = _where(asked, where)
+        query = _where(query, where)
     if selection.follow:
-        asked = _follow(asked, selection.follow)
+        query = _follow(query, selection.follow)
     # Arrays are typed with commas, and people put a space behind a comma.
     columns = [name.strip() for name in selection.select]
     if ALL in columns:
-        asked = asked.select_all()
-    asked = asked.select(*(name for name in columns if name != ALL))
-    asked = asked.sort_by(*(name.strip() for name in selection.sort_by))
+        query = query.select_all()
+    query = query.select(*(name for name in columns if name != ALL))
+    query = query.sort_by(*(name.strip() for name in selection.sort_by))
     if selection.join:
-        asked = _join(asked, selection.join)
+        query = _join(query, selection.join)
     if selection.group_by or selection.aggregate:
-        asked = _grouped(asked, selection.group_by or "", selection.aggregate or "")
-    return asked if limit is None else asked.limit(limit)
+        query = _grouped(query, selection.group_by or "", selection.aggregate or "")
+    return query if limit is None else query.limit(limit)
 
 
 # Each imports the language that it reads: most questions speak few of them.
-def _where(asked: Query, text: str) -> Query:
+def _where(query: Query, text: str) -> Query:
     from query_api.language import conditions
     from query_api.language.where import parse
 
     condition = parse(text)
     for test in conditions.tests(condition):
-        asked = _resolved(asked, text, test.at, test.path)
-    return asked.where(condition)
+        query = _resolved(query, text, test.at, test.path)
+    return query.where(condition)
 
 
-def _follow(asked: Query, text: str) -> Query:
+def _follow(query: Query, text: str) -> Query:
     from query_api.language.chains import parse_follow
 
     for step in parse_follow(text):
         with _pointing(text, step.at):
-            asked = asked.then(step.link)
-    return asked
+            query = query.then(step.link)
+    return query
 
 
-def _join(asked: Query, text: str) -> Query:
+def _join(query: Query, text: str) -> Query:
     from query_api.language.chains import parse_join
 
-    for one in parse_join(text):
-        asked = _resolved(asked, text, one.at, one.path)
-        asked = asked.append_from(one.link, one.name)
-    return asked
+    for join in parse_join(text):
+        query = _resolved(query, text, join.at, join.path)
+        query = query.append_from(join.link, join.name)
+    return query
 
 
-def _grouped(asked: Query, group_by: str, aggregate: str) -> Query:
+def _grouped(query: Query, group_by: str, aggregate: str) -> Query:
     from query_api.execution.paths import CLOUD
     from query_api.language.grouping import parse_aggregate, parse_group_by
 
     for group in parse_group_by(group_by):
         if group.path != CLOUD:
-            asked = _resolved(asked, group_by, group.at, group.path)
-        asked = asked.group_by(group)
-    for one in parse_aggregate(aggregate):
-        if one.path not in ("", CLOUD):
-            asked = _resolved(asked, aggregate, one.at, one.path)
-        asked = asked.aggregate(one)
-    return asked
+            query = _resolved(query, group_by, group.at, group.path)
+        query = query.group_by(group)
+    for figure in parse_aggregate(aggregate):
+        if figure.path not in ("", CLOUD):
+            query = _resolved(query, aggregate, figure.at, figure.path)
+        query = query.aggregate(figure)
+    return query
 
 
-def _resolved(asked: Query, text: str, at: int | None, path: str) -> Query:
+def _resolved(query: Query, text: str, at: int | None, path: str) -> Query:
     """Return the query with a path resolved; the UserError of one that is unknown points at it."""
     with _pointing(text, at):
-        return asked.resolve(path)
+        return query.resolve(path)
 
 
 def answered(
-    asked: Query,
+    query: Query,
     clouds: Clouds,
     where: str | None = None,
     *,
-    way: Way = Way(),  # noqa: B008 - frozen
+    options: QueryOptions = QueryOptions(),  # noqa: B008 - frozen
 ) -> Table:
     """Ask the clouds and return the rows or, to explain, the parts with their requests.
 
-    The table is not good if the answer is not whole, unless the way allows it. ``where`` is the
+    The table is not good if the answer is not whole, unless the options allows it. ``where`` is the
     text that the condition was read from, to point into. Raises UserError before the first
     request for what does not fit, and CloudError if no cloud answers.
     """
     with _pointing_at_tests(where or ""):
-        run = asked.prepare()
-        parts = _explained(run) if way.explain else None
+        run = query.prepare()
+        parts = _explanation(run) if options.explain else None
         answer = run.answer(clouds)
-    good = answer.complete or way.allow_partial
+    good = answer.complete or options.allow_partial
     if parts is None:
         return answer.table(good=good)
-    shown = parts.table(answer.requests)
+    explained = parts.table(answer.requests)
     return Table(
-        shown.columns,
-        shown.rows,
+        explained.columns,
+        explained.rows,
         summary=f"{answer.summary} with {count(answer.sent, 'request')}",
         good=good,
         complete=answer.complete,
@@ -235,7 +237,7 @@ def answered(
     )
 
 
-def _explained(run: Run) -> Explanation:
+def _explanation(run: Run) -> Explanation:
     from query_api.execution.explain import explained
 
     return explained(run)

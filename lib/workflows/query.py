@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from accounts.clouds import Clouds
 from query_api.resources import names
-from searches.searching import Selection, Way, answered, question
+from searches.searching import QueryOptions, Selection, answered, question
 from workflow_api import Context, Table, workflow
 from workflow_api.parameters import RowLimit, Where
 
@@ -25,11 +25,11 @@ def run(
     limit: RowLimit | None = None,
     *,
     selection: Selection,
-    way: Way,
+    options: QueryOptions,
 ) -> Table:
     """Ask any question about the things in one or several clouds.
 
     resource: What is asked about.
     """
     asked = question(resource, where=where, selection=selection, limit=limit)
-    return answered(asked, clouds, where, way=way)
+    return answered(asked, clouds, where, options=options)

@@ -27,8 +27,8 @@ def composed(account: SmtpAccount, *, campaign: str, date: Any = None, **given: 
     """Return a message of which content and routing are given side by side."""
     parts = {name: given.pop(name) for name in Content.__struct_fields__ if name in given}
     to = address(given.pop("to"), account.config.email.local_domains)
-    way = routing(account, **given)
-    return compose(account, to, way, Content(**parts), campaign, date=date)
+    route = routing(account, **given)
+    return compose(account, to, route, Content(**parts), campaign, date=date)
 
 
 def message(to: str = "ann@example.org", text: str = "Your servers are broken.\n") -> Envelope:

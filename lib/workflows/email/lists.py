@@ -53,7 +53,7 @@ def _fresh(ctx: Context, options: Options) -> Options:
     return msgspec.structs.replace(options, campaign=key)
 
 
-class Shown(ParameterGroup, frozen=True, kw_only=True):
+class AnnouncedTable(ParameterGroup, frozen=True, kw_only=True):
     """What the table of an announcement is about.
 
     resource: What the table shows, such as flavor or image; no table if empty.
@@ -71,7 +71,7 @@ def list_notice(
     to: str,
     subject: str,
     text: str,
-    table: Shown,
+    table: AnnouncedTable,
     *,
     smtp: SmtpAccount,
     selection: Selection,
@@ -101,7 +101,7 @@ def list_notice(
         reasons = answer.reasons
         refuse_partial(title, reasons, allow_partial)
         content["table"] = as_variable(answer.table())
-    elif table != Shown() or selection != Selection():
+    elif table != AnnouncedTable() or selection != Selection():
         raise UserError("A table is asked for without resource: what is it about?")
     plan = letter_to(
         ctx,

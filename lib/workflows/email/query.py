@@ -16,7 +16,7 @@ from workflow_api import Context, ParameterGroup, Plan, UserError, clean, listed
 from workflow_api.parameters import RowLimit, Where
 
 if TYPE_CHECKING:
-    from owners.owners import Row, Way
+    from owners.owners import OwnerResolver, Row
     from query_api.execution.query import Query
 
 _LABELS = ("id", "name")
@@ -24,7 +24,7 @@ _LABELS = ("id", "name")
 _OWN_WORDS = "query"
 
 
-class Told(ParameterGroup, frozen=True, kw_only=True):
+class QueryMail(ParameterGroup, frozen=True, kw_only=True):
     """What else a mail about a query says, and to whom.
 
     variables: Other variables of the notice, as YAML or JSON.
@@ -47,7 +47,7 @@ def query(
     notice: str = _OWN_WORDS,
     *,
     smtp: SmtpAccount,
-    told: Told,
+    mail: QueryMail,
     selection: Selection,
     options: OwnerOptions,
 ) -> Plan:
@@ -60,24 +60,24 @@ def query(
     select: The columns that readers see, also renamed, as since=updated_at; a few if empty.
     """
     from owners.owners import label, readers
-    from owners.resolvers import way
+    from owners.resolvers import owner_resolver
 
     names = _names(selection.select)
     columns = msgspec.structs.replace(selection, select=list(names.values()))
-    asked = question(resource, where=where, selection=columns, limit=told.rows)
+    asked = question(resource, where=where, selection=columns, limit=mail.rows)
     plural = asked.resource.plural.replace("_", " ")
-    fixed = _variables(told.variables)
+    fixed = _variables(mail.variables)
     words = {"subject": subject, "sentences": text, **fixed}
     common = {name: value for name, value in words.items() if value is not None}
     if notice == _OWN_WORDS:
         unsaid = {"subject": f"Your {plural}", "sentences": f"These {plural} are yours."}
         common = {**unsaid, **common}
     into, is_table = _row_variable(smtp, notice, common)
-    ways = way(asked.resource, cloud, options.owner, told.owner_column)
+    resolver = owner_resolver(asked.resource, cloud, options.owner, mail.owner_column)
     options = options.about_query(asked).about(variables=fixed)
-    if told.owner_column:  # then it does not matter whose they are otherwise
+    if mail.owner_column:  # then it does not matter whose they are otherwise
         options = options.about(owner=None)
-    answer = _with_owners(asked, ways).run([cloud])
+    answer = _with_owners(asked, resolver).run([cloud])
     shown = _shown(asked, names) or {column.name: column.name for column in answer.columns}
     table = answer.table()
     units = {name: table.units[path] for name, path in shown.items() if path in table.units}
@@ -94,12 +94,12 @@ def query(
         cloud,
         smtp,
         options,
-        readers(answer.dicts(), ways, cloud.config.email.local_domains, unread=answer.unread),
+        readers(answer.dicts(), resolver, cloud.config.email.local_domains, unread=answer.unread),
         notice=notice,
         title=f"Tell the owners of {plural}: {clean(subject or notice)}",
         content=content,
         common=common,
-        reasons=[*answer.reasons, *ways.reasons],
+        reasons=[*answer.reasons, *resolver.reasons],
         label=label,
     )
 
@@ -128,14 +128,14 @@ def _shown(asked: Query, names: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _with_owners(asked: Query, ways: Way) -> Query:
+def _with_owners(asked: Query, resolver: OwnerResolver) -> Query:
     """Return the query with whatever says who the owners of a row are.
 
     Raises UserError if its rows are groups that have several owners.
     """
     if asked.aggregates:
         groups = {group.path for group in asked.groups}
-        if missing := [column for column in ways.columns if column not in groups]:
+        if missing := [column for column in resolver.columns if column not in groups]:
             raise UserError(
                 f"A group has one owner only if group_by has {listed(missing)}.",
                 advice="Add them, or leave aggregate out.",
@@ -144,7 +144,7 @@ def _with_owners(asked: Query, ways: Way) -> Query:
     labels = [name for name in _LABELS if asked.resource.property(name)]
     visible = asked.selected or asked.resource.default
     return msgspec.structs.replace(
-        asked, selected=tuple(dict.fromkeys((*visible, *labels, *ways.columns)))
+        asked, selected=tuple(dict.fromkeys((*visible, *labels, *resolver.columns)))
     )
 
 
