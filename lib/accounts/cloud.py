@@ -14,7 +14,7 @@ from accounts.entries import of_entry
 from accounts.identity import identity
 from accounts.reach import LOGGING_IN, Reach
 from accounts.services import VERSIONS
-from common.errors import CloudError, RunbookError
+from common.errors import CloudError, RunbookError, UserError
 from common.text import clean
 from common.version import VERSION
 
@@ -106,6 +106,26 @@ class Cloud:
             found: Shared = self._shared[make]
             return found
 
+    def in_project(self, project: str) -> Cloud:
+        """Return this cloud as its account is logged in to another project, by the project's id.
+
+        It is one login more, when it is first asked something, which fails if the account has no
+        role there. Raises UserError for a login that is bound to its own project.
+        """
+        with self._lock:
+            known: dict[str, Cloud] = self._shared.setdefault("projects", {})
+            if project not in known:
+                known[project] = self._scoped(project)
+            return known[project]
+
+    def _scoped(self, project: str) -> Cloud:
+        from accounts.reach import scoped
+
+        other = Cloud(self.entry, self.config)
+        other._shared[Cloud._read] = scoped(self.reach, project, f"Cloud {self.name!r}")
+        other.wait = lambda seconds: self.wait(seconds)
+        return other
+
     def get(
         self,
         service: str,
@@ -166,6 +186,16 @@ class Cloud:
             with self.session.logging_in():
                 found: AccessInfo | None = ask(self.session) if ask else None
             return found
+
+    def own_project(self) -> str:
+        """Return the id of the project that the account is logged in to.
+
+        Raises UserError if it is logged in to none, else as :meth:`get`.
+        """
+        access = self.access()
+        if access is None or not access.project_id:
+            raise UserError(f"Cloud {self.name} is not logged in to a project: name one.")
+        return str(access.project_id)
 
     def confined_to(self) -> str | None:
         """Return the domain that the account is logged in to; None if it is to a project, or all.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from common.errors import UserError
@@ -52,3 +52,41 @@ def certificate(cert: str | None, key: str | None, where: str) -> str | tuple[st
     if key and not cert:
         raise UserError(f"{where}: it has a key for a client certificate and no cert.")
     return (cert, key) if cert and key else cert or None
+
+
+# What of a login says where to, and the logins that are to one project for good.
+_SCOPE = frozenset(
+    {
+        "project_id",
+        "project_name",
+        "project_domain_id",
+        "project_domain_name",
+        "tenant_id",
+        "tenant_name",
+        "domain_id",
+        "domain_name",
+        "system_scope",
+        "trust_id",
+    }
+)
+_BOUND = {
+    "v3applicationcredential": "an application credential is for one project alone",
+    "none": "it has no login",
+    "admin_token": "it has no login",
+    "http_basic": "it has no login",
+}
+
+
+def scoped(reach: Reach, project: str, where: str) -> Reach:
+    """Return how the same cloud is reached with a login to a project, by its id.
+
+    Raises UserError if the login cannot be to another project than its own.
+    """
+    if why := _BOUND.get(reach.auth_type):
+        raise UserError(
+            f"{where}: its auth_type {reach.auth_type} cannot log in to project {project}: {why}.",
+            advice="Give the cloud an account with a password, or run this with an entry of the "
+            "configuration that is for that project.",
+        )
+    kept = {key: value for key, value in reach.auth.items() if key not in _SCOPE}
+    return replace(reach, auth={**kept, "project_id": project})

@@ -54,6 +54,16 @@ def step_of(subject: Subject, verb: Verb, known: Mapping[str, Verb]) -> Any:
     )(perform)
 
 
+def settled(
+    subject: Subject, verb: Verb, attempt: Attempt, cloud: Cloud, id: str, name: str, options: Data
+) -> Data:
+    """Wait until a thing is where the verb leads, whoever asked for it; return what is said then.
+
+    Raises StepFailed if the cloud gave up, UnknownOutcome if it takes longer than it may.
+    """
+    return _Story(subject, verb, attempt, cloud, id, name, options).to_the_end()
+
+
 class _Story:
     """One verb on one thing, from the request to its end."""
 

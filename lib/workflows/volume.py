@@ -2,6 +2,7 @@
 
 from searches import searching
 from verbs import runbooks
+from verbs.new_volumes import VOLUME_CREATION
 from verbs.volumes import VOLUME, VOLUME_VERBS
 
 searching.register(
@@ -13,3 +14,4 @@ searching.register(
 )
 
 runbooks.register(VOLUME, VOLUME_VERBS)
+runbooks.register_creations([VOLUME_CREATION])

@@ -19,10 +19,11 @@ from state.store import Store
 from support.cloud_operator import REPOSITORY
 from support.cloud_proxied import Proxied
 from support.cloud_site import Site
-from support.cloud_stands import stand_for
+from support.cloud_stands import birth_for, stand_for
 from support.mail_examples import MAIL_EXAMPLES, Post
 from support.smtp_server import SmtpServer
-from support.verb_stands import VERBS
+from support.verb_stands import CREATIONS, VERBS
+from verbs.creation import Creation
 from verbs.verb import Verb
 from workflow_api.plan import Plan
 from workflow_api.workflow import workflow_named
@@ -54,11 +55,16 @@ def _verb(verb: Verb) -> Example:
     return lambda site: stand_for(site, verb).parameters()
 
 
+def _creation(row: Creation) -> Example:
+    return lambda site: birth_for(site, row).parameters()
+
+
 #: What an example is about here, where a running server or an enabled hypervisor will not do.
 PARTICULAR: dict[str, Example] = {
     "hypervisor.drain": _drain,
     "hypervisor.enable": _enable,
     **{verb.name: _verb(verb) for verb in VERBS},
+    **{row.name: _creation(row) for row in CREATIONS},
 }
 #: What it is about otherwise, by the parameter that names it.
 USUAL = {"server": _server, "hypervisor": _hypervisor}

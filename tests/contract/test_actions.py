@@ -160,7 +160,8 @@ def bulk_runbooks_are_dry_by_default(path: Path) -> None:
         assert dry_run["default"] is not one_object
         # The object has to be named: nothing else stands in for it.
         subject = path.stem.partition(".")[0]
-        assert not one_object or action(path)["parameters"][subject]["required"]
+        about = "name" if path.stem.endswith(".create") else subject
+        assert not one_object or action(path)["parameters"][about]["required"]
         # A tick that is not there is easily overlooked.
         assert dry_run["description"].startswith("On " if dry_run["default"] else "Off ")
 

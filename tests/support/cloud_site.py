@@ -61,6 +61,7 @@ class Site:
     #: Hosts on which the estate has nothing: the first is what tests drain.
     hosts: Sequence[str]
     _made: list[tuple[str, str]] = field(default_factory=list)
+    _ends: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def source(self) -> str:
@@ -236,6 +237,10 @@ class Site:
             if row["host"] not in but:
                 self.disable(row["host"])
 
+    def at_the_end(self, tidy: Callable[[], None]) -> None:
+        """Have something tidied up after the test."""
+        self._ends.append(tidy)
+
     # -- tidying up --------------------------------------------------------------------------
 
     def restore(self) -> None:
@@ -245,6 +250,9 @@ class Site:
         for row in self.nova("/os-services?binary=nova-compute")["services"]:
             if row["status"] != "enabled":
                 self.enable(row["host"])
+        ends, self._ends = self._ends, []
+        for tidy in ends:
+            tidy()
         made, self._made = self._made, []
         self.delete([s for kind, id in made if kind == "reservation" for s in self._reserved(id)])
         for kind, id in made:

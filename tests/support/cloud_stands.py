@@ -10,6 +10,7 @@ from examples import example
 from support.cloud_site import Site
 from support.proxy import Match
 from support.verb_stands import SUBJECT, options_of
+from verbs.creation import Creation
 from verbs.verb import Verb
 
 
@@ -111,3 +112,49 @@ def stand_for(site: Site, verb: Verb) -> CloudStand:
 def parameters_for(verb: Verb, stand: CloudStand) -> dict[str, Any]:
     """Return the parameters of a verb's example, about the thing of a stand."""
     return {**example(verb.name), **stand.parameters()}
+
+
+class CloudBirth(Protocol):
+    """What is to be created in a real cloud."""
+
+    #: The request that creates it.
+    change: Match
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what of the example is otherwise here: a name of its own, what fits there."""
+
+    def there(self) -> int:
+        """Return how many whole things of that name the cloud's own API shows."""
+
+
+class VolumeBirthOnCloud:
+    """A volume of 1 GiB."""
+
+    change = Match("block-storage", "POST", "/volumes$")
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._name = site, f"proof-{uuid.uuid4().hex[:8]}"
+        site.at_the_end(self._remove)
+
+    def parameters(self) -> dict[str, Any]:
+        return {"name": self._name, "size_gib": 1}
+
+    def there(self) -> int:
+        return len([v for v in self._volumes() if v.status == "available"])
+
+    def _volumes(self) -> list[Any]:
+        found = self._site.sdk.block_storage.volumes(all_projects=True, name=self._name)
+        return list(found)
+
+    def _remove(self) -> None:
+        for volume in self._volumes():
+            self._site.sdk.block_storage.delete_volume(volume, force=True)
+
+
+_BIRTHS: dict[str, Any] = {"volume": VolumeBirthOnCloud}
+
+
+def birth_for(site: Site, row: Creation) -> CloudBirth:
+    """Return what is to be created by a row."""
+    birth: CloudBirth = _BIRTHS[row.subject.name](site)
+    return birth

@@ -43,7 +43,9 @@ class EmptyJournal:
         return []
 
 
-def call(cloud: Cloud, name: str, claims: Remembered | None = None, **parameters: Any) -> Any:
+def call(
+    cloud: Cloud, workflow: str, claims: Remembered | None = None, /, **parameters: Any
+) -> Any:
     """Call a workflow and return what it returns."""
     context = Context(
         config=cloud.config,
@@ -52,21 +54,21 @@ def call(cloud: Cloud, name: str, claims: Remembered | None = None, **parameters
         say=lambda text: None,
         open_journal=lambda: cast(Journal, EmptyJournal()),
     )
-    known = workflow_named(name)
+    known = workflow_named(workflow)
     asked = bind(known, parameters, lambda kind, wanted: cloud)
     return known.function(context, **asked.arguments)
 
 
-def drawn(cloud: Cloud, name: str, **parameters: Any) -> Plan:
+def drawn(cloud: Cloud, workflow: str, /, **parameters: Any) -> Plan:
     """Return the plan of a changing workflow."""
-    plan = call(cloud, name, **parameters)
+    plan = call(cloud, workflow, **parameters)
     assert isinstance(plan, Plan)
     return plan
 
 
-def read(cloud: Cloud, name: str, **parameters: Any) -> Table:
+def read(cloud: Cloud, workflow: str, /, **parameters: Any) -> Table:
     """Return the table of a reading workflow."""
-    table = call(cloud, name, **parameters)
+    table = call(cloud, workflow, **parameters)
     assert isinstance(table, Table)
     return table
 

@@ -71,10 +71,16 @@ class FakeCinder:
         self.snapshots: list[Json] = []
         #: How the next action on a thing goes, by its id.
         self.courses: dict[str, Course] = {}
+        #: What a project may have, -1 for any number.
+        self.quota = {"volumes": 10, "gigabytes": 1000, "snapshots": -1}
+        #: How the next volume that is created comes out.
+        self.birth = Course()
         self._ends: list[tuple[float, Callable[[], None]]] = []
         cloud.route("GET /volume/v3", self._version)
         # What only those are told who see all there is.
         cloud.route("GET /volume/v3/os-services", lambda request: Answer({"services": []}))
+        cloud.route(f"GET /volume/v3/os-quota-sets/{_ID}", self._quota)
+        cloud.route(f"POST {_VOLUME}", self._create)
         self._serve(_VOLUME, "volume", self.volumes, VOLUME_ACTIONS)
         self._serve(_SNAPSHOT, "snapshot", self.snapshots, SNAPSHOT_ACTIONS)
         cloud.hooks.append(lambda request: self.advance())
@@ -115,6 +121,29 @@ class FakeCinder:
         for end in [end for end in self._ends if end[0] <= self._cloud.now()]:
             self._ends.remove(end)
             end[1]()
+
+    def _quota(self, request: Request) -> Answer:
+        mine = [row for row in self.volumes if row["os-vol-tenant-attr:tenant_id"]]
+        used = {"volumes": len(mine), "gigabytes": sum(row["size"] for row in mine)}
+        rows = {
+            name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
+            for name, limit in self.quota.items()
+        }
+        return Answer({"quota_set": {"id": request.parts[0], **rows}})
+
+    def _create(self, request: Request) -> Answer:
+        given = request.body["volume"]
+        course, self.birth = self.birth, Course()
+        # Cinder gives each an id of its own, whatever its name.
+        id = uuid_of("volume", f"{given['name']} {len(self._cloud.requests)}")
+        row = self.volume(**{"metadata": {}, **given}, id=id, status="creating")
+
+        def end() -> None:
+            row["status"] = course.ends or "available"
+
+        if course.seconds is not None:
+            self._ends.append((self._cloud.now() + course.seconds, end))
+        return Answer({"volume": row}, 202)
 
     # -- what is alike for volumes and snapshots -----------------------------------------------
 

@@ -17,6 +17,8 @@ from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_power import Power
 from support.fake_cloud_volume import Course, FakeCinder
+from verbs.creation import Creation
+from verbs.new_volumes import VOLUME_CREATION
 from verbs.servers import SERVER, SERVER_VERBS
 from verbs.verb import Options, Subject, Verb
 from verbs.volumes import VOLUME, VOLUME_VERBS
@@ -28,6 +30,7 @@ TABLES: tuple[tuple[Subject, Sequence[Verb]], ...] = (
 )
 VERBS = [verb for _, verbs in TABLES for verb in verbs]
 SUBJECT = {verb.name: subject for subject, verbs in TABLES for verb in verbs}
+CREATIONS: tuple[Creation, ...] = (VOLUME_CREATION,)
 
 
 class Stand(Protocol):
@@ -153,3 +156,37 @@ def options_of(verb: Verb) -> Options:
     given = {word: value for word, value in example(verb.name).items() if word in known}
     options: Options = msgspec.convert(given, verb.options, dec_hook=decoded)
     return options
+
+
+class Birth(Protocol):
+    """The service in which things are created."""
+
+    #: The request that creates one, and the one that takes it away.
+    creates: str
+    deletes: str
+
+    def go(self, *, ends: str = "", seconds: float | None = 0.2) -> str:
+        """Say how the next one comes out; return what is then told of one that ``ends`` badly."""
+
+    def there(self) -> Sequence[Any]:
+        """Return what is there."""
+
+
+class VolumeBirth:
+    """Cinder."""
+
+    creates = "POST .*/volumes$"
+    deletes = "DELETE .*/volumes/"
+
+    def __init__(self, fake: FakeCloud) -> None:
+        self._cinder = FakeCinder(fake)
+
+    def go(self, *, ends: str = "", seconds: float | None = 0.2) -> str:
+        self._cinder.birth = Course(seconds, ends and "error")
+        return "error"
+
+    def there(self) -> Sequence[Any]:
+        return self._cinder.volumes
+
+
+BIRTHS: dict[str, Any] = {"volume": VolumeBirth}

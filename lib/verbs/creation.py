@@ -1,0 +1,251 @@
+"""Creating things: a table, as of verbs, of which a row says what a thing is made of.
+
+From a row come the runbook, its step, the look-up after a lost answer, and the undo. What is made
+carries the run and the step as marks, which the look-up goes by: a name alone may be anybody's.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from accounts.cloud import Cloud
+from common.duration import decoded
+from keeping.marks import RUN, STEP, marks_of
+from query_api.execution.query import query
+from query_api.lookups import things
+from query_api.lookups.things import Thing
+from query_api.resources import resource
+from verbs.following import settled
+from verbs.verb import Options, Request, Subject, Verb
+from workflow_api import (
+    Attempt,
+    Begun,
+    Context,
+    Duration,
+    ParameterGroup,
+    Plan,
+    StepFailed,
+    clean,
+    step,
+)
+from workflow_api.ref import as_parameter
+
+Data = dict[str, Any]
+Marks = Mapping[str, str]
+NewName = Annotated[str, Meta(description="What it is to be called.")]
+ProjectOfNew = Annotated[
+    str,
+    Meta(description="The project that it is for, by name or id; the cloud's own if empty."),
+]
+
+
+class Creation(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a table.
+
+    ``name`` is the runbook's and its step's; ``sentence`` a format string over ``name``,
+    ``options`` and ``names``. The options have a ``name``; one called ``project`` says for whom
+    it is made, by a login to that project unless ``as_admin``: then the request names it.
+    ``request(cloud, options, marks)`` sends the change and returns the new id. ``marks_of`` reads
+    the marks of what is there; where a kind has none, ``made`` finds it otherwise: it returns the
+    things that this attempt has made. ``ready`` are the states of one that is whole, () where it
+    is so at once. ``delete`` takes it back. ``others`` are options that name further things, as
+    of a verb. ``unfit`` tells what speaks against it, by a look at the cloud, given the id of the
+    project that it is for ("" if that is the account's own). ``differs`` says how one of that name
+    that is there is other than asked for: with no difference there is nothing to do; without
+    ``differs`` a second one of the name is refused unless ``same_name`` is among the options.
+    """
+
+    name: str
+    summary: str
+    subject: Subject
+    sentence: str
+    options: type[ParameterGroup]
+    request: Callable[[Cloud, Options, Marks], str]
+    delete: Request
+    marks_of: Callable[[Any], Marks] = lambda thing: thing.metadata or {}
+    made: Callable[[Cloud, Options, Attempt], Iterable[Any]] | None = None
+    ready: tuple[str, ...] = ()
+    within: Duration = Duration.parse("30m")
+    others: Mapping[str, str] = {}
+    as_admin: bool = False
+    unfit: Callable[[Cloud, Options, str], Iterable[str]] = lambda cloud, options, project: ()
+    differs: Callable[[Any, Options], Iterable[str]] | None = None
+
+    @property
+    def waiting(self) -> Verb:
+        """The verb whose end is that the thing is whole."""
+        return Verb(
+            name=self.name,
+            summary=self.summary,
+            sentence=self.sentence,
+            participle="created",
+            request=lambda cloud, id, options: None,
+            ends=lambda thing, options: not self.ready or self.subject.state(thing) in self.ready,
+            begins=lambda options: frozenset(self.ready),
+            said=lambda thing, options: f"there: {thing.id}",
+            within=self.within,
+            options=self.options,
+        )
+
+
+class _Name(msgspec.Struct, frozen=True):
+    """The name of what is to be made, which one run at a time may give."""
+
+    kind: str
+    name: str
+    project: str
+
+    @property
+    def subject(self) -> str:
+        number = uuid.uuid5(uuid.NAMESPACE_URL, f"{self.kind}/{self.project}/{self.name}")
+        return f"new_{self.kind}:{number}"
+
+
+# -- the plan ----------------------------------------------------------------------------------
+
+
+def plan_of(ctx: Context, cloud: Cloud, row: Creation, made: Any, options: Options) -> Plan:
+    """Return the plan that makes a thing, by the step ``made`` of its row.
+
+    What is there already as it is asked for is skipped; what cannot be is refused, with all
+    reasons. Raises NotFound and Ambiguous for what the options name.
+    """
+    others = {
+        word: things.find(cloud, kind, wanted)
+        for word, kind in row.others.items()
+        if (wanted := getattr(options, word)) is not None
+    }
+    options = msgspec.structs.replace(options, **{word: it.id for word, it in others.items()})
+    project = getattr(options, "project", None) or ""
+    ctx.claim(_Name(row.subject.name, options.name, project))
+    given = {word: as_parameter(value) for word, value in msgspec.structs.asdict(options).items()}
+    data: Data = {"name": options.name, "options": given}
+    if others:
+        data["names"] = {word: clean(it.name) for word, it in others.items()}
+    sentence = made.definition.describe(data)
+    plan = Plan(sentence[:1].upper() + sentence[1:])
+    known = _called(cloud, row, options, project)
+    if row.differs is not None and known:
+        differences = [why for thing in known for why in row.differs(thing, options)]
+        if not differences:
+            plan.skip(options.name, f"it is there already: {known[0].id}")
+            return plan
+        plan.refuse(
+            f"there is {clean(options.name)} already ({known[0].id}), and {why}"
+            for why in differences
+        )
+    taken = known if not getattr(options, "same_name", False) else []
+    plan.refuse(
+        [
+            *(f"there is one called {clean(options.name)} already: {it.id}" for it in taken),
+            *row.unfit(cloud, options, project),
+        ],
+        advice="same_name=true makes another one of that name." if taken else "",
+    )
+    plan.add(made, **data)
+    return plan
+
+
+def _called(cloud: Cloud, row: Creation, options: Options, project: str) -> list[Thing]:
+    """Return those that have the name already, in the project that the new one is for."""
+    of = resource(row.subject.name)
+    asked = query(of.name).where("name", "equal_to", options.name)
+    if of.property("project_id") is not None:
+        asked = asked.where("project_id", "equal_to", project or cloud.own_project())
+    return things.of_query(cloud, asked)
+
+
+# -- the step ----------------------------------------------------------------------------------
+
+
+def step_of(row: Creation) -> Any:
+    """Return the registered step that makes the thing of a row."""
+
+    def find(attempt: Attempt, cloud: Cloud, name: str, options: Data) -> Data | Begun | None:
+        return _Making(row, attempt, cloud, name, options).found()
+
+    def take_back(attempt: Attempt, cloud: Cloud, name: str, options: Data) -> None:
+        _Making(row, attempt, cloud, name, options).take_back()
+
+    def perform(
+        attempt: Attempt,
+        cloud: Cloud,
+        name: str,
+        options: Data,
+        names: Data = {},  # noqa: B006 - only for the sentence, and never changed
+    ) -> Data:
+        return _Making(row, attempt, cloud, name, options).to_the_end()
+
+    return step(row.name, row.sentence, key="{name}", find=find, undo=take_back)(perform)
+
+
+class _Making:
+    """One thing that is made, from the request to its end."""
+
+    def __init__(
+        self, row: Creation, attempt: Attempt, cloud: Cloud, name: str, options: Data
+    ) -> None:
+        self.row, self.attempt, self.name, self.given = row, attempt, clean(name), options
+        self.options: Options = msgspec.convert(options, row.options, dec_hook=decoded)
+        # The account sees everything from its own project, and is owner in that of the thing.
+        project = getattr(self.options, "project", None)
+        self.cloud = cloud
+        self.maker = cloud.in_project(project) if project and not row.as_admin else cloud
+
+    def found(self) -> Data | Begun | None:
+        """Return what became of an earlier request, by the marks of what is there."""
+        thing = self._made()
+        if thing is None:
+            return None
+        if self.row.waiting.is_over(self.row.subject, thing, self.options):
+            return self._ended(thing.id)
+        return Begun(f"{self.name} is {self.row.subject.state(thing)}", id=thing.id)
+
+    def to_the_end(self) -> Data:
+        """Send the request, unless the thing is there, and wait until it is whole."""
+        thing = self._made()
+        id = thing.id if thing is not None else self._requested()
+        try:
+            settled(
+                self.row.subject,
+                self.row.waiting,
+                self.attempt,
+                self.cloud,
+                id,
+                self.name,
+                self.given,
+            )
+        except StepFailed as error:
+            if not getattr(self.options, "delete_failed", False):
+                raise StepFailed(f"{error} It is left as it is: {id}.") from None
+            self.row.delete(self.maker, id, self.options)
+            raise StepFailed(f"{error} It was deleted again.") from None
+        return self._ended(id)
+
+    def take_back(self) -> None:
+        """Delete what was made, if it is there."""
+        thing = self._made()
+        if thing is not None:
+            self.row.delete(self.maker, thing.id, self.options)
+
+    def _requested(self) -> str:
+        marks = marks_of(self.attempt.run, self.attempt.key)
+        return self.row.request(self.maker, self.options, marks)
+
+    def _made(self) -> Any:
+        if self.row.made is not None:
+            return next(iter(self.row.made(self.cloud, self.options, self.attempt)), None)
+        asked = query(self.row.subject.name).where("name", "equal_to", self.options.name)
+        for thing in things.of_query(self.cloud, asked):
+            marks = self.row.marks_of(thing)
+            if (marks.get(RUN), marks.get(STEP)) == (self.attempt.run, self.attempt.key):
+                return thing
+        return None
+
+    def _ended(self, id: str) -> Data:
+        return {"id": id, "said": f"{self.name} is there: {id}"}
