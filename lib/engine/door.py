@@ -37,10 +37,12 @@ _BEYOND = re.compile("[\U00010000-\U0010ffff]")
 #: Parameters that take a name or an id, in any runbook.
 NAMES = frozenset(
     {
-        "aggregate", "any", "campaign", "cloud", "cloud_a", "cloud_b", "clouds", "exclude",
-        "flavor", "flavors", "group", "hypervisor", "image", "network", "notice", "owner_role",
-        "port", "project", "projects", "replacement", "resource", "roles", "router", "run",
-        "security_group", "server", "smtp", "target", "user", "volume", "workflow_name", "zone",
+        "aggregate", "any", "campaign", "cloud", "cloud_a", "cloud_b", "clouds", "domain",
+        "exclude", "flavor", "flavors", "floating_ip", "group", "hypervisor", "image", "key",
+        "name", "network", "networks", "notice", "owner_role", "port", "ports", "project",
+        "projects", "replacement", "resource", "role", "roles", "router", "run", "security_group",
+        "security_groups", "server", "server_group", "smtp", "snapshot", "subnet", "target",
+        "user", "volume", "volume_snapshot", "volume_type", "workflow_name", "zone",
     }
 )  # fmt: skip
 #: Parameters that are a number of things to be done at once, in any runbook.

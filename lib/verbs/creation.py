@@ -30,6 +30,7 @@ from workflow_api import (
     ParameterGroup,
     Plan,
     StepFailed,
+    UserError,
     clean,
     step,
 )
@@ -142,6 +143,7 @@ def plan_of(ctx: Context, cloud: Cloud, row: Creation, made: Any, options: Optio
     taken = known if not getattr(options, "same_name", False) else []
     plan.refuse(
         [
+            *_closed(cloud, row, project, others),
             *(f"there is one called {clean(options.name)} already: {it.id}" for it in taken),
             *row.unfit(cloud, options, project),
         ],
@@ -149,6 +151,18 @@ def plan_of(ctx: Context, cloud: Cloud, row: Creation, made: Any, options: Optio
     )
     plan.add(made, **data)
     return plan
+
+
+def _closed(cloud: Cloud, row: Creation, project: str, others: Mapping[str, Thing]) -> list[str]:
+    """Return why the account cannot log in to the project that it is for, if it cannot."""
+    if not project or row.as_admin:
+        return []
+    try:
+        cloud.in_project(project).log_in()
+    except UserError:  # its credentials were good for its own project a moment ago
+        name = clean(others["project"].name)
+        return [f"the account of cloud {cloud.name} has no role in project {name} ({project})"]
+    return []
 
 
 def _called(cloud: Cloud, row: Creation, options: Options, project: str) -> list[Thing]:
