@@ -156,6 +156,8 @@ def _costs(of: Resource) -> list[str]:
             )
     for name, source in of.sources.items():
         lines.append(f"- {_listed(_from(of, name))}: {source.cost}.")
+    for prop in (prop for prop in of.properties if prop.over):
+        lines.append(f"- `{prop.name}`: what a join of {_listed(prop.over)} takes.")
     return ["\n".join([*lines, ""])] if lines else []
 
 

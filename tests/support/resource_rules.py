@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from query_api.execution.paths import leads_to_many
 from query_api.language.kinds import NUMBERS
 from query_api.language.operator_names import ARITY
 from query_api.language.operators import fitting
@@ -58,7 +59,7 @@ def _names(resource: Resource) -> Iterator[str]:
                 yield f"the default {name} is no name of one thing"
         elif name not in properties:
             yield f"the default {name} is not a property"
-        elif resource.property(name).source:  # type: ignore[union-attr]
+        elif not resource.property(name).is_listed:  # type: ignore[union-attr]
             # What nobody asked for costs nothing.
             yield f"the default {name} is read elsewhere"
     if resource.key and resource.property(resource.key) is None:
@@ -96,15 +97,19 @@ def _listing(resource: Resource, listing: Listing) -> Iterator[str]:
 def _property(resource: Resource, prop: Property) -> Iterator[str]:
     name = prop.name
     yield from _sentence(name, prop.about)
-    if sum(map(bool, (prop.wire, prop.source, prop.asked))) > 1:
+    if sum(map(bool, (prop.wire, prop.source, prop.over, prop.asked))) > 1:
         yield f"{name} comes from several places"
     if prop.source and prop.source not in resource.sources:
         yield f"{name}: there is no source {prop.source}"
+    if prop.over and (prop.of is None or not all(_leads(resource, way) for way in prop.over)):
+        yield f"{name}: nothing is made of lists over links"
+    if prop.only is not None:
+        yield from _only(resource, prop)
     if prop.asked and name not in resource.needs:
         yield f"{name} is not among what is asked for"
     if prop.place == (WHOLE,) and prop.of is None:
         yield f"{name}: nothing is made of the whole row"
-    if prop.place != (WHOLE,) and prop.of is not None and prop.kind == "time" and not prop.source:
+    if prop.place != (WHOLE,) and prop.of is not None and prop.kind == "time" and prop.is_listed:
         yield f"{name}: a time that is made by a function is not brought into our form"
     if prop.shape is not None and prop.of is None:
         yield f"{name} has a shape of its own, and nothing makes its kind of it"
@@ -124,7 +129,7 @@ def _property(resource: Resource, prop: Property) -> Iterator[str]:
             yield f"{name}: {preset} takes one value"
         if filter_.unless and resource.property(filter_.unless[0]) is None:
             yield f"{name}: there is no {filter_.unless[0]} to leave rows out by"
-    if prop.filters and (prop.source or prop.place == (WHOLE,)):
+    if prop.filters and (not prop.is_listed or prop.place == (WHOLE,)):
         yield f"{name} is made here, so no service can narrow by it"
 
 
@@ -166,12 +171,31 @@ def _sources(resource: Resource) -> Iterator[str]:
         if not source.cost:
             yield f"the source {name} does not say what it takes"
         key = resource.property(source.key)
-        if key is None or key.source:
+        if key is None or not key.is_listed:
             yield f"the source {name} is read by {source.key}, which is not in the answer"
+
+        late = {prop.name for prop in resource.properties if prop.source == name and source.each}
+        for link in resource.links:
+            if link.here in late:
+                yield f"the link {link.name} begins at {link.here}, which is read after links"
+
+
+def _only(resource: Resource, prop: Property) -> Iterator[str]:
+    assert prop.only is not None
+    other = resource.property(prop.only[0])
+    if not prop.source:
+        yield f"{prop.name} is read of every row, so no other property decides on it"
+    if other is None or not other.is_listed or other.kind != "text":
+        yield f"{prop.name}: {prop.only[0]} is no text of the listing"
+
+
+def _leads(resource: Resource, way: str) -> bool:
+    link = resource.link(way.partition(".")[0])
+    return link is not None and "." in way and leads_to_many(resource, link)
 
 
 def _in_answer(prop: Property) -> bool:
-    return not prop.source and not prop.asked
+    return prop.is_listed and not prop.asked
 
 
 def _element(prop: Property) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from query_api import resources
 from query_api.language.schema import WHOLE, Filter, Link, Listing, Resource, Source, exact
+from query_api.language.times import normal
 from query_api.resources.properties import (
     address,
     addresses,
@@ -23,6 +24,7 @@ from query_api.resources.properties import (
     text,
     texts,
     time,
+    total,
 )
 from query_api.wire.reading import Reading
 from support.oracle_rows import Sheet
@@ -59,6 +61,13 @@ def _status(status: str) -> str | None:
 
 def _uses(reading: Reading, ids: list[Any]) -> Mapping[Any, Any]:
     return reading.one("made-up", "/usage", dict[str, int | None])  # type: ignore[no-any-return]
+
+
+def _histories(reading: Reading, ids: list[Any]) -> Mapping[Any, Any]:
+    def history(id: str) -> str | None:
+        return reading.one("made-up", f"/history/{id}", str | None)  # type: ignore[no-any-return]
+
+    return reading.answers(history, ids, str)
 
 
 def _listing(path: str, collection: str, **more: Any) -> tuple[Listing, ...]:
@@ -104,6 +113,8 @@ THING = Resource(
         text("image_id", "", "image", shape=_Id | str | None, of=_image),
         text("holding", "", WHOLE, of=_holding),
         integer("uses", "", source="usage"),
+        time("off_since", "", source="history", of=normal, only=("status", "SHUTOFF")),
+        integer("part_count", "", over=("parts.id",), of=total),
     ),
     links=(
         Link("owner", "owner", "owner_id"),
@@ -112,7 +123,10 @@ THING = Resource(
         Link("pools", "pool", "id", "members", many=True),
         Link("events", "event", "id", "thing_id", many=True),
     ),
-    sources={"usage": Source(key="id", read=_uses, cost="1 request")},
+    sources={
+        "usage": Source(key="id", read=_uses, cost="1 request"),
+        "history": Source(key="id", read=_histories, cost="1 request for each", each=True),
+    },
 )
 OWNER = Resource(
     name="owner",

@@ -41,6 +41,9 @@ class MadeUpCloud(MemoryCloud):
         asked = dict(params)
         if path == "/usage":
             return {row["id"]: row.get("uses") for row in self.world["thing"]}
+        if path.startswith("/history/"):
+            (row,) = (row for row in self.world["thing"] if row["id"] == path.rpartition("/")[2])
+            return row["off_since"]
         collection = path.rpartition("/")[2]
         rows = self._rows(path, collection.removesuffix("s"), asked)
         answer: dict[str, Any] = {}

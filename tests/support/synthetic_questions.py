@@ -45,6 +45,8 @@ _POOLS: dict[str, dict[str, tuple[Any, ...]]] = {
         "image_id": ("i0", "i1"),
         "holding": ("owned", "free"),
         "uses": (0, 1, 7),
+        "off_since": w.TIMES,
+        "part_count": (0, 1, 2),
     },
     "owner": {
         "id": w.OWNER_IDS,

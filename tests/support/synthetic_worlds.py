@@ -72,6 +72,7 @@ _things = st.fixed_dictionaries(
         "spare_ids": _lists(*PART_IDS),
         "image_id": _or_none("i0", "i1"),
         "uses": _or_none(0, 1, 7),
+        "off_since": _or_none(*TIMES),
     }
 )
 _owners = st.fixed_dictionaries(
@@ -119,7 +120,15 @@ def _whole(row: dict[str, Any]) -> dict[str, Any]:
     """Return a thing with what follows from the rest of it."""
     nets = row["networks"]
     found = row["addresses"] if nets else nets  # which is None or empty
-    return {**row, "addresses": found, "holding": "owned" if row["owner_id"] else "free"}
+    holding = "owned" if row["owner_id"] else "free"
+    off = row["off_since"] if row["status"] == "SHUTOFF" else None
+    return {**row, "addresses": found, "holding": holding, "off_since": off}
+
+
+def _counted(things: list[Row], parts: list[Row]) -> list[Row]:
+    """Return things with the number of their parts."""
+    of = [part["thing_id"] for part in parts]
+    return [{**row, "part_count": of.count(row["id"])} for row in things]
 
 
 def _some(rows: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[list[Any]]:
@@ -133,10 +142,11 @@ def worlds(draw: st.DrawFn) -> World:
     """Return rows of every resource."""
     things = [_whole(row) for row in draw(_some(_things, len(THING_IDS)))]
     events = draw(_some(_events, 4))
+    parts = _numbered(draw(_some(_parts, 6)), "p")
     return {
-        "thing": _numbered(things, "t"),
+        "thing": _counted(_numbered(things, "t"), parts),
         "owner": _numbered(draw(_some(_owners, 3)), "o"),
-        "part": _numbered(draw(_some(_parts, 6)), "p"),
+        "part": parts,
         "pool": _numbered(draw(_some(_pools, 3)), "q"),
         # They are read thing by thing, of the things that there are.
         "event": [

@@ -309,6 +309,7 @@ def test_a_volume() -> None:
         "host": "ctl@ceph#ssd",
         "backend": "ctl@ceph",
         "bootable": False,
+        "in_use": True,
         "server_ids": ["s"],
         "attached_hosts": [],
         "devices": ["/dev/vdb"],

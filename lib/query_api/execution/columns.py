@@ -35,7 +35,8 @@ class Frame:
     """The columns that are wanted of one resource, and everything that is joined to it.
 
     A row is a tuple: first the listing's own columns, then those of each source, then those that
-    are joined over each link. First everything is needed, then positions are asked for.
+    are joined over each link, then what is made of these, and at last those of the sources that
+    take a request for each row. First everything is needed, then positions are asked for.
     """
 
     def __init__(
@@ -48,10 +49,12 @@ class Frame:
         self.resource, self.lead, self._resolved = of, lead, resolved or {}
         # The parts of the condition that were compiled, by identity: values of any_in can be many.
         self._compiled: dict[int, Passes] = {}
-        # The columns: those of the listing by path, those of each source, and those of each link.
+        # The columns: those of the listing by path, those of each source, those of each link, and
+        # those that are made of what was joined.
         self.own: dict[str, Path] = {}
         self.sources: dict[str, list[Path]] = {}
         self._joins: dict[str, Join] = {}
+        self.made: dict[str, Path] = {}
         self._paths: dict[str, Path] = {}
         # Paths that rows go by (see go_by), those of them that are needed whole, and those that
         # nobody asked for.
@@ -68,8 +71,14 @@ class Frame:
         self._paths[text] = path
         if path.links:
             self._need_joined(path)
+        elif path.prop.over:
+            for way in path.prop.over:
+                self.need(way)
+            self.made[text] = path
         elif path.prop.source:
             self.need(self.resource.sources[path.prop.source].key)
+            if path.prop.only:
+                self.need(path.prop.only[0])
             self.sources.setdefault(path.prop.source, []).append(path)
         else:
             self.own[text] = path
@@ -104,6 +113,9 @@ class Frame:
         self.decisive.add(text)
         if wholly:
             self.wholly.add(text)
+        for way in path.prop.over if not path.links else ():
+            # Of a part of what stands there it would be untrue.
+            self.go_by(way, wholly=True)
         if path.links:
             link = path.links[0]
             self.go_by(link.here, wholly=wholly)
@@ -123,13 +135,21 @@ class Frame:
         """What is joined."""
         return list(self._joins.values())
 
+    def read_by(self, *, each: bool) -> dict[str, list[Path]]:
+        """Return the paths of the sources that take a request for each row, or of the others."""
+        known = self.resource.sources
+        return {name: paths for name, paths in self.sources.items() if known[name].each is each}
+
     @property
     def layout(self) -> list[str]:
         """The paths of the columns, in the order in which they stand in a row."""
+        first, last = self.read_by(each=False), self.read_by(each=True)
         return [
             *self.own,
-            *(path.text for paths in self.sources.values() for path in paths),
+            *(path.text for paths in first.values() for path in paths),
             *(path.text for join in self._joins.values() for path in join.paths),
+            *self.made,
+            *(path.text for paths in last.values() for path in paths),
         ]
 
     def where(self, text: str) -> tuple[Property, int]:

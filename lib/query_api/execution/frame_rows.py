@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,8 @@ from query_api.execution.columns import Frame, Join, Options, beyond
 from query_api.execution.listing import Listed, map_value
 from query_api.execution.paths import Path
 from query_api.language.completeness import passed_by_nothing
-from query_api.language.conditions import All, Condition, Test
+from query_api.language.conditions import All, Condition, Test, tests
+from query_api.language.schema import Property
 from query_api.resources import resource
 from query_api.wire.narrowing import Ask, Narrowed, narrowed
 from query_api.wire.reading import Reading
@@ -80,14 +81,26 @@ class _FrameRows:
         if wanted and reading.cut > mark[1] and self._has_all(rows, wanted):
             reading.take_back(mark)
         doubted = set(passed_by_nothing(All(tuple(rest))))
-        for name, paths in frame.sources.items():
+        for name, paths in frame.read_by(each=False).items():
             rows = self._with_source(name, paths, rows, doubted)
         for join in frame.joins:
             rows = self._joined(join, rows, doubted)
-        if rest:
-            passes = frame.passes(rest, options.now)
-            rows = [row for row in rows if passes(row)]
-        return rows
+        if frame.made:
+            rows = self._with_made(rows)
+        last = frame.read_by(each=True)
+        if last:
+            dear = {path.text for paths in last.values() for path in paths}
+            rows = self._passing([part for part in rest if not _looks_at(part, dear)], rows)
+            rest = [part for part in rest if _looks_at(part, dear)]
+        for name, paths in last.items():
+            rows = self._with_source(name, paths, rows, doubted)
+        return self._passing(rest, rows)
+
+    def _passing(self, parts: Sequence[Condition], rows: list[Row]) -> list[Row]:
+        if not parts:
+            return rows
+        passes = self._frame.passes(parts, self._options.now)
+        return [row for row in rows if passes(row)]
 
     def _at_once(self, listed: Listed, wanted: Mapping[str, Collection[Any]]) -> list[Row] | None:
         """Return the rows of a listing asked for nothing, if all that is wanted is in it."""
@@ -117,10 +130,40 @@ class _FrameRows:
         source = self._frame.resource.sources[name]
         _end, key = self._frame.where(source.key)
         known: Mapping[Any, Any] = {}
-        if rows:
+        has = [self._can_have(path.prop) for path in paths]
+        asked = [row[key] for row in rows if any(can(row) for can in has)]
+        if asked:
             with self._reading_more(name, paths, doubted):
-                known = source.read(self._reading, [row[key] for row in rows])
-        return [row + tuple(_said(path, known.get(row[key])) for path in paths) for row in rows]
+                known = source.read(self._reading, asked)
+        columns = list(zip(paths, has, strict=True))
+        return [
+            row
+            + tuple(_said(path, known.get(row[key])) if can(row) else None for path, can in columns)
+            for row in rows
+        ]
+
+    def _can_have(self, prop: Property) -> Callable[[Row], bool]:
+        if prop.only is None:
+            return lambda row: True
+        name, wanted = prop.only
+        _end, at = self._frame.where(name)
+        return lambda row: bool(row[at] == wanted)
+
+    def _with_made(self, rows: list[Row]) -> list[Row]:
+        """Return the rows with what is made of joined columns; missing where those could not be
+        read."""
+        frame, unread = self._frame, self._reading.unread
+        columns: list[tuple[Path, list[int]]] = []
+        for path in frame.made.values():
+            if any(frame.lead + way in unread for way in path.prop.over):
+                unread.add(frame.lead + path.text)
+                columns.append((path, []))
+            else:
+                columns.append((path, [frame.where(way)[1] for way in path.prop.over]))
+        return [
+            row + tuple(_made(path, row, places) if places else None for path, places in columns)
+            for row in rows
+        ]
 
     def _joined(self, join: Join, rows: list[Row], doubted: Collection[str]) -> list[Row]:
         link = join.link
@@ -169,6 +212,15 @@ class _FrameRows:
 
 def _undecided(what: str, how: str, why: str, status: int | None = None) -> CloudError:
     return CloudError(f"No rows, because {what}, which they go by, {how}: {why}", status=status)
+
+
+def _looks_at(condition: Condition, paths: Collection[str]) -> bool:
+    return any(test.path in paths for test in tests(condition))
+
+
+def _made(path: Path, row: Row, places: Sequence[int]) -> Any:
+    assert path.prop.of is not None
+    return path.prop.of([row[at] for at in places])
 
 
 def _said(path: Path, known: Any) -> Any:

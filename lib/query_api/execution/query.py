@@ -67,7 +67,7 @@ class Query(msgspec.Struct, frozen=True):
 
     def select_all(self) -> Query:
         """Return every property that the listing itself has: no joins, no further requests."""
-        own = (p.name for p in self.resource.properties if not p.source and p.wire != WHOLE)
+        own = (p.name for p in self.resource.properties if p.is_listed and p.wire != WHOLE)
         return self._with(selected=tuple(own))
 
     def where(self, path: str | Condition, preset: str = "", *values: Any) -> Query:

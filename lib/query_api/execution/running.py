@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from accounts.clouds import of_each
 from common.errors import UserError
 from common.text import clean
@@ -16,6 +18,7 @@ from query_api.execution.frame_rows import read
 from query_api.execution.paths import resolve
 from query_api.execution.predicates import Unfit
 from query_api.execution.shaping import CLOUD, Shaping, names_over_links, title
+from query_api.language.completeness import implied
 from query_api.language.conditions import Condition, Test, all_of
 from query_api.wire.reading import Reading
 
@@ -30,7 +33,7 @@ class Run:
     """A query that was checked, ready to be asked. Raises UserError if it is not sound."""
 
     def __init__(self, query: Query, now: datetime, *, narrow: bool = True) -> None:
-        self.query = query
+        self.query = query = _with_implied(query)
         plain = not (query.sorting or query.groups or query.aggregates or query.is_distinct)
         enough = query.at_most if plain and len(query.stages) == 1 else None
         self.options = Options(now, narrow, enough)
@@ -151,6 +154,17 @@ class Run:
             rows, before = read(frame, reading, condition, self.options), frame
         name = (reading.cloud.name,)
         return [name + row for row in rows]
+
+
+def _with_implied(query: Query) -> Query:
+    """Return a query that also asks for what its conditions imply: what is off is SHUTOFF."""
+    stages = []
+    for stage in query.stages:
+        found = implied(stage.condition, stage.resource)
+        # First, so that services are asked for these.
+        condition = all_of(*found, stage.condition) if found else stage.condition
+        stages.append(msgspec.structs.replace(stage, condition=condition) if found else stage)
+    return msgspec.structs.replace(query, stages=tuple(stages))
 
 
 def _compile(frame: Frame, condition: Condition, now: datetime) -> None:

@@ -47,7 +47,10 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
     ``case`` says that the service writes the value in ``upper`` or ``lower`` case, so that an
     operator need not. ``filters`` says by preset how the service is asked for less. ``source``
     names one of the resource's sources: the value is then ``of`` what that source says of the
-    row. ``asked`` says that the value is not in the answer: it is the one that was asked for.
+    row. ``over`` are paths over links: the value is ``of`` the lists of what stands there.
+    ``asked`` says that the value is not in the answer: it is the one that was asked for.
+    ``only`` names a property of the listing and the one value with which a row can have this
+    one: of other rows the source is not asked, and who wants this one wants that value too.
     """
 
     name: str
@@ -60,7 +63,14 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
     case: Literal["", "upper", "lower"] = ""
     filters: Mapping[str, Filter] = {}
     source: str = ""
+    over: tuple[str, ...] = ()
     asked: bool = False
+    only: tuple[str, str] | None = None
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it stands in the resource's own listing."""
+        return not self.source and not self.over
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -115,11 +125,14 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """More that is known of each row, read elsewhere: ``read`` returns it by the row's ``key``.
 
     ``read(reading, keys)`` is called once for all rows. ``cost`` says in words what it takes.
+    ``each`` says that it takes a request for each row: it is read at last, of those rows alone
+    that all other conditions let pass.
     """
 
     key: str
     read: Callable[[Reading, list[Any]], Mapping[Any, Any]]
     cost: str
+    each: bool = False
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):

@@ -123,7 +123,7 @@ def of_query(cloud: Cloud, asked: Query) -> list[Thing]:
 
 def own_properties(of: Resource) -> list[Property]:
     """Return the properties that stand in the resource's own listing."""
-    return [prop for prop in of.properties if not prop.source]
+    return [prop for prop in of.properties if prop.is_listed]
 
 
 def _whole(asked: Query) -> Query:

@@ -15,6 +15,7 @@ from query_api.resources.properties import (
     number,
     text,
     texts,
+    total,
 )
 from query_api.wire.paging import rows
 
@@ -115,6 +116,9 @@ FLAVOR = Resource(
         text("description", "What it is for."),
         mapping("extra_specs", "What else it asks of a host."),
         texts("access_project_ids", "Who may use it, if not everybody.", source="access"),
+        integer(
+            "server_count", "How many servers have it, by its name.", over=("servers.id",), of=total
+        ),
     ),
     links=(
         Link("servers", "server", "name", "flavor.name", many=True),

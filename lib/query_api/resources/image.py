@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from query_api.language.schema import WHOLE, Filter, Link, Listing, Resource, exact
-from query_api.resources.properties import boolean, integer, mapping, or_none, text, texts, time
+from query_api.resources.properties import (
+    boolean,
+    integer,
+    mapping,
+    or_none,
+    text,
+    texts,
+    time,
+    total,
+)
 from query_api.wire.encoding import (
     ceiling,
     flag,
@@ -165,6 +174,16 @@ IMAGE = Resource(
             filters=exact("instance_uuid", **_CUSTOM),
         ),
         text("user_id", "Of a snapshot: who took it.", of=or_none),
+        integer("server_count", "How many servers boot from it.", over=("servers.id",), of=total),
+        integer(
+            "volume_count", "How many volumes were made of it.", over=("volumes.id",), of=total
+        ),
+        boolean(
+            "in_use",
+            "Whether a server boots from it or a volume was made of it.",
+            over=("servers.id", "volumes.id"),
+            of=any,
+        ),
         mapping("properties", "What else was put down for it.", WHOLE, of=_others),
     ),
     links=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,11 @@ address = partial(_property, "address")
 texts = partial(_property, "texts")
 addresses = partial(_property, "addresses")
 mapping = partial(_property, "map")
+
+
+def total(lists: Sequence[Sequence[Any]]) -> int:
+    """Return how many there are of what a row leads to."""
+    return sum(map(len, lists))
 
 
 def or_none(value: str) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from query_api.language.schema import Filter, Link, Listing, Resource, exact
+from query_api.language.schema import Filter, Link, Listing, Resource, Source, exact
 from query_api.resources import server_values as values
+from query_api.resources import since
 from query_api.resources.properties import (
     address,
     addresses,
@@ -120,6 +121,20 @@ SERVER = Resource(
         time("updated_at", "When it last changed.", "updated", filters={"younger_than": _SINCE}),
         time("launched_at", "When it last began on a host.", "OS-SRV-USG:launched_at"),
         time("terminated_at", "When its end began.", "OS-SRV-USG:terminated_at"),
+        time(
+            "off_since",
+            "Since when it has been SHUTOFF, by its own actions; missing if they do not tell.",
+            source="actions",
+            of=since.off_since,
+            only=("status", "SHUTOFF"),
+        ),
+        time(
+            "error_since",
+            "Since when it has been in ERROR, by its own actions; missing if none of them failed.",
+            source="actions",
+            of=since.error_since,
+            only=("status", "ERROR"),
+        ),
         text(
             "image_id",
             "The image it was booted from; missing if it was from a volume.",
@@ -204,6 +219,15 @@ SERVER = Resource(
         Link("server_group", "server_group", "id", "members"),
         Link("allocations", "allocation", "id", "consumer_id", many=True),
     ),
+    sources={
+        "actions": Source(
+            key="id",
+            read=since.actions,
+            cost="one request for each server that is SHUTOFF, or in ERROR, and passes all other "
+            "conditions",
+            each=True,
+        )
+    },
 )
 
 RESOURCES = {"server": SERVER}

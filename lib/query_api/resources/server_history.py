@@ -196,7 +196,9 @@ SERVER_ACTION = Resource(
         Link("project", "project", "project_id"),
         Link("user", "user", "user_id"),
     ),
-    sources={"events": Source(key="id", read=_events, cost="one request for each action")},
+    sources={
+        "events": Source(key="id", read=_events, cost="one request for each action", each=True)
+    },
 )
 
 RESOURCES = {"migration": MIGRATION, "server_action": SERVER_ACTION}

@@ -117,6 +117,13 @@ VOLUME = Resource(
             shape=_ATTACHMENTS,
             of=_servers,
         ),
+        boolean(
+            "in_use",
+            "Whether it is attached to a server, whatever its status.",
+            "attachments",
+            shape=_ATTACHMENTS,
+            of=bool,
+        ),
         texts("attached_hosts", "Their hosts.", "attachments", shape=_ATTACHMENTS, of=_hosts),
         texts(
             "devices", "What it is called on them.", "attachments", shape=_ATTACHMENTS, of=_devices
