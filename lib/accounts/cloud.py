@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accounts import catalogue
+from accounts import catalogue, looks
 from accounts.config import CloudEntry, PackConfig
 from accounts.entries import of_entry
 from accounts.identity import identity
@@ -136,9 +136,15 @@ class Cloud:
     ) -> bytes:
         """Return the body of a GET on a service of the catalogue.
 
-        Raises CloudError with what the cloud said. ``params`` with value None are left out.
+        Raises CloudError with what the cloud said. ``params`` with value None are left out. While
+        this thread takes one look (``accounts.looks``), what was seen in it is not asked again.
         """
         sent = {name: value for name, value in (params or {}).items() if value is not None}
+        look = looks.current()
+        if look is not None:
+            seen = look.get(self, service, path, sent, microversion)
+            if seen is not None:
+                return seen
         with self.errors(f"asking {service} for {path.partition('?')[0]}"):
             answer = self.session.get(
                 self._path(service, path),
@@ -149,7 +155,9 @@ class Cloud:
                 headers={"Accept": "application/json"},
             )
             body: bytes = answer.content
-            return body
+        if look is not None:
+            look.keep(self, service, path, sent, microversion, body)
+        return body
 
     def _path(self, service: str, path: str) -> str:
         """Return the path below the service's address, which names the API's version."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from accounts.looks import Look, looking
 from bulk.calls import Called
 from common.errors import Held, Refused, UserError
 from workflow_api import Context, Plan, clean, count
+from workflow_api.context import Claims, LookedAt
 from workflow_api.planned import ChildRun, Drawn, OnFailure
 from workflow_api.workflow import Workflow
 
@@ -27,25 +29,6 @@ class _Gathered(msgspec.Struct):
     def claim(self, things: Mapping[str, str]) -> None:
         """Remember the subjects."""
         self.things |= things
-
-
-class _Claimed(msgspec.Struct):
-    """Claims of the second look: what is claimed already costs nothing.
-
-    For what is new the cloud is looked at anew, because it can have changed until it was claimed.
-    """
-
-    ctx: Context
-    mine: set[str]
-    look_anew: Callable[[], None]
-
-    def claim(self, things: Mapping[str, str]) -> None:
-        """Take what is not claimed yet; raises Held."""
-        new = {subject: name for subject, name in things.items() if subject not in self.mine}
-        if new:
-            self.ctx.claims.claim(new)
-            self.mine.update(new)
-            self.look_anew()
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,23 +47,25 @@ class Drawing:
         self._gathered: dict[str, dict[str, str]] = {}
         self._refused: list[str] = []
 
-    def draw(
-        self, calls: Sequence[Called], look: Callable[[Sequence[Called]], Callable[[], None]]
-    ) -> dict[str, Plan]:
+    def draw(self, calls: Sequence[Called], look: Look) -> dict[str, Plan]:
         """Return the plans of those calls that have something to do, by the calls' keys.
 
-        ``look`` looks at what the calls are about, and returns how to forget what was seen. What
-        has to be claimed can have changed until it was: so all is looked at once more.
+        All are drawn by one ``look``. What has to be claimed can have changed until it was: so
+        they are drawn once more by another one behind that.
         """
-        look(calls)
+        with looking(look):
+            return self._by(calls, look)
+
+    def _by(self, calls: Sequence[Called], look: Look) -> dict[str, Plan]:
         first = {call.key: plan for call in calls if (plan := self._drawn(call))}
         rest = [call for call in calls if call.key in first]
         if self.ctx.run is None:
             self.ctx.claims.claim(self._subjects(rest))
             return first
         rest = self._claimed(rest)
-        mine = set(self._subjects(rest))
-        claims = _Claimed(self.ctx, mine, look(rest))
+        claims = LookedAt(self.ctx.claims, set(self._subjects(rest)), look)
+        look.forget()
+        self.plan.look = look
         return {call.key: plan for call in rest if (plan := self._drawn(call, claims))}
 
     def _claimed(self, calls: list[Called]) -> list[Called]:
@@ -103,7 +88,7 @@ class Drawing:
             subject: name for call in calls for subject, name in self._gathered[call.key].items()
         }
 
-    def _drawn(self, call: Called, claims: _Claimed | None = None) -> Plan | None:
+    def _drawn(self, call: Called, claims: Claims | None = None) -> Plan | None:
         """Return a call's plan if there is something to do; else say why there is none."""
         gathered = _Gathered({})
         try:

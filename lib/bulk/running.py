@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from accounts.cloud import Cloud
+from accounts.looks import Look
 from bulk import asking
 from bulk.calls import Called, Row, action_named, parameters_of, sources_of
 from bulk.drawing import Drawing, Group, title_of
@@ -14,10 +15,15 @@ from bulk.mapping import Source, is_path, parse_per, parse_set, paths
 from common.errors import UserError
 from query_api.language.schema import Resource
 from query_api.language.words import pointed
+from query_api.lookups.listed import ListedThings, is_shown_by_id
+from query_api.resources import names
 from query_api.resources import resource as resource_named
 from workflow_api import Context, Plan, clean
 from workflow_api.planned import OnFailure
 from workflow_api.workflow import Workflow
+
+# So many things are asked for one by one rather than listed.
+_FEW = 10
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +72,7 @@ def plan_of(ctx: Context, cloud: Cloud, asked: Asked) -> Plan:
     drawing = Drawing(ctx, told.action, title_of(told.action.name, calls, resource.plural))
     for row, why in gaps:
         drawing.plan.leave(row.what, why, row=row.number)
-    drawn = drawing.draw(calls, lambda some: lambda: None)
+    drawn = drawing.draw(calls, look_at(calls))
     group = Group(
         at_most=asked.at_most,
         at_most_per=told.per[1] if told.per else None,
@@ -103,3 +109,18 @@ def called(
         if (first := calls.setdefault(call.key, call)) is not call:
             wrong.append((row, f"it asks for the same as row {first.row.number}"))
     return list(calls.values()), wrong
+
+
+def look_at(calls: Sequence[Called]) -> Look:
+    """Return a look by which many things that the calls name are listed; a few are asked for."""
+    listed = []
+    for name in {name for call in calls for name in call.parameters} & set(names()):
+        of = resource_named(name)
+        mine = [call for call in calls if isinstance(call.parameters.get(name), str)]
+        ids = {call.parameters[name] for call in mine}
+        if len(ids) <= _FEW or not is_shown_by_id(of):
+            continue
+        projects = {call.row.values.get("project_id") for call in mine}
+        known = {one for one in projects if one} if None not in projects else set()
+        listed.append(ListedThings(of, ids, known))
+    return Look(*listed)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from accounts.looks import Look, looking
 from common.errors import RunbookError, StepFailed
 from common.result import Result
 from engine import report
@@ -21,9 +22,9 @@ from engine.parameters import Call
 from engine.planning import bounded, child_call, draw, new_run, stored_plan, valid_plan
 from engine.reporter import Aside
 from engine.session import Session
-from workflow_api.context import Claims
+from workflow_api.context import Claims, LookedAt
 from workflow_api.plan import Plan
-from workflow_api.planned import Drawn, PlannedStep
+from workflow_api.planned import PlannedStep
 from workflow_api.ref import references
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class ChildRuns:
         """Serve runs whose steps in ``states`` this code has to be able to deal with."""
         self.session, self.states = session, states
         self._changes = _Changes()
+        self._claimed: set[str] | None = None
 
     def drawn(
         self,
@@ -91,13 +93,14 @@ class ChildRuns:
         parent: str,
         step: PlannedStep,
         parameters: dict[str, Any],
-        ready: Drawn | None = None,
+        within: Plan,
     ) -> Engine:
         """Return the engine of a child run, drawing its plan under the parent's claims.
 
-        A plan that was drawn under them a moment ago is taken as it is. (``max_changes`` was
-        compared with all that was drawn together before anything was begun.)
+        A plan that was drawn under them a moment ago, ``within`` the parent's, is taken as it is.
+        (``max_changes`` was compared with all that was drawn together before anything was begun.)
         """
+        ready = within.drawn.get(step.key)
         journal, fence = running.journal, running.fence
         known = journal.child(parent, step.key)
         call = child_call(self.session, step, parameters)
@@ -117,7 +120,7 @@ class ChildRuns:
             journal.create(new, "running", generation=fence[1])
             run = new.id
         try:
-            plan = self._draw(running, run, call)
+            plan = self._draw(running, run, call, within.look)
         except RunbookError as error:
             told = running.told(error)
             running.journal.finish(*running.fence, run, "failed", summary=told, error=told)
@@ -146,15 +149,27 @@ class ChildRuns:
             running = dataclasses.replace(running, reporter=Aside(running.reporter))
         return Engine(run, plan, running, self)
 
+    def _mine(self, running: Running) -> set[str]:
+        """Return what the run has claimed, as it was when this was first asked."""
+        if self._claimed is None:
+            self._claimed = set(running.journal.claims_of(running.lease.root))
+        return self._claimed
+
     def _new(self, running: Running, parent: str, step: PlannedStep, call: Call) -> NewRun:
         new = new_run(self.session, str(uuid.uuid4()), call)
         return msgspec.structs.replace(
             new, root=running.lease.root, parent=parent, parent_step=step.key
         )
 
-    def _draw(self, running: Running, run: str, call: Call) -> Plan:
+    def _draw(self, running: Running, run: str, call: Call, look: Look | None) -> Plan:
+        claims: Claims = HeldClaims(running)
+        if look is not None:
+            claims = LookedAt(claims, self._mine(running), look)
+            if look.age() >= _FRESH:
+                look.forget()
         try:
-            plan = draw(self.session, call, HeldClaims(running), run)
+            with looking(look):
+                plan = draw(self.session, call, claims, run)
         except RunbookError:
             raise
         except Exception as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from common.errors import CutOff, Interrupted, RunbookError
 from engine.attempt import NOBODY_KNOWS, Running, StepRunner
 from workflow_api.plan import Plan
-from workflow_api.planned import Drawn, PlannedStep
+from workflow_api.planned import PlannedStep
 
 if TYPE_CHECKING:
     from engine.executor import Engine
@@ -33,11 +33,11 @@ class Children(Protocol):
         parent: str,
         step: PlannedStep,
         parameters: dict[str, Any],
-        ready: Drawn | None,
+        within: Plan,
     ) -> Engine:
         """Return the child's engine, drawing and storing its plan if that was not done yet.
 
-        ``ready`` is the plan that was drawn with the parent's, if there is one.
+        ``within`` is the parent's plan, which may have the child's with it.
         """
 
     def stored(self, running: Running, parent: str, step: PlannedStep) -> Engine | None:

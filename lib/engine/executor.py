@@ -124,8 +124,7 @@ class Engine(Ending):
         parameters = self._child_parameters(step)
         attempt = self.runner.begin(step, "apply")
         try:
-            ready = self.plan.drawn.get(step.key)
-            child = self.children.drawn(self.running, self.run, step, parameters, ready)
+            child = self.children.drawn(self.running, self.run, step, parameters, self.plan)
             state = child.execute()
             summary = self.children.finish(self.running, child, state)
         except CutOff:

@@ -11,6 +11,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from accounts.config import PackConfig
+    from accounts.looks import Look
     from state.journal import Journal
     from workflow_api.plan import Plan
 
@@ -71,6 +72,24 @@ class NoClaims:
     def claim(self, things: Mapping[str, str]) -> None:
         """Raise TypeError."""
         raise TypeError("a runbook that returns a Table changes nothing, so it claims nothing")
+
+
+class LookedAt:
+    """Claims of a run whose plans are drawn by one look at clouds; those it has cost nothing.
+
+    For what is new the clouds are looked at anew: it can have changed until it was claimed.
+    """
+
+    def __init__(self, claims: Claims, mine: Iterable[str], look: Look) -> None:
+        self._claims, self._mine, self._look = claims, set(mine), look
+
+    def claim(self, things: Mapping[str, str]) -> None:
+        """Take what is not claimed yet, all or none; raises Held."""
+        new = {subject: name for subject, name in things.items() if subject not in self._mine}
+        if new:
+            self._claims.claim(new)
+            self._mine.update(new)
+            self._look.forget()
 
 
 Thing = TypeVar("Thing", bound=Claimable)

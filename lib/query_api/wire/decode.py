@@ -12,7 +12,7 @@ import msgspec
 from query_api.language import times
 from query_api.language.schema import WHOLE, Kind, Listing, Property
 from query_api.wire.following import PageLink, next_marker
-from query_api.wire.reader import converted
+from query_api.wire.reader import converted, decoder
 
 _KIND_SHAPES: dict[Kind, Any] = {
     "text": str | None,
@@ -72,6 +72,24 @@ class RowShape:
         rows = answer.rows
         marker, _ = _continuation(answer)
         return Page([rows, [row.id for row in rows]], len(rows), marker=marker)
+
+
+class _Id(msgspec.Struct):
+    id: str | int
+
+
+class RawShape:
+    """The type of a listing's answer whose rows stay as they were written: these are the first
+    column of a page, their ids the second."""
+
+    def __init__(self, collection: str) -> None:
+        self.answer: Any = _answer(collection, msgspec.Raw)
+
+    def page(self, answer: Any) -> Page:
+        """Return the page of a decoded answer. Raises msgspec.ValidationError."""
+        ids = [str(decoder(_Id).decode(row).id) for row in answer.rows]
+        marker, _ = _continuation(answer)
+        return Page([answer.rows, ids], len(ids), marker=marker)
 
 
 class Shape:
@@ -212,6 +230,12 @@ def _continuation(answer: Any) -> tuple[str | None, bool]:
 def row_shape(row: type[msgspec.Struct], collection: str) -> RowShape:
     """Return the shape for rows that are structs with an ``id``; each is made once."""
     return RowShape(row, collection)
+
+
+@cache
+def raw_shape(collection: str) -> RawShape:
+    """Return the shape for rows that are kept as they were written; each is made once."""
+    return RawShape(collection)
 
 
 _shapes: dict[tuple[int, ...], Shape] = {}

@@ -1,0 +1,116 @@
+"""One look at a cloud: while many plans are drawn, what one of them asked is not asked again.
+
+Only the thread that draws looks so. What a run does, and what other threads ask, goes to the cloud.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from accounts.cloud import Cloud
+
+_Key = tuple[Any, ...]
+
+
+class Listed(Protocol):
+    """Things of which many are going to be asked for one by one, and that can be listed."""
+
+    def covers(self, cloud: Cloud, service: str, path: str) -> bool:
+        """Return whether this GET shows one of them."""
+
+    def read(self, cloud: Cloud, microversion: str | None) -> Mapping[str, bytes]:
+        """Return what a GET of each of them would answer, by its path. Raises CloudError."""
+
+
+class Look:
+    """What was seen of clouds since it began, for any number of threads.
+
+    The first GET that shows one of the things in ``listed`` lists all of them, in the microversion
+    that is asked for; one that was in no listing is asked for by itself.
+    """
+
+    def __init__(self, *listed: Listed) -> None:
+        self._listed = listed
+        self._lock = threading.RLock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: what is asked from now on is asked of the cloud."""
+        with self._lock:
+            self.began = time.monotonic()
+            self._seen: dict[_Key, bytes] = {}
+            self._read: set[_Key] = set()
+
+    def age(self) -> float:
+        """Return how long ago it began, in seconds."""
+        return time.monotonic() - self.began
+
+    def get(
+        self,
+        cloud: Cloud,
+        service: str,
+        path: str,
+        params: Mapping[str, Any],
+        microversion: str | None,
+    ) -> bytes | None:
+        """Return what this GET answered or would answer, None if that was not seen."""
+        key = _key(cloud, service, path, params, microversion)
+        with self._lock:
+            if key not in self._seen and not params:
+                self._list(cloud, service, path, microversion)
+            return self._seen.get(key)
+
+    def keep(
+        self,
+        cloud: Cloud,
+        service: str,
+        path: str,
+        params: Mapping[str, Any],
+        microversion: str | None,
+        body: bytes,
+    ) -> None:
+        """Keep what a GET answered."""
+        with self._lock:
+            self._seen[_key(cloud, service, path, params, microversion)] = body
+
+    def _list(self, cloud: Cloud, service: str, path: str, microversion: str | None) -> None:
+        for number, things in enumerate(self._listed):
+            mark = (number, cloud, microversion)
+            if mark in self._read or not things.covers(cloud, service, path):
+                continue
+            self._read.add(mark)
+            with looking(None):
+                shown = things.read(cloud, microversion)
+            for one, body in shown.items():
+                self._seen[_key(cloud, service, one, {}, microversion)] = body
+
+
+_current: ContextVar[Look | None] = ContextVar("look", default=None)
+
+
+def current() -> Look | None:
+    """Return the look that this thread takes, if it takes one."""
+    return _current.get()
+
+
+@contextmanager
+def looking(look: Look | None) -> Iterator[None]:
+    """Let what this thread reads of clouds in the block be one look."""
+    before = _current.set(look)
+    try:
+        yield
+    finally:
+        _current.reset(before)
+
+
+def _key(
+    cloud: Cloud, service: str, path: str, params: Mapping[str, Any], microversion: str | None
+) -> _Key:
+    given = tuple(sorted((name, str(value)) for name, value in params.items()))
+    return (cloud, service, path, given, microversion)
