@@ -72,7 +72,7 @@ def plan_of(ctx: Context, cloud: Cloud, asked: Asked) -> Plan:
     drawing = Drawing(ctx, told.action, title_of(told.action.name, calls, resource.plural))
     for row, why in gaps:
         drawing.plan.leave(row.what, why, row=row.number)
-    drawn = drawing.draw(calls, look_at(calls))
+    drawn = drawing.draw(calls, look_at(calls, resource.name))
     group = Group(
         at_most=asked.at_most,
         at_most_per=told.per[1] if told.per else None,
@@ -111,8 +111,11 @@ def called(
     return list(calls.values()), wrong
 
 
-def look_at(calls: Sequence[Called]) -> Look:
-    """Return a look by which many things that the calls name are listed; a few are asked for."""
+def look_at(calls: Sequence[Called], rows_are: str) -> Look:
+    """Return a look by which many things that the calls name are listed; a few are asked for.
+
+    ``rows_are`` is the resource whose things the rows are: of these the projects are known.
+    """
     listed = []
     for name in {name for call in calls for name in call.parameters} & set(names()):
         of = resource_named(name)
@@ -121,6 +124,6 @@ def look_at(calls: Sequence[Called]) -> Look:
         if len(ids) <= _FEW or not is_shown_by_id(of):
             continue
         projects = {call.row.values.get("project_id") for call in mine}
-        known = {one for one in projects if one} if None not in projects else set()
+        known = {p for p in projects if p} if name == rows_are and None not in projects else set()
         listed.append(ListedThings(of, ids, known))
     return Look(*listed)

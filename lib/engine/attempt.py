@@ -75,8 +75,10 @@ class Running:
 class LiveAttempt:
     """What a step sees of the engine: its notes, a voice, and a sleep that can be interrupted."""
 
-    def __init__(self, id: str, step: PlannedStep, run: str, running: Running) -> None:
-        self.id, self.run, self.key = id, run, step.key
+    def __init__(
+        self, id: str, step: PlannedStep, run: str, running: Running, *, again: bool
+    ) -> None:
+        self.id, self.run, self.key, self.again = id, run, step.key, again
         self.notes: dict[str, Any] = {}
         self._running = running
 
@@ -116,8 +118,11 @@ class StepRunner:
         self.results: dict[str, Any] = {}
         # How far those are that are begun.
         self.reached: dict[str, Any] = {}
+        self.tried: set[str] = set()
         for record in running.journal.steps(run):
             self.states[record.key] = record.state
+            if record.attempts:
+                self.tried.add(record.key)
             if record.state == "done":
                 self.results[record.key] = record.result
             if record.state == "begun":
@@ -177,7 +182,8 @@ class StepRunner:
     def begin(self, step: PlannedStep, kind: AttemptKind) -> LiveAttempt:
         """Journal that an attempt begins and say so."""
         journal = self.running.journal
-        attempt = LiveAttempt(str(uuid.uuid4()), step, self.run, self.running)
+        again = step.key in self.tried
+        attempt = LiveAttempt(str(uuid.uuid4()), step, self.run, self.running, again=again)
         if kind in ("find", "finish"):
             # What was noted before the change is what the look-up goes by. An earlier try's notes
             # stand until a later one has noted otherwise: it may have ended before it could.
@@ -190,6 +196,7 @@ class StepRunner:
             raise self.running.heed(asked) from None
         if kind == "apply":
             self.states[step.key] = "running"
+            self.tried.add(step.key)
         self.running.reporter.started(self.name(step), _VERBS[kind] + step.sentence)
         return attempt
 

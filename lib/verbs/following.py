@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from accounts.cloud import Cloud
+from accounts.cloud import Cloud, not_there
 from common.duration import decoded
 from verbs.verb import Options, Subject, Verb, not_settled
-from workflow_api import Attempt, Begun, StepFailed, clean, step
+from verbs.watching import watch
+from workflow_api import Attempt, Begun, CloudError, StepFailed, clean, step
 
 # A thing must have been idle so often in a row, and not come to its end, to be called left.
 _IDLE_LOOKS = 2
@@ -32,7 +34,8 @@ def step_of(subject: Subject, verb: Verb, known: Mapping[str, Verb]) -> Any:
 
     def take_back(attempt: Attempt, cloud: Cloud, id: str, name: str) -> None:
         back = known[verb.undo or ""]
-        _Story(subject, back, attempt, cloud, id, name, {}).told()
+        # It may have been taken back before, and is not asked for again then.
+        _Story(subject, back, attempt, cloud, id, name, {}).told_unless_so()
 
     def perform(
         attempt: Attempt,
@@ -82,18 +85,44 @@ class _Story:
         self.options: Options = msgspec.convert(options, verb.options, dec_hook=decoded)
         # Not in a look-up, which may change nothing.
         self._patience: float | None = None
+        self._since = time.time()
 
     def told(self) -> Data:
-        """Send the request, unless it is done or under way, and return how it ended."""
+        """Send the request, unless it is done or under way, and return how it ended.
+
+        Where the cloud itself refuses what does not fit, the first attempt sends it at once, and
+        looks only if it was refused.
+        """
+        if self.attempt.again or not self.subject.judges or self.verb.look:
+            return self.told_unless_so()
+        try:
+            self._send()
+        except CloudError as error:
+            if not (not_there(error) or error.status in self.subject.judges):
+                raise
+            now = self._look()
+            if self.verb.is_so(self.subject, now, self.options):
+                return self._ended(now)
+            if not self._is_under_way(now):
+                raise
+        self._patience = self.verb.patience(self.options)
+        return self.to_the_end()
+
+    def told_unless_so(self) -> Data:
+        """Look, send the request unless it is done or under way, and return how it ended."""
         now = self._look()
         if self.verb.is_so(self.subject, now, self.options):
             return self._ended(now)
         if not self._is_under_way(now):
-            if self.verb.record:
-                self.attempt.note(recorded=self._recorded())
-            self.verb.request(self.cloud, self.id, self.options)
+            self._send()
         self._patience = self.verb.patience(self.options)
         return self.to_the_end()
+
+    def _send(self) -> None:
+        if self.verb.record:
+            self.attempt.note(recorded=self._recorded())
+        self._since = time.time()
+        self.verb.request(self.cloud, self.id, self.options)
 
     def found(self) -> Data | Begun | None:
         """Return what became of an earlier request: how it ended, Begun, or None if none was."""
@@ -112,9 +141,10 @@ class _Story:
 
         Raises StepFailed if the cloud gave up, UnknownOutcome if it takes longer than it may.
         """
-        waited, idle, told_at = 0.0, 0, _TOLD_EVERY
+        waited, pause, idle, told_at = 0.0, 0.0, 0, _TOLD_EVERY
         while True:
-            now = self._look()
+            now, took = self._after(pause)
+            waited += took
             if self.verb.is_over(self.subject, now, self.options):
                 return self._ended(now)
             idle = 0 if self.subject.busy(now) else idle + 1
@@ -127,8 +157,6 @@ class _Story:
                 told_at += _TOLD_EVERY
             self._escalate_if_due(waited)
             pause = min(_LONGEST_PAUSE, 0.5 + waited / 20)
-            self.attempt.wait(pause)
-            waited += pause
 
     def _escalate_if_due(self, waited: float) -> None:
         if self._patience is None or waited < self._patience:
@@ -138,8 +166,19 @@ class _Story:
         self.attempt.say(f"{self.name} takes long: it is {self.verb.participle} the hard way")
         self.verb.escalate(self.cloud, self.id, self.options)
 
+    def _after(self, pause: float) -> tuple[Any, float]:
+        """Return how the thing is after a pause, seen with all others that are waited for."""
+        if self.verb.look:
+            self.attempt.wait(pause)
+            return self._look(), pause
+        together = watch(self.cloud, self.subject)
+        now, took = together.after(self.attempt, self.id, pause, self._since)
+        return self._there(now), took
+
     def _look(self) -> Any:
-        now = (self.verb.look or self.subject.look)(self.cloud, self.id)
+        return self._there((self.verb.look or self.subject.look)(self.cloud, self.id))
+
+    def _there(self, now: Any) -> Any:
         if now is None and not self.verb.gone:
             raise StepFailed(f"{self.subject.name} {self.name} is gone.")
         return now

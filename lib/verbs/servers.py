@@ -51,6 +51,8 @@ SERVER = Subject(
     kept=_kept,
     recorded=compute.newest_request,
     last_fault=compute.last_fault,
+    judges=frozenset({409}),
+    look_many=compute.changed_servers,
 )
 
 

@@ -7,7 +7,7 @@ made from the row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -33,6 +33,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     to touch the thing: it is locked, it is protected. ``recorded`` returns what the cloud records
     of the newest request of a kind, to be compared; ``last_fault`` what it recorded of why the
     newest one failed.
+
+    ``judges`` are the statuses with which the cloud itself refuses a request that does not fit the
+    thing's state: then it is asked without a look before. ``look_many`` returns those of many
+    things that have changed since a moment (in seconds since 1970), by id, in one listing.
     """
 
     name: str
@@ -45,6 +49,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     fault: Callable[[Any], str] = lambda thing: ""
     recorded: Callable[[Cloud, str, str], str] = lambda cloud, id, kind: ""
     last_fault: Callable[[Cloud, str], str] = lambda cloud, id: ""
+    judges: frozenset[int] = frozenset()
+    look_many: Callable[[Cloud, Collection[str], float], Mapping[str, Any]] | None = None
 
 
 class Verb(msgspec.Struct, frozen=True, kw_only=True):

@@ -45,10 +45,14 @@ class Account(Protocol):
 
 
 class Attempt(Protocol):
-    """What a step, its ``find`` and its ``undo`` may ask of the engine while they run."""
+    """What a step, its ``find`` and its ``undo`` may ask of the engine while they run.
+
+    ``again`` says that the step was tried before, by this process or another one.
+    """
 
     run: str
     key: str
+    again: bool
     notes: dict[str, Any]
 
     def note(self, **facts: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from support.fake_cloud_estate import Course, Json, Migration, Server, uuid_of
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from support.fake_cloud import FakeCloud
 
 _ID = r"([^/]+)"
+
+
+def _moment(text: str | None) -> float:
+    """Return a time of a query in seconds since 1970; what changed at no known time was before."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0
 
 
 class FakeNova:
@@ -67,6 +73,7 @@ class FakeNova:
             and wanted.get("project_id", server.project) == server.project
             and wanted.get("node", server.node or server.host) == (server.node or server.host)
             and (server.status != "SOFT_DELETED" or "soft_deleted" in wanted)
+            and self.power.changed.get(server.id, 0.0) >= _moment(wanted.get("changes-since"))
         ]
         ids = [server.id for server in found]
         return paged(

@@ -4,6 +4,7 @@ which task while they last, and where they lead."""
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,6 +59,8 @@ class FakePower:
         self.courses: dict[str, Power] = {}
         #: What Nova recorded of each server, newest first.
         self.records: dict[str, list[Json]] = {}
+        #: When each server was changed last, in seconds since 1970.
+        self.changed: dict[str, float] = {}
         self._numbers = itertools.count(1)
         self._ends: list[tuple[float, Server, str, str]] = []
 
@@ -67,6 +70,7 @@ class FakePower:
 
     def act(self, server: Server, name: str, given: Json) -> Answer:
         """Obey an action, or refuse it as Nova does."""
+        self.changed[server.id] = time.time()
         if name in _AT_ONCE:
             server.locked = _AT_ONCE[name]
             server.locked_reason = given.get("locked_reason", "") if server.locked else ""
@@ -93,3 +97,4 @@ class FakePower:
             self._ends.remove(end)
             _, server, server.status, server.fault = end
             server.task = None
+            self.changed[server.id] = time.time()

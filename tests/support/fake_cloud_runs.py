@@ -110,6 +110,7 @@ class FakeAttempt:
     wait: Callable[..., None] = time.sleep
     run: str = "11111111-1111-4111-8111-111111111111"
     key: str = "key"
+    again: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
@@ -135,7 +136,10 @@ def tracing_as(changes: bool) -> Iterator[tracing.Trace]:
 
 def perform(step: PlannedStep, cloud: Cloud, attempt: FakeAttempt) -> Any:
     """Carry out a planned step as the engine would, once."""
-    return _called(step, step.definition.function, cloud, attempt, step.changes)
+    try:
+        return _called(step, step.definition.function, cloud, attempt, step.changes)
+    finally:
+        attempt.again = True
 
 
 def look_up(step: PlannedStep, cloud: Cloud, attempt: FakeAttempt) -> Any:

@@ -191,3 +191,54 @@ def test_a_failed_row_is_told_and_the_others_go_on(site: Site) -> None:
     assert kind == "failed"
     assert rows(result) == [(1, "done"), (2, "failed"), (3, "done")]
     assert "libvirt went away" in result["rows"][1]["error"]
+
+
+# -- what it costs -----------------------------------------------------------------------------
+
+_DETAIL = "GET /compute/v2.1/servers/detail"
+
+
+def test_a_plan_over_500_servers_is_drawn_in_a_few_requests(tmp_path: Path) -> None:
+    servers = [Server(f"web-{number:03}") for number in range(500)]
+    with FakeCloud([Hypervisor("cmp-1")], servers) as fake:
+        site = Site(fake, tmp_path)
+        fake.page = 100
+        kind, result = site.bulk(dry_run=True, max_changes=500)
+        assert kind == "done"
+        assert "500 steps, 500 changes" in result["summary"]
+        assert fake.count() - fake.count(_DETAIL) <= 10
+        assert fake.count(_DETAIL) <= 2 * 6  # the rows, and what each of them is
+
+
+def test_it_sends_a_request_a_change_and_shared_polls(tmp_path: Path) -> None:
+    servers = [Server(f"web-{number:03}") for number in range(80)]
+    with FakeCloud([Hypervisor("cmp-1")], servers) as fake:
+        site = Site(fake, tmp_path)
+        kind, _ = site.bulk(max_parallel=20)
+        assert kind == "done"
+        assert len(fake.changes) == 80
+        asked = fake.count() - 80 - fake.count("GET /compute/v2.1$")
+        assert asked <= 40, "one listing for all that wait, not one poll each"
+
+
+@pytest.mark.parametrize("redrawn", [False, True])
+def test_what_has_changed_since_the_plan_was_drawn_is_seen(
+    site: Site, monkeypatch: pytest.MonkeyPatch, redrawn: bool
+) -> None:
+    """A young plan is carried out as it is, and the cloud refuses; an old one is drawn again."""
+    if redrawn:
+        monkeypatch.setattr("engine.children._FRESH", 0.0)
+    sent = site.fake.hooks
+
+    def pause_web_3(request: Any) -> None:
+        if request.method == "POST" and request.path.endswith("/action"):
+            site.fake.server("web-3").status = "PAUSED"
+
+    sent.append(pause_web_3)
+    kind, result = site.bulk(where="name starts_with web-", max_parallel=1)
+    assert kind == "failed"
+    assert rows(result) == [(1, "done"), (2, "done"), (3, "failed")]
+    why = result["rows"][2]["error"]
+    assert ("web-3 cannot be stopped: it is paused" in why) is redrawn
+    assert ("while it is in vm_state PAUSED" in why) is not redrawn
+    assert len(site.fake.changes) == (2 if redrawn else 3)

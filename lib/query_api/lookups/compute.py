@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 import msgspec
@@ -33,6 +34,7 @@ EVENT_DETAILS = "2.84"
 # Server groups say max_server_per_host.
 GROUPS = "2.64"
 _NEAR_PAGE = 1000
+_DELETED = "DELETED"
 _GROUPS_PAGE = 500
 
 
@@ -67,6 +69,16 @@ def servers(
         microversion=microversion,
     )
     return [server for server in found if host is None or server.host == host]
+
+
+def changed_servers(cloud: Cloud, ids: Collection[str], since: float) -> dict[str, Server]:
+    """Return those of these servers, in any project, that have changed since then, by id.
+
+    ``since`` is in seconds since 1970 by the cloud's clock. What was deleted is not among them.
+    """
+    moment = datetime.fromtimestamp(since, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    found = servers(cloud, **{"changes-since": moment})
+    return {one.id: one for one in found if one.id in ids and one.status != _DELETED}
 
 
 def to_judge(cloud: Cloud) -> str:

@@ -1,0 +1,155 @@
+"""Waiting for many things of one cloud at once: one listing serves all who wait.
+
+Whoever is the first to be due looks for everybody, and the others take what was seen. One that
+waits alone asks for its own thing by its id.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import msgspec
+
+from accounts.cloud import Cloud
+from common.errors import CutOff, Interrupted, RunbookError
+from verbs.verb import Subject
+from workflow_api import Attempt
+
+# Two listings are at least so far apart, in seconds, and so many times as long as one takes.
+_LEAST, _SPARING = 0.5, 2.0
+# How often one who waits looks up, to see whether it has to leave.
+_GLANCE = 0.2
+# So many who wait are asked for by their ids.
+_FEW = 1
+# Clocks of a cloud and of this machine differ by less than this many seconds, as a rule. Where
+# they do not, what the listing lacks is asked for by its id.
+_MARGIN = 30.0
+
+
+class _Waiting(msgspec.Struct, eq=False):
+    """One who waits for a thing; ``since`` is when it was changed, by this machine's clock."""
+
+    id: str
+    since: float
+    seen: Any = None
+    error: RunbookError | None = None
+    told: bool = False
+
+
+class Watch:
+    """All that wait for things of one subject in one cloud, in this process."""
+
+    def __init__(self, cloud: Cloud, subject: Subject) -> None:
+        self._cloud, self._subject = cloud, subject
+        self._waiting: list[_Waiting] = []
+        self._asking = False
+        self._not_before = 0.0
+        self._changed = threading.Condition()
+
+    def after(self, attempt: Attempt, id: str, seconds: float, since: float) -> tuple[Any, float]:
+        """Return how a thing is about ``seconds`` from now (None: gone), and how long it took.
+
+        It may be sooner, if another one's turn comes first, and is never what was seen before the
+        call. ``since`` is a moment before it was changed (time.time()). Raises Interrupted, and
+        what the subject's looks raise.
+        """
+        mine = _Waiting(id, since)
+        began = time.monotonic()
+        due = began + seconds
+        with self._changed:
+            self._waiting.append(mine)
+            alone = len(self._waiting) <= _FEW
+        try:
+            if alone:
+                attempt.wait(seconds)  # a second one that comes meanwhile does not wait for this
+                due = 0.0
+            while not mine.told:
+                if self._is_my_turn(mine, due):
+                    self._look_for_all(attempt)
+                else:
+                    attempt.wait(0.0)  # raises if it has to leave
+        finally:
+            with self._changed:
+                self._waiting.remove(mine)
+        if mine.error is not None:
+            raise mine.error
+        return mine.seen, seconds if alone else time.monotonic() - began
+
+    def _is_my_turn(self, mine: _Waiting, due: float) -> bool:
+        """Wait for a moment; return whether this one is to look for all now."""
+        with self._changed:
+            if mine.told:
+                return False
+            alone = len(self._waiting) <= _FEW
+            left = max(due, 0.0 if alone else self._not_before) - time.monotonic()
+            if self._asking or left > 0:
+                self._changed.wait(_GLANCE if self._asking else min(left, _GLANCE))
+                return False
+            self._asking = True
+            return True
+
+    def _look_for_all(self, attempt: Attempt) -> None:
+        with self._changed:
+            waiting = [one for one in self._waiting if not one.told]
+        began = time.monotonic()
+        try:
+            self._see(waiting)
+        finally:
+            with self._changed:
+                took = time.monotonic() - began
+                self._not_before = time.monotonic() + max(_LEAST, _SPARING * took)
+                self._asking = False
+                self._changed.notify_all()
+
+    def _see(self, waiting: list[_Waiting]) -> None:
+        """Look for all of them; what cannot be read is an error of each who waits for it."""
+        rest = waiting
+        many = self._subject.look_many
+        if many is not None and len(waiting) > _FEW:
+            since = min(one.since for one in waiting) - _MARGIN
+            try:
+                found = many(self._cloud, {one.id for one in waiting}, since)
+            except (CutOff, Interrupted):
+                raise
+            except RunbookError as error:
+                for one in waiting:
+                    self._tell(one, error=error)
+                return
+            for one in waiting:
+                if one.id in found:
+                    self._tell(one, found[one.id])
+            rest = [one for one in waiting if one.id not in found]
+        for one in rest:
+            try:
+                self._tell(one, self._subject.look(self._cloud, one.id))
+            except (CutOff, Interrupted):
+                raise
+            except RunbookError as error:
+                self._tell(one, error=error)
+
+    def _tell(self, one: _Waiting, seen: Any = None, error: RunbookError | None = None) -> None:
+        with self._changed:
+            one.seen, one.error, one.told = seen, error, True
+            self._changed.notify_all()
+
+
+class _Watches:
+    """The watches of one cloud, by the subject's name."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._watches: dict[str, Watch] = {}
+        self._lock = threading.Lock()
+
+    def of(self, subject: Subject) -> Watch:
+        with self._lock:
+            if subject.name not in self._watches:
+                self._watches[subject.name] = Watch(self._cloud, subject)
+            return self._watches[subject.name]
+
+
+def watch(cloud: Cloud, subject: Subject) -> Watch:
+    """Return the one watch that this process has for things of a subject in a cloud."""
+    return cloud.shared(_Watches).of(subject)
