@@ -145,6 +145,15 @@ class VolumeStand:
 STANDS: dict[str, Any] = {"server": ServerStand, "volume": VolumeStand}
 
 
+def ready(fake: FakeCloud, verb: Verb) -> Stand:
+    """Return the stand of the verb's subject, where there is something to do."""
+    stand: Stand = STANDS[SUBJECT[verb.name].name](fake)
+    if verb.begins:
+        stand.set(sorted(verb.begins(options_of(verb)))[0])
+    stand.prepare(verb)
+    return stand
+
+
 def parameters_of(verb: Verb) -> dict[str, Any]:
     """Return the parameters of a verb's example, about the thing of its stand."""
     return {**example(verb.name), SUBJECT[verb.name].name: NAME}

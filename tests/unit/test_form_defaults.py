@@ -19,6 +19,7 @@ from support.fake_cloud_estate import Hypervisor
 from support.mail_cloud import MailCloud, mail_cloud, project, server, user
 from support.runs import new_state
 from support.smtp_faults import Fault
+from support.verb_stands import BIRTHS, CREATIONS, VERBS, parameters_of, ready
 
 pytestmark = pytest.mark.usefixtures("versions_asked_once")
 
@@ -32,6 +33,15 @@ FLAVOR = {"id": "1", "name": "m1.small", "vcpus": 1, "ram": 1024, "disk": 10}
 IMAGE = {"id": "image-1", "name": "debian-12", "status": "active", "visibility": "public"}
 
 
+VERB = {verb.name: verb for verb in VERBS}
+CREATED = {row.name for row in CREATIONS}
+
+
+def example_of(name: str) -> dict[str, Any]:
+    """Return the example of an action; of a verb, about the thing of its stand."""
+    return parameters_of(VERB[name]) if name in VERB else example(name)
+
+
 def forms(name: str) -> list[dict[str, Any]]:
     """Return what StackStorm hands over of a form; one for each choice in a required field."""
     parameters = {
@@ -41,7 +51,7 @@ def forms(name: str) -> list[dict[str, Any]]:
     }
     left_alone = {parameter: given.get("default") for parameter, given in parameters.items()}
     typed = {
-        parameter: given["enum"] if parameter in EACH_CHOICE else [example(name)[parameter]]
+        parameter: given["enum"] if parameter in EACH_CHOICE else [example_of(name)[parameter]]
         for parameter, given in parameters.items()
         if given.get("required")
     }
@@ -73,6 +83,17 @@ def house(tmp_path: Path) -> Iterator[dict[str, Any]]:
         yield cloud.config(state_url=state)
 
 
+@pytest.fixture
+def stand(name: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A cloud with what a verb is about, or in which a thing can be created."""
+    with FakeCloud() as cloud:
+        if name in VERB:
+            ready(cloud, VERB[name])
+        else:
+            BIRTHS[name.partition(".")[0]](cloud)
+        yield cloud.config(state_url=new_state(tmp_path / "state.db"))
+
+
 @pytest.fixture(params=sorted(set(NAMES) - OF_A_RUN))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -89,6 +110,8 @@ def config(name: str, post: MailCloud, request: pytest.FixtureRequest) -> dict[s
         post.ask("list_notice", **notice, dry_run=False)
         post.smtp.fault()
     config = post.config()
+    if name in VERB or name in CREATED:
+        return dict(request.getfixturevalue("stand"))
     if name.startswith(ON_HOSTS) and not name.endswith((".search", ".list")):
         config = request.getfixturevalue("house")
     if "cloud_b" in action(name)["parameters"]:
@@ -114,7 +137,7 @@ def test_the_defaults_of_a_form_are_not_refused(name: str, config: dict[str, Any
 def test_an_example_is_not_refused(name: str, config: dict[str, Any]) -> None:
     """What the docs show is a condition, a preset, a date, a name that is understood."""
     dry = {"dry_run": True} if "dry_run" in action(name)["parameters"] else {}
-    kind, result = dispatch(name, {**example(name), **dry}, config)
+    kind, result = dispatch(name, {**example_of(name), **dry}, config)
     assert kind != "refused", result["summary"]
     assert "this is a bug" not in result["summary"]
 

@@ -14,9 +14,9 @@ from support.verb_stands import (
     STANDS,
     SUBJECT,
     VERBS,
-    Stand,
     options_of,
     parameters_of,
+    ready,
 )
 from verbs.verb import Verb
 from workflow_api import Begun, CloudError, NotFound, Refused, StepFailed, UnknownOutcome
@@ -48,15 +48,6 @@ def fake(clock: Clock) -> Iterator[FakeCloud]:
 @pytest.fixture
 def attempt(clock: Clock) -> FakeAttempt:
     return FakeAttempt(wait=clock.wait)
-
-
-def ready(fake: FakeCloud, verb: Verb) -> Stand:
-    """Return the stand of the verb's subject, where there is something to do."""
-    stand = STANDS[SUBJECT[verb.name].name](fake)
-    if verb.begins:
-        stand.set(sorted(verb.begins(options_of(verb)))[0])
-    stand.prepare(verb)
-    return stand
 
 
 def planned(fake: FakeCloud, verb: Verb, **options: Any) -> PlannedStep:
