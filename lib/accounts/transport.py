@@ -33,7 +33,12 @@ _MOST_REDIRECTS = 5
 
 
 class Exchange(bounded.Deadline):
-    """One request and its answer: how long both may take and how large the answer may be."""
+    """One request and its answer: how long both may take and how large the answer may be.
+
+    ``stalled`` is how long a part of the request may take to leave, in seconds.
+    """
+
+    stalled = float("inf")
 
     def __init__(
         self, url: str, seconds: float, most: int, look: Callable[[], None], change: bool
@@ -79,6 +84,7 @@ class Exchange(bounded.Deadline):
 # The exchange that this thread is at: urllib3 has no way to hand it to a connection.
 _exchange: ContextVar[Exchange] = ContextVar("exchange")
 _logging_in: ContextVar[bool] = ContextVar("logging_in", default=False)
+_allowed: ContextVar[float] = ContextVar("allowed", default=0.0)
 
 
 @contextmanager
@@ -89,6 +95,19 @@ def logging_in(yes: bool) -> Iterator[None]:
         yield
     finally:
         _logging_in.reset(token)
+
+
+@contextmanager
+def allowing(seconds: float) -> Iterator[None]:
+    """Let each request of the block take so long in all: an upload is as long as its file.
+
+    A part of it that does not leave is waited for no longer than any request is.
+    """
+    token = _allowed.set(seconds)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
 
 
 def refuse_change(method: str, url: str) -> None:
@@ -137,7 +156,9 @@ class Transport(TCPKeepAliveAdapter):  # type: ignore[misc]
         change = method not in tracing.READING and not _logging_in.get()
         if change:
             refuse_change(method, url)
-        exchange = Exchange(url, self._seconds, self._most, self._look, change)
+        seconds = max(self._seconds, _allowed.get())
+        exchange = Exchange(url, seconds, self._most, self._look, change)
+        exchange.stalled = self._seconds
         token = _exchange.set(exchange)
         try:
             for _ in range(1 + _MOST_REDIRECTS):
@@ -216,7 +237,7 @@ class _Connection(HTTPConnection):
             self.connect()
         if not self._opening:  # else it is what a proxy is asked for
             exchange.leaving()
-        self.sock.settimeout(exchange.left())
+        self.sock.settimeout(min(exchange.left(), exchange.stalled))
         super().send(data)
 
 

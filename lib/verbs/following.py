@@ -32,10 +32,11 @@ def step_of(subject: Subject, verb: Verb, known: Mapping[str, Verb]) -> Any:
     def finish(attempt: Attempt, cloud: Cloud, id: str, name: str, options: Data) -> Data:
         return _Story(subject, verb, attempt, cloud, id, name, options).to_the_end()
 
-    def take_back(attempt: Attempt, cloud: Cloud, id: str, name: str) -> None:
+    def take_back(attempt: Attempt, cloud: Cloud, id: str, name: str, options: Data) -> None:
         back = known[verb.undo or ""]
+        alike = {word: options[word] for word in back.options.__struct_fields__ if word in options}
         # It may have been taken back before, and is not asked for again then.
-        _Story(subject, back, attempt, cloud, id, name, {}).told_unless_so()
+        _Story(subject, back, attempt, cloud, id, name, alike).told_unless_so()
 
     def perform(
         attempt: Attempt,

@@ -29,6 +29,9 @@ HypervisorName = Annotated[str, Meta(description="The hypervisor, by host name o
 VolumeName = Annotated[str, Meta(description="The volume, by name or id, in any project.")]
 FlavorName = Annotated[str, Meta(description="The flavor, by its exact name or id.")]
 ImageName = Annotated[str, Meta(description="The image, by its exact name or id.")]
+ProjectName = Annotated[
+    str, Meta(description="The project, by name or id; domain/name where names are not unique.")
+]
 AggregateName = Annotated[
     str, Meta(description="Only hypervisors of this host aggregate, by name or id.")
 ]

@@ -137,15 +137,34 @@ class Site:
 
     # -- making ------------------------------------------------------------------------------
 
-    def flavor(self, ram: int = 64, vcpus: int = 1, **extra_specs: str) -> str:
+    def flavor(
+        self, ram: int = 64, vcpus: int = 1, *, public: bool = True, **extra_specs: str
+    ) -> str:
         """Make a flavor of that many MiB, without a disk; return its name."""
         name = f"proof.{uuid.uuid4().hex[:8]}"
-        made = self.sdk.compute.create_flavor(name=name, ram=ram, vcpus=vcpus, disk=0)
+        facts = {"name": name, "ram": ram, "vcpus": vcpus, "disk": 0, "is_public": public}
+        made = self.sdk.compute.create_flavor(**facts)
         self._made.append(("flavor", made.id))
         if extra_specs:
             specs = {key.replace("__", ":"): value for key, value in extra_specs.items()}
             self.sdk.compute.create_flavor_extra_specs(made, specs)
         return name
+
+    def project(self) -> str:
+        """Make a project; return its id."""
+        name = f"proof-{uuid.uuid4().hex[:8]}"
+        made = self.sdk.identity.create_project(name=name, domain_id="default")
+        self._made.append(("project", made.id))
+        return str(made.id)
+
+    def find_flavor(self, name: str) -> dict[str, Any] | None:
+        """Return a flavor as Nova shows it, with its projects as ``access``; None if none is."""
+        listed = self.nova("/flavors/detail?is_public=None", "2.61")["flavors"]
+        found: dict[str, Any] | None = next((row for row in listed if row["name"] == name), None)
+        if found is not None and not found["os-flavor-access:is_public"]:
+            known = self.nova(f"/flavors/{found['id']}/os-flavor-access")["flavor_access"]
+            found["access"] = [one["tenant_id"] for one in known]
+        return found
 
     def group(self, policy: str) -> str:
         """Make a server group; return its id."""
@@ -258,6 +277,8 @@ class Site:
         for kind, id in made:
             if kind == "flavor":
                 self.sdk.compute.delete_flavor(id)
+            elif kind == "project":
+                self.sdk.identity.delete_project(id)
             elif kind == "group":
                 self.sdk.compute.delete_server_group(id)
             elif kind == "volume" and self.find_volume(id):

@@ -100,7 +100,47 @@ class VolumeOnCloud:
         return {"status": shown.get("status"), "size": shown.get("size")}
 
 
-_STANDS: dict[str, Any] = {"server": ServerOnCloud, "volume": VolumeOnCloud}
+class FlavorOnCloud:
+    """A flavor that is not public."""
+
+    def __init__(self, site: Site, verb: Verb) -> None:
+        self._site, self._verb = site, verb
+        self.change = Match("compute", "DELETE" if verb.gone else "POST", "/flavors/")
+        self._name = site.flavor(public=False)
+        access = verb.name in ("flavor.grant", "flavor.revoke")
+        self._project = site.project() if access else ""
+        if verb.name == "flavor.revoke":
+            site.sdk.compute.flavor_add_tenant_access(self._shown["id"], self._project)
+
+    @property
+    def _shown(self) -> dict[str, Any]:
+        return self._site.find_flavor(self._name) or {}
+
+    def parameters(self) -> dict[str, Any]:
+        to = {"project": self._project} if self._project else {}
+        return {"flavor": self._name, **to}
+
+    def is_as_it_should(self) -> bool:
+        shown = self._shown
+        wanted = {
+            "flavor.delete": {},
+            "flavor.grant": {"access": [self._project]},
+            "flavor.revoke": {"access": []},
+            "flavor.update": {
+                "extra_specs": {"hw:cpu_policy": "shared", "hw:mem_page_size": "large"}
+            },
+        }[self._verb.name]
+        return bool(shown) is not self._verb.gone and wanted.items() <= shown.items()
+
+    def facts(self) -> dict[str, Any]:
+        return self._shown
+
+
+_STANDS: dict[str, Any] = {
+    "server": ServerOnCloud,
+    "volume": VolumeOnCloud,
+    "flavor": FlavorOnCloud,
+}
 
 
 def stand_for(site: Site, verb: Verb) -> CloudStand:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ class FakeNova:
         self._before: dict[str, str] = {}
         self._why: dict[str, str] = {}
         self.power = FakePower(cloud.now)
+        #: What else a server has to be, given what was asked for.
+        self.server_filters: list[Callable[[Server, dict[str, str]], bool]] = []
         for pattern, handle in {
             "GET ": self._version,
             "GET /servers(?:/detail)?": self._servers,
@@ -71,6 +74,8 @@ class FakeNova:
             and wanted.get("host", server.host) == server.host
             and wanted.get("status", server.status) == server.status
             and wanted.get("project_id", server.project) == server.project
+            and wanted.get("image", server.image) == server.image
+            and all(fits(server, wanted) for fits in self.server_filters)
             and wanted.get("node", server.node or server.host) == (server.node or server.host)
             and (server.status != "SOFT_DELETED" or "soft_deleted" in wanted)
             and self.power.changed.get(server.id, 0.0) >= _moment(wanted.get("changes-since"))

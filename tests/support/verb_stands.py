@@ -14,10 +14,12 @@ import msgspec
 from common.duration import decoded
 from examples import example
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Hypervisor, Server
+from support.fake_cloud_estate import Hypervisor, Project, Server
+from support.fake_cloud_flavors import FakeFlavors
 from support.fake_cloud_power import Power
 from support.fake_cloud_volume import Course, FakeCinder
 from verbs.creation import Creation
+from verbs.flavors import FLAVOR, FLAVOR_VERBS
 from verbs.new_volumes import VOLUME_CREATION
 from verbs.servers import SERVER, SERVER_VERBS
 from verbs.verb import Options, Subject, Verb
@@ -27,6 +29,7 @@ NAME = "web-1"
 TABLES: tuple[tuple[Subject, Sequence[Verb]], ...] = (
     (SERVER, SERVER_VERBS),
     (VOLUME, VOLUME_VERBS),
+    (FLAVOR, FLAVOR_VERBS),
 )
 VERBS = [verb for _, verbs in TABLES for verb in verbs]
 SUBJECT = {verb.name: subject for subject, verbs in TABLES for verb in verbs}
@@ -142,7 +145,47 @@ class VolumeStand:
         self._cinder.volumes.clear()
 
 
-STANDS: dict[str, Any] = {"server": ServerStand, "volume": VolumeStand}
+class FlavorStand:
+    """A flavor, of which ``project`` is the one that it is granted to or taken from."""
+
+    states = ()
+    marks = ("protected",)
+    changes = "(POST|PUT|DELETE) .*/flavors/"
+
+    def __init__(self, fake: FakeCloud) -> None:
+        self._flavors = FakeFlavors(fake)
+        self._row = self._flavors.flavor(NAME, **{"os-flavor-access:is_public": False})
+        # Options are compared as they are sent, so its id is what the examples call it.
+        fake.projects.append(Project("shop", id="shop"))
+
+    def prepare(self, verb: Verb) -> None:
+        granted = ["shop"] if verb.name == "flavor.revoke" else []
+        self._flavors.access[self._row["id"]] = granted
+
+    def set(self, state: str) -> None:
+        raise ValueError("a flavor has no states")
+
+    def is_busy(self) -> bool:
+        return False
+
+    def disturb(self) -> str:
+        raise ValueError("nothing takes its time on a flavor")
+
+    def mark(self, how: str) -> None:
+        self._row["extra_specs"]["openstack_ops:protected"] = "yes"
+
+    def go(self, *, ends: str = "", seconds: float | None = 0.2, task: bool = True) -> str:
+        raise ValueError("nothing takes its time on a flavor")
+
+    def remove(self) -> None:
+        self._flavors.rows.clear()
+
+
+STANDS: dict[str, Any] = {
+    "server": ServerStand,
+    "volume": VolumeStand,
+    "flavor": FlavorStand,
+}
 
 
 def ready(fake: FakeCloud, verb: Verb) -> Stand:

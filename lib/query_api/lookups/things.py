@@ -57,7 +57,7 @@ class Thing:
 
 
 def find(cloud: Cloud, kind: str, wanted: str) -> Thing:
-    """Return the thing of a resource with this id, or exactly this name.
+    """Return the thing of a resource with this id, or exactly this name, or ``domain/name``.
 
     Raises NotFound with near names, or Ambiguous with the ids; CloudError for what is not found
     where not everything could be read.
@@ -67,9 +67,12 @@ def find(cloud: Cloud, kind: str, wanted: str) -> Thing:
     of = resource(kind)
     name = of.property("name")
     asked = _whole(query(kind))
+    in_domain = of.link("domain") is not None and "/" in wanted
+    if in_domain:
+        asked = asked.select("domain.name")
     by_name = name is not None and "equal_to" in name.filters
     if by_name:
-        asked = asked.where("name", "equal_to", wanted)
+        asked = asked.where("name", "any_in", *(_possible(wanted) if in_domain else [wanted]))
     answer = asked.run([cloud])
     known = [Thing(kind, row) for row in answer.dicts()]
     word, _ = of.nouns()
@@ -78,11 +81,27 @@ def find(cloud: Cloud, kind: str, wanted: str) -> Thing:
             word,
             wanted,
             known,
+            names=_with_domain if in_domain else _name,
             where=f"cloud {cloud.name}",
             likely=(lambda: _names(cloud, kind)) if by_name else None,
         )
     except NotFound as error:
         raise absent(error, answer.reasons) from None
+
+
+def _possible(wanted: str) -> list[str]:
+    """Return the names that may be meant: names and domains can both have slashes in them."""
+    parts = wanted.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts)) if parts[start:] != [""]]
+
+
+def _name(thing: Thing) -> tuple[str, ...]:
+    return (thing.name,)
+
+
+def _with_domain(thing: Thing) -> tuple[str, ...]:
+    domains = (thing.values["domain_id"], thing.values["domain.name"])
+    return (thing.name, *(f"{domain}/{thing.name}" for domain in domains))
 
 
 def look(cloud: Cloud, kind: str, id: str) -> Thing | None:
