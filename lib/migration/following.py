@@ -8,7 +8,7 @@ from typing import Any
 from accounts.cloud import Cloud, not_there
 from migration.doubts import DOUBTED_AFTER, SERVER_LOOK, Doubts
 from openstack_api import compute as change
-from query_api.lookups import compute
+from query_api.lookups import compute, server_actions
 from query_api.lookups.compute_types import UNCONFIRMED, Migration, Server
 from query_api.lookups.migration_watch import MigrationWatch, Watches
 from workflow_api import (
@@ -261,7 +261,7 @@ class Follower:
         return [host for host in involved if host and not up.get(host, True)]
 
     def _why(self, record: Migration) -> str:
-        said = compute.last_fault(self.cloud, self.server)
+        said = server_actions.last_fault(self.cloud, self.server)
         target = f" to {record.dest_compute}" if record.dest_compute else ""
         why = f": {said}" if said else ""
         return f"Nova ended the migration{target} as {record.status!r}{why}."

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from accounts.cloud import Cloud
-from openstack_api.sdk import changing
+from openstack_api.sdk import answered, changing
+
+_TAGS = "2.26"
 
 
 def disable_service(cloud: Cloud, service: str, reason: str) -> None:
@@ -110,3 +114,109 @@ def unlock_server(cloud: Cloud, server: str) -> None:
     """Unlock a server."""
     with changing(cloud, f"unlocking {server}") as sdk:
         sdk.compute.unlock_server(server)
+
+
+def rescue_server(cloud: Cloud, server: str, image: str | None = None) -> None:
+    """Ask for a server to be booted from a rescue image; Nova takes its own image if none."""
+    with changing(cloud, f"rescuing {server}") as sdk:
+        sdk.compute.rescue_server(server, image=image)
+
+
+def unrescue_server(cloud: Cloud, server: str) -> None:
+    """Ask for a server in rescue mode to be booted from its own disk again."""
+    with changing(cloud, f"unrescuing {server}") as sdk:
+        sdk.compute.unrescue_server(server)
+
+
+def rebuild_server(cloud: Cloud, server: str, image: str) -> None:
+    """Ask for a server's root disk to be written anew from an image (by its id)."""
+    with changing(cloud, f"rebuilding {server}") as sdk:
+        sdk.compute.rebuild_server(server, image=image)
+
+
+def reset_server_state(cloud: Cloud, server: str, state: str) -> None:
+    """Have Nova call a server ``active`` or ``error`` and forget its task; nothing else is done."""
+    with changing(cloud, f"resetting the state of {server}") as sdk:
+        sdk.compute.reset_server_state(server, state)
+
+
+def add_server_tag(cloud: Cloud, server: str, tag: str) -> None:
+    """Put a tag on a server."""
+    with changing(cloud, f"tagging {server}") as sdk:
+        answered(sdk.compute.put(f"/servers/{server}/tags/{_word(tag)}", microversion=_TAGS))
+
+
+def remove_server_tag(cloud: Cloud, server: str, tag: str) -> None:
+    """Take a tag off a server. Raises CloudError with status 404 if it has none."""
+    with changing(cloud, f"taking a tag off {server}") as sdk:
+        answered(sdk.compute.delete(f"/servers/{server}/tags/{_word(tag)}", microversion=_TAGS))
+
+
+def set_server_metadata(cloud: Cloud, server: str, metadata: dict[str, str]) -> None:
+    """Set some of a server's metadata; the rest stays."""
+    with changing(cloud, f"setting metadata of {server}") as sdk:
+        # Not the SDK's method, whose own parameters are no keys.
+        answered(sdk.compute.post(f"/servers/{server}/metadata", json={"metadata": metadata}))
+
+
+def remove_server_metadata(cloud: Cloud, server: str, key: str) -> None:
+    """Remove a key of a server's metadata. Raises CloudError with status 404 if it has none."""
+    with changing(cloud, f"removing metadata of {server}") as sdk:
+        answered(sdk.compute.delete(f"/servers/{server}/metadata/{_word(key)}"))
+
+
+def update_server(cloud: Cloud, server: str, facts: dict[str, str]) -> None:
+    """Give a server another ``name`` or ``description``."""
+    with changing(cloud, f"updating {server}") as sdk:
+        sdk.compute.update_server(server, **facts)
+
+
+def attach_volume(cloud: Cloud, server: str, volume: str) -> None:
+    """Ask for a volume to be attached to a server."""
+    with changing(cloud, f"attaching volume {volume} to {server}") as sdk:
+        sdk.compute.create_volume_attachment(server, volume)
+
+
+def detach_volume(cloud: Cloud, server: str, volume: str) -> None:
+    """Ask for a volume to be detached from a server."""
+    with changing(cloud, f"detaching volume {volume} from {server}") as sdk:
+        sdk.compute.delete_volume_attachment(server, volume, ignore_missing=False)
+
+
+def attach_network(cloud: Cloud, server: str, network: str, address: str | None = None) -> None:
+    """Give a server a new port on a network, with a fixed address if one is given.
+
+    Nova answers when it is done.
+    """
+    fixed = {"fixed_ips": [{"ip_address": address}]} if address else {}
+    with changing(cloud, f"attaching network {network} to {server}") as sdk:
+        sdk.compute.create_server_interface(server, net_id=network, **fixed)
+
+
+def attach_port(cloud: Cloud, server: str, port: str) -> None:
+    """Attach a port that is there to a server. Nova answers when it is done."""
+    with changing(cloud, f"attaching port {port} to {server}") as sdk:
+        sdk.compute.create_server_interface(server, port_id=port)
+
+
+def detach_port(cloud: Cloud, server: str, port: str) -> None:
+    """Ask for a port to be detached from a server; Nova deletes the port if Nova had made it."""
+    with changing(cloud, f"detaching port {port} from {server}") as sdk:
+        sdk.compute.delete_server_interface(port, server, ignore_missing=False)
+
+
+def abort_migration(cloud: Cloud, server: str, migration: int) -> None:
+    """Ask for a live migration under way to be given up: the server stays where it is."""
+    with changing(cloud, f"aborting migration {migration} of {server}") as sdk:
+        sdk.compute.abort_server_migration(str(migration), server, ignore_missing=False)
+
+
+def force_complete_migration(cloud: Cloud, server: str, migration: int) -> None:
+    """Ask for a live migration under way to be brought to its end, with the server paused."""
+    with changing(cloud, f"completing migration {migration} of {server}") as sdk:
+        sdk.compute.force_complete_server_migration(str(migration), server)
+
+
+def _word(text: str) -> str:
+    """Return a tag or a key as a part of a path; the SDK writes it as it is."""
+    return quote(text, safe="")

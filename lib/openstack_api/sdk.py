@@ -84,6 +84,13 @@ def changing(cloud: Cloud, doing: str) -> Iterator[Any]:
         raise told from None
 
 
+def answered(answer: Any) -> None:
+    """Raise what :func:`changing` sorts out if an answer of the SDK's own session is a refusal."""
+    from openstack import exceptions
+
+    exceptions.raise_from_response(answer)
+
+
 def _sent() -> int:
     """Return how many changes this attempt has sent: without one sent, none can have happened."""
     trace = tracing.current()

@@ -29,10 +29,13 @@ def plan_of(
     thing, others = _found(ctx, cloud, subject, verb, wanted, options)
     name = clean(thing.name)
     options = msgspec.structs.replace(options, **{word: it.id for word, it in others.items()})
+    options = verb.completed(cloud, thing, options)
     given = {word: as_parameter(value) for word, value in msgspec.structs.asdict(options).items()}
     data: dict[str, Any] = {"id": thing.id, "name": name, "options": given}
-    if others:
-        data["names"] = {word: clean(it.name) for word, it in others.items()}
+    if verb.others:
+        data["names"] = {
+            word: clean(others[word].name) if word in others else "" for word in verb.others
+        }
     sentence = step.definition.describe(data)
     plan = Plan(sentence[:1].upper() + sentence[1:])
     if verb.is_so(subject, thing, options):

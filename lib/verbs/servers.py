@@ -8,7 +8,7 @@ from accounts.cloud import Cloud, not_there
 from accounts.config import PackConfig
 from openstack_api import compute as change
 from protection.marks import protected
-from query_api.lookups import compute
+from query_api.lookups import compute, server_actions
 from query_api.lookups.compute_types import Server
 from verbs.verb import Subject, Verb, states
 from workflow_api import CloudError, Duration, ParameterGroup
@@ -49,8 +49,8 @@ SERVER = Subject(
     busy=lambda server: server.task_state or "",
     fault=lambda server: server.fault.message if server.fault else "",
     kept=_kept,
-    recorded=compute.newest_request,
-    last_fault=compute.last_fault,
+    recorded=server_actions.newest_request,
+    last_fault=server_actions.last_fault,
     judges=frozenset({409}),
     look_many=compute.changed_servers,
 )
@@ -83,7 +83,7 @@ _PAUSED = "it is paused: unpause it first"
 _RESCUE = "it is in rescue mode: unrescue it first"
 _SHELVED = "it is shelved: unshelve it first"
 _UNCONFIRMED = "a resize or migration of it waits to be confirmed or reverted"
-_INSTEAD = {
+INSTEAD = {
     "SUSPENDED": _SUSPENDED,
     "PAUSED": _PAUSED,
     "RESCUE": _RESCUE,
@@ -96,7 +96,8 @@ _INSTEAD = {
 }
 
 
-def _is(*wanted: str) -> Any:
+def status_is(*wanted: str) -> Any:
+    """Return that a verb has come to its end in one of these states."""
     known = frozenset(wanted)
     return lambda server, options: server.status in known
 
@@ -132,9 +133,9 @@ SERVER_VERBS = (
         participle="started",
         request=lambda cloud, id, options: change.start_server(cloud, id),
         begins=states("SHUTOFF"),
-        ends=_is("ACTIVE"),
+        ends=status_is("ACTIVE"),
         tasks=frozenset({"powering-on"}),
-        instead=_INSTEAD,
+        instead=INSTEAD,
         undo="server.stop",
         disturbs=False,
     ),
@@ -145,9 +146,9 @@ SERVER_VERBS = (
         participle="stopped",
         request=lambda cloud, id, options: change.stop_server(cloud, id),
         begins=states("ACTIVE"),
-        ends=_is("SHUTOFF"),
+        ends=status_is("SHUTOFF"),
         tasks=frozenset({"powering-off"}),
-        instead=_INSTEAD,
+        instead=INSTEAD,
         undo="server.start",
     ),
     Verb(
@@ -157,7 +158,7 @@ SERVER_VERBS = (
         participle="rebooted",
         request=lambda cloud, id, options: change.reboot_server(cloud, id, options.how),
         begins=lambda options: _HARD if options.how == "hard" else _SOFT,
-        ends=_is("ACTIVE"),
+        ends=status_is("ACTIVE"),
         record="reboot",
         tasks=frozenset(
             f"reboot{kind}{stage}"
@@ -165,7 +166,7 @@ SERVER_VERBS = (
             for stage in ("ing", "_pending", "_started")
         )
         | {"rebooting_hard"},
-        instead={**_INSTEAD, "SHUTOFF": "it is shut off: start it, or reboot it with how=hard"},
+        instead={**INSTEAD, "SHUTOFF": "it is shut off: start it, or reboot it with how=hard"},
         escalate=lambda cloud, id, options: change.reboot_server(cloud, id, "hard"),
         patience=lambda options: options.hard_after if options.how == "soft" else None,
         options=RebootOptions,
@@ -177,9 +178,9 @@ SERVER_VERBS = (
         participle="paused",
         request=lambda cloud, id, options: change.pause_server(cloud, id),
         begins=states("ACTIVE"),
-        ends=_is("PAUSED"),
+        ends=status_is("PAUSED"),
         tasks=frozenset({"pausing"}),
-        instead=_INSTEAD,
+        instead=INSTEAD,
         undo="server.unpause",
     ),
     Verb(
@@ -189,7 +190,7 @@ SERVER_VERBS = (
         participle="unpaused",
         request=lambda cloud, id, options: change.unpause_server(cloud, id),
         begins=states("PAUSED"),
-        ends=_is("ACTIVE"),
+        ends=status_is("ACTIVE"),
         tasks=frozenset({"unpausing"}),
         undo="server.pause",
         disturbs=False,
@@ -201,9 +202,9 @@ SERVER_VERBS = (
         participle="suspended",
         request=lambda cloud, id, options: change.suspend_server(cloud, id),
         begins=states("ACTIVE"),
-        ends=_is("SUSPENDED"),
+        ends=status_is("SUSPENDED"),
         tasks=frozenset({"suspending"}),
-        instead=_INSTEAD,
+        instead=INSTEAD,
         undo="server.resume",
     ),
     Verb(
@@ -213,7 +214,7 @@ SERVER_VERBS = (
         participle="resumed",
         request=lambda cloud, id, options: change.resume_server(cloud, id),
         begins=states("SUSPENDED"),
-        ends=_is("ACTIVE"),
+        ends=status_is("ACTIVE"),
         tasks=frozenset({"resuming"}),
         undo="server.suspend",
         disturbs=False,
@@ -225,7 +226,7 @@ SERVER_VERBS = (
         participle="shelved",
         request=lambda cloud, id, options: change.shelve_server(cloud, id),
         begins=states("ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED"),
-        ends=_is("SHELVED", "SHELVED_OFFLOADED"),
+        ends=status_is("SHELVED", "SHELVED_OFFLOADED"),
         tasks=frozenset({"shelving", "shelving_image_pending_upload", "shelving_image_uploading"}),
         instead={"RESCUE": _RESCUE, "VERIFY_RESIZE": _UNCONFIRMED},
         within=Duration.parse("1h"),
@@ -238,7 +239,7 @@ SERVER_VERBS = (
         participle="unshelved",
         request=lambda cloud, id, options: change.unshelve_server(cloud, id),
         begins=states("SHELVED", "SHELVED_OFFLOADED"),
-        ends=_is("ACTIVE", "SHUTOFF"),
+        ends=status_is("ACTIVE", "SHUTOFF"),
         tasks=frozenset({"unshelving", "spawning"}),
         within=Duration.parse("1h"),
         undo="server.shelve",

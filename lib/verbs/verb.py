@@ -69,8 +69,10 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     refused.
 
     ``others`` are options that name further things, by the resource of each: they are found
-    before, and their ids sent; the sentence has them as ``names``. Those in ``claims`` are
-    claimed too. ``unfit`` tells what else speaks against it and ``tells`` what goes with it, each
+    before, and their ids sent; the sentence has them as ``names``, empty where none was named.
+    Those in ``claims`` are claimed too. ``completed`` fills in what the options leave to the thing
+    or to the configuration, so that the plan has it: fields that are ``no_parameters``, or empty.
+    ``unfit`` tells what else speaks against it and ``tells`` what goes with it, each
     by a look at the cloud. ``look`` stands in for the subject's where more has to be seen.
     """
 
@@ -97,6 +99,7 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     unfit: Callable[[Cloud, Any, Options], Iterable[str]] = lambda cloud, thing, options: ()
     tells: Callable[[Cloud, Any, Options], Iterable[str]] = lambda cloud, thing, options: ()
     look: Callable[[Cloud, str], Any] | None = None
+    completed: Callable[[Cloud, Any, Options], Options] = lambda cloud, thing, options: options
 
     @property
     def timeout(self) -> str:

@@ -199,7 +199,7 @@ class Site:
         body: dict[str, Any] = {
             "name": named,
             "flavorRef": self._flavor_id(flavor),
-            "imageRef": self._image_id(),
+            "imageRef": self.image(),
             "networks": "none",
             "host": host or self.source,
             "min_count": count,
@@ -232,6 +232,10 @@ class Site:
         answer.raise_for_status()
         if becomes:
             self.settle(guest, becomes)
+
+    def tag(self, guest: Guest, tag: str) -> None:
+        """Put a tag on a server."""
+        self.sdk.compute.add_tag_to_server(guest.id, tag)
 
     def settle(self, guest: Guest, status: str) -> None:
         """Wait until a server has a status."""
@@ -324,7 +328,7 @@ class Site:
         assert found, f"no flavor {name}"
         return str(found.id)
 
-    def _image_id(self) -> str:
+    def image(self) -> str:
         """Return an image that boots from any flavor, making it first if it is not there."""
         name = "proof"
         for image in self.sdk.image.images(name=name, status="active"):

@@ -4,12 +4,13 @@ runbooks: a stand for each subject, as tests/support/verb_stands.py has them for
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from examples import example
+from support.cloud_server_stands import ServerOnCloud
 from support.cloud_site import Site
 from support.proxy import Match
-from support.verb_stands import SUBJECT, options_of
+from support.verb_stands import SUBJECT
 from verbs.creation import Creation
 from verbs.verb import Verb
 
@@ -28,51 +29,6 @@ class CloudStand(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """Return how it is, to be compared."""
-
-
-class ServerOnCloud:
-    """A server, in a state from which the verb leads."""
-
-    # A status -> the action of Nova that leads to it from ACTIVE.
-    _LEADS: ClassVar = {
-        "SHUTOFF": "os-stop",
-        "PAUSED": "pause",
-        "SUSPENDED": "suspend",
-        "SHELVED": "shelve",
-        "SHELVED_OFFLOADED": "shelve",
-    }
-    _ENDS: ClassVar = {
-        "server.stop": "SHUTOFF",
-        "server.pause": "PAUSED",
-        "server.suspend": "SUSPENDED",
-        "server.shelve": "SHELVED_OFFLOADED",
-    }
-    change = Match("compute", "POST", "/action$")
-
-    def __init__(self, site: Site, verb: Verb) -> None:
-        self._site, self._verb = site, verb
-        (self.guest,) = site.boot()
-        begins = verb.begins(options_of(verb)) if verb.begins else {"ACTIVE"}
-        if "ACTIVE" not in begins:
-            # A shelved server is offloaded by and by, at once where devcloud has it so.
-            state, *_ = sorted(begins, reverse=True)
-            site.act(self.guest, self._LEADS[state], state)
-        if verb.name == "server.unlock":
-            site.act(self.guest, "lock")
-
-    def parameters(self) -> dict[str, Any]:
-        return {"server": self.guest.id}
-
-    def is_as_it_should(self) -> bool:
-        shown = self._site.server(self.guest)
-        if self._verb.begins is None:
-            return bool(shown["locked"]) is (self._verb.name != "server.unlock")
-        wanted = self._ENDS.get(self._verb.name, "ACTIVE")
-        return shown["status"] == wanted and shown["OS-EXT-STS:task_state"] is None
-
-    def facts(self) -> dict[str, Any]:
-        shown = self._site.server(self.guest)
-        return {"status": shown["status"], "locked": shown["locked"]}
 
 
 class VolumeOnCloud:

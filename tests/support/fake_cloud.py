@@ -26,6 +26,7 @@ from support.fake_cloud_estate import (
     Project,
     Server,
 )
+from support.fake_cloud_facts import FakeFacts
 from support.fake_cloud_http import Answer, Request, Web
 from support.fake_cloud_nova import FakeNova
 from support.fake_cloud_placement import FakePlacement
@@ -87,6 +88,7 @@ class FakeCloud(Web):
         self._parts: dict[Any, Any] = {}
         self._accounts: dict[str, Cloud] = {}
         self.nova, self.placement = self.part(FakeNova), self.part(FakePlacement)
+        self.part(FakeFacts)
 
     def __enter__(self) -> FakeCloud:
         self.start(self._certificate)
@@ -192,8 +194,11 @@ class FakeCloud(Web):
         return Answer({"versions": [{"id": "v2.9", "status": "CURRENT", "links": links}]})
 
     def _images(self, request: Request) -> Answer:
-        asked = request.query.items()
-        found = [i for i in self.images if all(i.get(name) == value for name, value in asked)]
+        # What is no fact of an image, as limit and visibility=all, is not about which are meant.
+        asked = {k: v for k, v in request.query.items() if k not in ("limit", "sort")}
+        if asked.get("visibility") == "all":
+            del asked["visibility"]
+        found = [i for i in self.images if all(i.get(k) == v for k, v in asked.items())]
         return Answer({"images": found})
 
     def _image(self, request: Request) -> Answer:

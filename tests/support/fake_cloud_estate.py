@@ -65,6 +65,9 @@ class Server:
     image: str = "image-1"
     allocated: bool = True
     node: str | None = None
+    description: str | None = None
+    #: The ids of the volumes that are attached to it.
+    volumes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.id = self.id or uuid_of("server", self.name)
@@ -99,10 +102,12 @@ class Server:
             "OS-EXT-SRV-ATTR:hypervisor_hostname": self.node or self.host,
             "OS-EXT-STS:task_state": self.task,
             "OS-EXT-AZ:availability_zone": "nova",
-            "os-extended-volumes:volumes_attached": [],
+            "os-extended-volumes:volumes_attached": [{"id": id} for id in self.volumes],
         }
         if version >= (2, 9):
             shown["locked"] = self.locked
+        if version >= (2, 19):
+            shown["description"] = self.description
         if version >= (2, 26):
             shown["tags"] = self.tags
         if version >= (2, 96):

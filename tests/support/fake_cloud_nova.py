@@ -131,14 +131,18 @@ class FakeNova:
     def _actions(self, request: Request) -> Answer:
         server = request.parts[0]
         known = [m for m in self._cloud.migrations if m.server.id == server]
-        rows = [*self.power.records.get(server, ())]
+        mine = self.power.records.get(server, ())
+        rows = [{key: record[key] for key in record if key != "events"} for record in mine]
         rows += [
-            {"action": "migrate", "request_id": f"req-{m.number}", "message": None}
+            {"action": "migrate", "request_id": f"req-m{m.number}", "message": None}
             for m in reversed(known)
         ]
         return Answer({"instanceActions": rows})
 
     def _events(self, request: Request) -> Answer:
+        for record in self.power.records.get(request.parts[0], ()):
+            if record["request_id"] == request.parts[1]:
+                return Answer({"instanceAction": record})
         why = self._why.get(request.parts[0])
         failed = {"event": "conductor_migrate", "result": "Error", "details": why}
         return Answer({"instanceAction": {"events": [failed] if why else []}})

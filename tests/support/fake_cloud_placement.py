@@ -23,6 +23,7 @@ class FakePlacement:
         self.leaked: dict[str, dict[str, dict[str, int]]] = {}
         cloud.route(r"GET /placement", self._versions)
         cloud.route(r"GET /placement/resource_providers/([^/]+)/allocations", self._allocations)
+        cloud.route(r"GET /placement/allocations/([^/]+)", self._held)
         cloud.route(r"GET /placement/allocation_candidates", self._candidates)
 
     def used(self, host: Hypervisor) -> dict[str, int]:
@@ -70,6 +71,14 @@ class FakePlacement:
         held = self.allocated(host)
         allocations = {consumer: {"resources": amounts} for consumer, amounts in held.items()}
         return Answer({"allocations": allocations, "resource_provider_generation": 1})
+
+    def _held(self, request: Request) -> Answer:
+        holds = {
+            host.id: {"resources": held[request.parts[0]], "generation": 1}
+            for host in self._cloud.hypervisors
+            if request.parts[0] in (held := self.allocated(host))
+        }
+        return Answer({"allocations": holds})
 
     def _candidates(self, request: Request) -> Answer:
         asked = (entry.split(":") for entry in request.query["resources"].split(","))

@@ -14,7 +14,7 @@ import msgspec
 from common.duration import decoded
 from examples import example
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Hypervisor, Project, Server
+from support.fake_cloud_estate import Hypervisor, Json, Project, Server, uuid_of
 from support.fake_cloud_flavors import FakeFlavors
 from support.fake_cloud_power import Power
 from support.fake_cloud_volume import Course, FakeCinder
@@ -22,12 +22,26 @@ from verbs.creation import Creation
 from verbs.flavors import FLAVOR, FLAVOR_VERBS
 from verbs.new_volumes import VOLUME_CREATION
 from verbs.servers import SERVER, SERVER_VERBS
+from verbs.servers_marks import MARK_VERBS
+from verbs.servers_repair import REPAIR_VERBS
 from verbs.verb import Options, Subject, Verb
 from verbs.volumes import VOLUME, VOLUME_VERBS
 
 NAME = "web-1"
+
+
+def images() -> list[Json]:
+    """Return the image that servers of a fake cloud are made from, and the one of examples."""
+    return [
+        {"id": "image-1", "name": "ubuntu-24.04", "status": "active"},
+        {"id": uuid_of("image", "debian-12"), "name": "debian-12", "status": "active"},
+    ]
+
+
 TABLES: tuple[tuple[Subject, Sequence[Verb]], ...] = (
     (SERVER, SERVER_VERBS),
+    (SERVER, MARK_VERBS),
+    (SERVER, REPAIR_VERBS),
     (VOLUME, VOLUME_VERBS),
     (FLAVOR, FLAVOR_VERBS),
 )
@@ -73,9 +87,10 @@ class ServerStand:
 
     states = ("ACTIVE", "ERROR", "PAUSED", "RESCUE", "SHELVED_OFFLOADED", "SHUTOFF", "SUSPENDED")
     marks = ("protected", "locked")
-    changes = "POST .*/action"
+    changes = "(POST|PUT|DELETE) .*/(servers|ports)/"
 
     def __init__(self, fake: FakeCloud) -> None:
+        fake.images += images()
         fake.hypervisors.append(Hypervisor("cmp-1"))
         fake.servers.append(Server(NAME))
         self._fake = fake
@@ -86,6 +101,11 @@ class ServerStand:
 
     def prepare(self, verb: Verb) -> None:
         self._server.locked = verb.name == "server.unlock"
+        if verb.name == "server.unprotect":
+            self._server.tags = ["openstack-ops-protected"]
+        if verb.name == "server.reset_state":
+            self._server.task = "rebooting"
+            self._fake.nova.power.record(self._server, "reboot", over=False)
 
     def set(self, state: str) -> None:
         self._server.status = state

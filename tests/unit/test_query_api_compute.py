@@ -9,7 +9,7 @@ import pytest
 
 from accounts.cloud import Cloud
 from common.errors import Ambiguous
-from query_api.lookups import compute, identity, image
+from query_api.lookups import compute, identity, image, server_actions
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Flavor, Group, Hypervisor, Project, Server, uuid_of
 from support.fake_cloud_http import Request
@@ -239,9 +239,11 @@ def test_finding_a_project(wanted: str, found: int | None) -> None:
 
 def test_the_words_of_the_last_fault(fake: FakeCloud) -> None:
     cloud, server = fake.account(), fake.servers[0]
-    assert compute.last_fault(cloud, server.id) == ""
+    assert server_actions.last_fault(cloud, server.id) == ""
     fake.fail("os-instance-actions", 403)
-    assert compute.last_fault(cloud, server.id) == "", "a cloud that will not tell is no failure"
+    assert (
+        server_actions.last_fault(cloud, server.id) == ""
+    ), "a cloud that will not tell is no failure"
 
 
 def test_what_a_server_shows() -> None:

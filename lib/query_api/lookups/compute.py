@@ -17,7 +17,6 @@ import msgspec
 from accounts.cloud import Cloud, not_there
 from common.errors import CloudError, NotFound
 from common.picking import picked
-from common.text import clean
 from query_api.lookups.compute_types import Aggregate, Hypervisor, Migration, Server, ServerGroup
 from query_api.wire.paging import pages, rows
 from query_api.wire.reader import one
@@ -29,8 +28,6 @@ PINNED_ZONE = "2.96"
 SERVICES = "2.53"
 # Migrations have UUIDs and are listed newest first.
 MIGRATIONS = "2.59"
-# The events of a server's actions say in words what failed.
-EVENT_DETAILS = "2.84"
 # Server groups say max_server_per_host.
 GROUPS = "2.64"
 _NEAR_PAGE = 1000
@@ -259,48 +256,3 @@ def names_like(cloud: Cloud, wanted: str) -> list[str]:
         limit=_NEAR_PAGE,
     )
     return [row.name for row in next(found)]
-
-
-class _Action(msgspec.Struct):
-    action: str
-    request_id: str
-    message: str | None = None
-
-
-class _Actions(msgspec.Struct):
-    instanceActions: list[_Action]
-
-
-class _Event(msgspec.Struct):
-    result: str | None = None
-    details: str | None = None
-
-
-class _ActionEvents(msgspec.Struct):
-    events: list[_Event] = []
-
-
-class _ActionAnswer(msgspec.Struct):
-    instanceAction: _ActionEvents
-
-
-def newest_request(cloud: Cloud, server_id: str, action: str) -> str:
-    """Return the id of the newest request for an action (``reboot``) on a server, or nothing."""
-    path = f"/servers/{server_id}/os-instance-actions"
-    known = one(cloud, "compute", path, _Actions, microversion=SERVERS).instanceActions
-    return next((each.request_id for each in known if each.action == action), "")
-
-
-def last_fault(cloud: Cloud, server_id: str) -> str:
-    """Return what Nova recorded of why the server's newest action failed, or nothing."""
-    path = f"/servers/{server_id}/os-instance-actions"
-    try:
-        newest = one(cloud, "compute", path, _Actions, microversion=SERVERS).instanceActions[:1]
-        if not newest:
-            return ""
-        path += f"/{newest[0].request_id}"
-        detail = one(cloud, "compute", path, _ActionAnswer, microversion=EVENT_DETAILS)
-    except CloudError:
-        return ""
-    failed = [e.details for e in detail.instanceAction.events if e.result == "Error" and e.details]
-    return clean(failed[-1] if failed else newest[0].message or "")

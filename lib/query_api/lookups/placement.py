@@ -98,6 +98,16 @@ def allocations(cloud: Cloud, hypervisor_id: str) -> dict[str, Resources]:
     return {consumer: allocation.resources for consumer, allocation in held.items()}
 
 
+def held_by(cloud: Cloud, consumer: str) -> dict[str, Resources]:
+    """Return what a server or a migration holds, by the provider that gave it.
+
+    Raises CloudError.
+    """
+    path = f"/allocations/{consumer}"
+    held = one(cloud, "placement", path, _Allocations, microversion=PLACEMENT).allocations
+    return {provider: allocation.resources for provider, allocation in held.items()}
+
+
 def _knows(cloud: Cloud, provider: str) -> bool:
     """Return whether Placement knows a provider: a 404 is also what a wrong endpoint answers."""
     path, params = "/resource_providers", {"uuid": provider}
