@@ -9,7 +9,7 @@ import msgspec
 
 from accounts.cloud import Cloud
 from hypervisors.hosts import Host, Hosts, hosts, place
-from workflow_api import CloudError, Context, Table, clean, count, listed, picked, workflow
+from workflow_api import CloudError, Context, Table, clean, count, listed, workflow
 from workflow_api.parameters import AggregateName, ZoneName
 
 if TYPE_CHECKING:
@@ -97,11 +97,12 @@ def _sizes(cloud: Cloud, wanted: Sequence[str]) -> tuple[list[_Size], int]:
     Also returns how many sizes were left out. Raises NotFound with near names.
     """
     from query_api.execution.query import query
+    from query_api.lookups import things
 
-    asked = query("flavor") if wanted else query("flavor").where("is_public", "equal_to", True)
-    known = asked.select(*_FLAVOR).sort_by("ram", "vcpus", "disk", "name").run([cloud]).dicts()
     if wanted:
-        return [_size(_named(cloud, name, known)) for name in dict.fromkeys(wanted)], 0
+        return [_size(it.values) for it in things.find_all(cloud, "flavor", wanted)], 0
+    asked = query("flavor").where("is_public", "equal_to", True)
+    known = asked.select(*_FLAVOR).sort_by("ram", "vcpus", "disk", "name").run([cloud]).dicts()
     different: dict[tuple[object, ...], _Size] = {}
     for flavor in known:
         size = _size(flavor)
@@ -110,17 +111,6 @@ def _sizes(cloud: Cloud, wanted: Sequence[str]) -> tuple[list[_Size], int]:
             different[key].same.append(size.name)
     sizes = list(different.values())
     return sizes[:_MOST], len(sizes[_MOST:])
-
-
-def _named(cloud: Cloud, wanted: str, known: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    return picked(
-        "flavor",
-        wanted,
-        known,
-        id=lambda flavor: flavor["id"],
-        names=lambda flavor: (flavor["name"],),
-        where=f"cloud {cloud.name}",
-    )
 
 
 def _size(flavor: Mapping[str, Any]) -> _Size:

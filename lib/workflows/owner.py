@@ -285,14 +285,14 @@ def _near(clouds: Sequence[Cloud], wanted: Clue) -> list[str]:
     """Return names that may be meant: of projects and of a page of servers in each cloud."""
     if wanted.kind != "name":
         return []
-    from query_api.lookups import compute, identity
+    from query_api.lookups import compute, things
     from workflow_api import near
 
     known: list[str] = []
     for cloud in clouds:
         try:
             known += compute.names_like(cloud, wanted.value)
-            known += [project.name for project in identity.projects(cloud)]
+            known += things.names(cloud, "project")
         except CloudError:
             continue
     return near(wanted.value, known)

@@ -81,7 +81,9 @@ class FakeCloud(Web):
         self.route("POST /identity/v3/auth/tokens", self._log_in)
         self.route("GET /identity/v3", self._identity_version)
         self.route("GET /identity/v3/projects", self._projects)
+        self.route("GET /identity/v3/projects/([^/]+)", self._project)
         self.route("GET /identity/v3/domains", self._domains)
+        self.route("GET /identity/v3/domains/([^/]+)", self._domain)
         self.route("GET /image", self._image_versions)
         self.route("GET /image/v2/images", self._images)
         self.route("GET /image/v2/images/([^/]+)", self._image)
@@ -183,9 +185,15 @@ class FakeCloud(Web):
     def _projects(self, request: Request) -> Answer:
         return Answer({"projects": [project.as_json() for project in self.projects]})
 
+    def _project(self, request: Request) -> Answer:
+        return _one_of("project", self._projects(request).body["projects"], request)
+
     def _domains(self, request: Request) -> Answer:
         rows = [{"id": name, "name": name.capitalize()} for name in self.domains]
         return Answer({"domains": rows})
+
+    def _domain(self, request: Request) -> Answer:
+        return _one_of("domain", self._domains(request).body["domains"], request)
 
     # -- Glance --------------------------------------------------------------------------------
 
@@ -206,6 +214,15 @@ class FakeCloud(Web):
             if image["id"] == request.parts[0]:
                 return Answer(image)
         return Answer({"message": "No image found."}, 404)
+
+
+def _one_of(word: str, rows: list[Json], request: Request) -> Answer:
+    """Return Keystone's answer to who asks for one of its rows by the id."""
+    for row in rows:
+        if row["id"] == request.parts[0]:
+            return Answer({word: row})
+    said = f"Could not find {word}: {request.parts[0]}."
+    return Answer({"error": {"code": 404, "message": said}}, 404)
 
 
 def _stamp(seconds: float) -> str:

@@ -12,8 +12,7 @@ import pytest
 
 from engine.dispatch import dispatch
 from query_api.execution.query import query
-from query_api.lookups import compute
-from query_api.lookups.identity import project_ids
+from query_api.lookups import compute, things
 from query_api.wire.reading import Reading
 from support.audit_cloud import AuditCloud
 from support.audit_cloud import server as plain_server
@@ -161,11 +160,11 @@ def test_what_is_named_by_nothing_that_was_read_is_not_called_absent() -> None:
     with AuditCloud(project=rows, domain=DOMAINS) as cloud:
         account = cloud.account()
         with pytest.raises(NotFound):
-            project_ids(account, ["lab"])
+            things.find_all(account, "project", ["lab"])
         cloud.fail("GET /identity/v3/domains", 403, times=math.inf)
-        assert project_ids(account, ["shop"]) == ["p1"]
+        assert [found.id for found in things.find_all(account, "project", ["shop"])] == ["p1"]
         with pytest.raises(CloudError, match=r"Whether there is project 'ldap/lab' is not known"):
-            project_ids(account, ["ldap/lab"])
+            things.find_all(account, "project", ["ldap/lab"])
 
 
 @pytest.mark.parametrize("status", ["UNKNOWN", "enabled"])

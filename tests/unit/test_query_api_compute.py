@@ -9,7 +9,7 @@ import pytest
 
 from accounts.cloud import Cloud
 from common.errors import Ambiguous
-from query_api.lookups import compute, identity, image, server_actions
+from query_api.lookups import compute, image, server_actions, things
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Flavor, Group, Hypervisor, Project, Server, uuid_of
 from support.fake_cloud_http import Request
@@ -100,6 +100,18 @@ def test_server_groups_have_an_offset_and_no_links(page: int, fake: FakeCloud) -
     fake.groups += [Group(f"g{n}", "affinity", []) for n in range(4)]
     fake.page = page
     assert names(compute.server_groups(fake.account())) == [f"g{n}" for n in range(4)]
+
+
+def test_a_server_group_that_moves_up_while_they_are_read_is_not_missed(fake: FakeCloud) -> None:
+    fake.groups += [Group(f"g{n}", "affinity", []) for n in range(6)]
+    fake.page = 2
+
+    def delete(request: Request) -> None:
+        if request.query.get("offset") == "2":
+            del fake.groups[:1]
+
+    fake.hooks.append(delete)
+    assert {f"g{n}" for n in range(2, 6)} <= {*names(compute.server_groups(fake.account()))}
 
 
 @pytest.mark.parametrize("page", [1, 2, 1000])
@@ -227,11 +239,22 @@ PROJECTS = [
 def test_finding_a_project(wanted: str, found: int | None) -> None:
     with FakeCloud(projects=PROJECTS, domains=["default", "other", "a"]) as fake:
         if found is not None:
-            assert identity.project_ids(fake.account(), [wanted]) == [PROJECTS[found].id]
+            (project,) = things.find_all(fake.account(), "project", [wanted, wanted])
+            assert project.id == PROJECTS[found].id
+            assert things.find(fake.account(), "project", wanted).id == project.id
             return
-        with pytest.raises(UserError) as refused:
-            identity.project_ids(fake.account(), [wanted])
+        for find in (things.find, lambda *it: things.find_all(*it[:2], [it[2]])):
+            with pytest.raises(UserError) as refused:
+                find(fake.account(), "project", wanted)
     assert type(refused.value) is (Ambiguous if wanted in ("a/b", "web") else NotFound)
+
+
+def test_ids_of_keystone_need_not_be_uuids() -> None:
+    with FakeCloud(domains=["default", "other"]) as fake:
+        assert things.find(fake.account(), "domain", "default").name == "Default"
+        assert things.find(fake.account(), "domain", "Other").id == "other"
+        with pytest.raises(NotFound, match="Did you mean Default"):
+            things.find(fake.account(), "domain", "defaul")
 
 
 # -- the rest ----------------------------------------------------------------------------------
@@ -263,10 +286,10 @@ def test_images() -> None:
         fake.images += [{"id": "1", "status": "active", "x": "1"}, {"id": "2", "status": "queued"}]
         cloud = fake.account()
         assert [found.id for found in image.images(cloud, x="1")] == ["1"]
-        found = image.image(cloud, "2")
+        found = things.look(cloud, "image", "2")
         assert found is not None
-        assert (found.status, found.name) == ("queued", None)
-        assert image.image(cloud, "3") is None
+        assert (found.status, found.values["name"]) == ("queued", None)
+        assert things.look(cloud, "image", "3") is None
         fake.fail("GET /image/v2/images/", 403)
         with pytest.raises(CloudError):
-            image.image(cloud, "2")
+            things.look(cloud, "image", "2")

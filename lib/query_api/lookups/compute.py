@@ -32,7 +32,6 @@ MIGRATIONS = "2.59"
 GROUPS = "2.64"
 _NEAR_PAGE = 1000
 _DELETED = "DELETED"
-_GROUPS_PAGE = 500
 
 
 class _ServerAnswer(msgspec.Struct):
@@ -41,10 +40,6 @@ class _ServerAnswer(msgspec.Struct):
 
 class _Aggregates(msgspec.Struct):
     aggregates: list[Aggregate]
-
-
-class _Groups(msgspec.Struct):
-    server_groups: list[ServerGroup]
 
 
 class _Name(msgspec.Struct):
@@ -200,16 +195,16 @@ def migrations(
 
 def server_groups(cloud: Cloud) -> list[ServerGroup]:
     """Return the server groups of all projects."""
-    found: list[ServerGroup] = []
-    while True:
-        # This listing has an offset and no links, unlike the others; a page can be shorter than
-        # asked for (osapi_max_limit), so only an empty one is the end.
-        asked = {"all_projects": "True", "limit": _GROUPS_PAGE, "offset": len(found)}
-        path = "/os-server-groups"
-        page = one(cloud, "compute", path, _Groups, params=asked, microversion=GROUPS)
-        if not page.server_groups:
-            return found
-        found += page.server_groups
+    return rows(
+        cloud,
+        "compute",
+        "/os-server-groups",
+        ServerGroup,
+        "server_groups",
+        params={"all_projects": "True"},
+        microversion=GROUPS,
+        paging="offset",
+    )
 
 
 def aggregates(cloud: Cloud) -> list[Aggregate]:

@@ -1,4 +1,4 @@
-"""What Glance knows: images and their properties."""
+"""Images that are known by the properties that they were given."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import Any
 
 import msgspec
 
-from accounts.cloud import Cloud, not_there
-from common.errors import CloudError
+from accounts.cloud import Cloud
 from query_api.wire.reader import converted, one
 
 
@@ -31,13 +30,3 @@ def images(cloud: Cloud, **properties: str) -> list[Image]:
         for image in found
         if all(image.get(name) == value for name, value in properties.items())
     ]
-
-
-def image(cloud: Cloud, image_id: str) -> Image | None:
-    """Return one image, or None if there is none."""
-    try:
-        return one(cloud, "image", f"/v2/images/{image_id}", Image)
-    except CloudError as error:
-        if not_there(error):
-            return None
-        raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +12,7 @@ import msgspec
 from accounts.cloud import Cloud, not_there
 from common.errors import CloudError, NotFound
 from common.picking import picked
+from query_api.execution.answer import Answer
 from query_api.execution.query import Query, query
 from query_api.language.schema import Property, Resource
 from query_api.lookups.absent import absent
@@ -21,6 +22,8 @@ from query_api.wire.reader import decoder, not_understood
 
 # Ids of which no name is made: a UUID, with dashes or without.
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+# What an id of Keystone may be: the default domain has a word, users of LDAP have a digest.
+_KEYSTONE_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 # Names that near ones are looked for among, so that a large cloud is not read whole.
 _NEAR = 1000
 
@@ -74,19 +77,56 @@ def find(cloud: Cloud, kind: str, wanted: str) -> Thing:
     if by_name:
         asked = asked.where("name", "any_in", *(_possible(wanted) if in_domain else [wanted]))
     answer = asked.run([cloud])
+    if not answer.rows and _may_be_id(of, wanted) and (found := look(cloud, kind, wanted)):
+        return found
+    likely = (lambda: names(cloud, kind)) if by_name else None
+    (meant,) = _meant(cloud, kind, [wanted], answer, likely)
+    return meant
+
+
+def find_all(cloud: Cloud, kind: str, wanted: Iterable[str]) -> list[Thing]:
+    """Return the things that are meant by ids or names, each once, in one listing of the resource.
+
+    Raises as :func:`find` does.
+    """
+    asked = _whole(query(kind))
+    if resource(kind).link("domain") is not None:
+        asked = asked.select("domain.name")
+    found = _meant(cloud, kind, wanted, asked.run([cloud]))
+    return list({thing.id: thing for thing in found}.values())
+
+
+def names(cloud: Cloud, kind: str) -> list[str]:
+    """Return names that near ones are looked for among; not all of them in a large cloud."""
+    answer = query(kind).select("name").limit(_NEAR).run([cloud])
+    return [name for (name,) in answer.rows if name]
+
+
+def _meant(
+    cloud: Cloud,
+    kind: str,
+    wanted: Iterable[str],
+    answer: Answer,
+    likely: Callable[[], Iterable[str]] | None = None,
+) -> list[Thing]:
+    """Return those of an answer's things that are meant; ``likely`` as of picked."""
     known = [Thing(kind, row) for row in answer.dicts()]
-    word, _ = of.nouns()
+    word, _ = resource(kind).nouns()
+    where = f"cloud {cloud.name}"
     try:
-        return picked(
-            word,
-            wanted,
-            known,
-            names=_with_domain if in_domain else _name,
-            where=f"cloud {cloud.name}",
-            likely=(lambda: _names(cloud, kind)) if by_name else None,
-        )
+        return [
+            picked(word, each, known, names=_names_of, where=where, likely=likely)
+            for each in wanted
+        ]
     except NotFound as error:
         raise absent(error, answer.reasons) from None
+
+
+def _may_be_id(of: Resource, wanted: str) -> bool:
+    """Return whether a text that is nobody's name can be an id that is no UUID."""
+    is_asked = _UUID.fullmatch(wanted) is not None
+    by_keystone = of.listings[0].service == "identity"
+    return by_keystone and not is_asked and _KEYSTONE_ID.fullmatch(wanted) is not None
 
 
 def _possible(wanted: str) -> list[str]:
@@ -95,13 +135,12 @@ def _possible(wanted: str) -> list[str]:
     return ["/".join(parts[start:]) for start in range(len(parts)) if parts[start:] != [""]]
 
 
-def _name(thing: Thing) -> tuple[str, ...]:
-    return (thing.name,)
-
-
-def _with_domain(thing: Thing) -> tuple[str, ...]:
+def _names_of(thing: Thing) -> tuple[str, ...]:
+    """Return how a thing may be called: by its name, and within its domain if that was read."""
+    if "domain.name" not in thing.values:
+        return (thing.name,)
     domains = (thing.values["domain_id"], thing.values["domain.name"])
-    return (thing.name, *(f"{domain}/{thing.name}" for domain in domains))
+    return (thing.name, *(f"{domain}/{thing.name}" for domain in domains if domain))
 
 
 def look(cloud: Cloud, kind: str, id: str) -> Thing | None:
@@ -155,8 +194,3 @@ def _inside(body: bytes, word: str) -> bytes:
     if word not in whole:
         raise msgspec.ValidationError(f"Object missing required field `{word}`")
     return bytes(whole[word])
-
-
-def _names(cloud: Cloud, kind: str) -> Iterable[str]:
-    answer = query(kind).select("name").limit(_NEAR).run([cloud])
-    return [name for (name,) in answer.rows if name]

@@ -116,14 +116,16 @@ def by_offset(ask: Ask[P]) -> Iterator[P]:
 
     Each part has to begin with a row that was seen before, or rows could have moved up between
     two of them because others were deleted; it is asked for from further ahead until it does.
+    A service that gives one row at a time leaves no room for that.
+
     Raises as :func:`onwards` does.
     """
     seen: set[Any] = set()
-    offset, back = 0, 1
+    offset, back, one_each = 0, 1, False
     before: Sequence[Any] = ()
     while True:
         page = ask({"offset": offset})
-        if offset and (not page.ids or page.ids[0] not in seen):
+        if offset and not one_each and (not page.ids or page.ids[0] not in seen):
             offset, back = max(0, offset - back), 2 * back
             continue
         if len(page.ids) > 1 and page.ids == before and ask({"offset": _BEYOND}).ids:
@@ -131,5 +133,6 @@ def by_offset(ask: Ask[P]) -> Iterator[P]:
         yield page
         if len(page.ids) < 2 and seen.issuperset(page.ids):
             return
+        one_each = len(page.ids) == 1 and (one_each or not seen)
         seen.update(page.ids)
-        offset, back, before = offset + max(len(page.ids) - 1, 0), 1, page.ids
+        offset, back, before = offset + max(len(page.ids) - 1, int(one_each)), 1, page.ids

@@ -15,7 +15,7 @@ import msgspec
 
 from accounts.cloud import Cloud
 from common.errors import CloudError
-from query_api.language.schema import Listing, Property
+from query_api.language.schema import Listing, Paging, Property
 from query_api.wire import following
 from query_api.wire.decode import Decoding, Page, Shape, row_shape
 from query_api.wire.following import Stuck
@@ -171,12 +171,14 @@ def pages(
     params: Mapping[str, Any] | None = None,
     microversion: str | None = None,
     limit: int = _PAGE,
+    paging: Paging = "links",
 ) -> Iterator[list[Row]]:
     """Yield the pages of a listing as they come; rows seen on an earlier page are left out.
 
     ``of`` is the cloud, or the reading that counts the requests. A page can repeat rows when things
     are made or deleted while it is read. ``limit`` is the wanted page size; services may answer
-    with less. Raises CloudError, also where a page comes again instead of the one after it.
+    with less. ``paging`` is how the service gives its pages, as in a Listing. Raises CloudError,
+    also where a page comes again instead of the one after it.
     """
     reading = of if isinstance(of, Reading) else Reading(of)
 
@@ -192,7 +194,7 @@ def pages(
         path=path,
         collection=collection,
         microversion=microversion,
-        paging="links",
+        paging=paging,
         page=limit,
     )
     shape = row_shape(row, collection)

@@ -112,11 +112,12 @@ def _chosen(cloud: Cloud, projects: Sequence[str], all_projects: bool) -> list[s
 
     Raises UserError.
     """
-    from query_api.lookups.identity import project_ids
+    from query_api.lookups import things
 
     if projects and all_projects:
         raise UserError("Say whose servers: give projects or all_projects=true, not both.")
-    return project_ids(cloud, projects) if projects else []
+    found = things.find_all(cloud, "project", projects) if projects else []
+    return [project.id for project in found]
 
 
 def _servers(projects: Sequence[str]) -> Query:

@@ -10,7 +10,7 @@ from migration.move import move_server, verify_arrived
 from migration.placement_check import placement_check, refuse_down
 from migration.policy import Migration, movement, step_data
 from openstack_api import compute as change
-from query_api.lookups import compute, image
+from query_api.lookups import compute, image, things
 from workflow_api import (
     Attempt,
     CloudError,
@@ -63,7 +63,7 @@ def _saved(attempt: Attempt, cloud: Cloud, server: str, image_id: str) -> dict[s
     while waited < seconds:
         # Asked before the image: Nova ends the task only when the image is whole.
         task = _task_of(cloud, server) if waited > _DOUBTED_AFTER else "not asked yet"
-        now = image.image(cloud, image_id)
+        now = things.look(cloud, "image", image_id)
         if now is not None and now.status == "active":
             return {"image": image_id, "said": f"saved as image {image_id}"}
         if now is None or now.status in ("killed", "deleted", "deactivated"):
