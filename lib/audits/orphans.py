@@ -18,7 +18,7 @@ from workflow_api import Duration, clean
 # Who has just made a port or a floating IP may be about to use it.
 _GRACE = float(Duration.parse("1d"))
 # Migrations that have not ended: they hold room on one of their two hosts.
-_IN_PROGRESS = (
+IN_PROGRESS = (
     "accepted",
     "queued",
     "preparing",
@@ -90,7 +90,7 @@ def orphans(part: Part, kinds: Collection[str], older_than: float | None) -> Ite
     strays = {row[4] for row in found.get("port", ()) if _is_of_nova(row)} - there
     suspects = {row[0] for row in held} - there
     if all_servers and (strays or suspects):
-        soft, all_servers = part.read(_soft_deleted())
+        soft, all_servers = part.read(soft_deleted())
         there |= {row[0] for row in soft}
         suspects -= there
     projects = part.whole(query("project").select("id", "name"), _REFUSED)
@@ -121,10 +121,10 @@ def _question(kind: str) -> Query:
     return query(kind).select("id", what.name, "project_id", "created_at", *what.columns, *user)
 
 
-def _soft_deleted() -> Query:
-    """Ask for servers that Nova lists nowhere else, because they are deleted but can be restored.
+def soft_deleted() -> Query:
+    """Return the question for servers that were deleted and can be restored.
 
-    They keep their ports and allocations until they are reclaimed.
+    Nova lists them nowhere else. They keep their ports and allocations until they are reclaimed.
     """
     server = resource("server")
     asked = {"deleted": "True", "status": "SOFT_DELETED"}
@@ -222,7 +222,7 @@ def _unheld(part: Part, held: Sequence[Row], suspects: set[str]) -> Iterator[Fin
     They are read again: what was let go of in the meantime is no orphan.
     """
     migrations, whole = part.read(
-        query("migration").where("status", "any_in", *_IN_PROGRESS).select("uuid")
+        query("migration").where("status", "any_in", *IN_PROGRESS).select("uuid")
     )
     suspects = suspects - {row[0] for row in migrations}
     providers = sorted({row[1] for row in held if row[0] in suspects})

@@ -91,7 +91,7 @@ def placement_check(
     hosts = _targets(cloud, source, known, target, found)
     if not moving or not hosts:
         return found
-    groups = _Groups(state, moving)
+    groups = Groups(state, moving)
     moving = [s for s in moving if not _keep(found, s, groups.why_stuck(s))]
     held = placement.allocations(cloud, source.id) if allocated is None else allocated
     demands = placement.demands(moving, held)
@@ -209,13 +209,16 @@ def aggregates_allow(server: Server, host: str, known: Sequence[Aggregate]) -> b
     return True
 
 
-class _Groups:
-    """The hard server groups of the servers to be moved, and where their other members are."""
+class Groups:
+    """The hard server groups of the servers to be moved, and where their other members are.
 
-    def __init__(self, state: CloudState, moving: Sequence[Server]) -> None:
+    The group ``but`` is left out: it is about to be put right.
+    """
+
+    def __init__(self, state: CloudState, moving: Sequence[Server], but: str = "") -> None:
         self._of: dict[str, list[ServerGroup]] = {server.id: [] for server in moving}
         self._host = {server.id: server.host for server in moving}
-        for group in state.groups:
+        for group in (group for group in state.groups if group.id != but):
             for member in set(group.members) & set(self._of):
                 self._of[member].append(group)
         mine = {group.id: group for groups in self._of.values() for group in groups}

@@ -26,6 +26,9 @@ class ParameterGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 ServerName = Annotated[str, Meta(description="The server, by name or id, in any project.")]
 HypervisorName = Annotated[str, Meta(description="The hypervisor, by host name or id.")]
+ServerGroupName = Annotated[
+    str, Meta(description="The server group, by name or id, in any project.")
+]
 VolumeName = Annotated[str, Meta(description="The volume, by name or id, in any project.")]
 FlavorName = Annotated[str, Meta(description="The flavor, by its exact name or id.")]
 ImageName = Annotated[str, Meta(description="The image, by its exact name or id.")]

@@ -185,3 +185,62 @@ def drift(
         allow_partial=allow_partial,
         extra=("differences", "other_id"),
     )
+
+
+@workflow("audit.server_groups")
+def server_groups(ctx: Context, clouds: Clouds, allow_partial: AllowPartial = False) -> Table:
+    """Find server groups whose members are not where their policy wants them.
+
+    Members of an affinity group that are on several hosts, and those of an anti-affinity group of
+    which more are on one host than it allows (one, or max_server_per_host). Groups with a soft
+    policy are told of as a remark. What is deleted, shelved or on no host breaks nothing.
+
+    Costs a listing of server groups and, if they have members, one of servers (for few members a
+    request each), projects, and the users of each domain.
+    """
+    from audits import server_groups as audit
+    from audits.findings import audited
+
+    return audited(
+        clouds,
+        audit.broken_groups,
+        "broken group",
+        allow_partial=allow_partial,
+        more=("servers", "hosts"),
+        extra=("policy",),
+    )
+
+
+@workflow("audit.allocations")
+def allocations(
+    ctx: Context,
+    clouds: Clouds,
+    every_host: bool = False,
+    allow_partial: AllowPartial = False,
+) -> Table:
+    """Find allocations in Placement that no server explains, and servers that lack theirs.
+
+    An allocation is orphaned if its consumer is neither a server (a softly deleted one counts) nor
+    a migration in progress. A server's is missing if it is on a hypervisor and holds nothing of
+    it, and elsewhere if it holds something of another one. What is being moved is not judged, and
+    what was found is read once more before it is told. Nothing is changed.
+
+    Costs a listing of hypervisors, resource providers and servers, and one to three requests for
+    what of each hypervisor is given away. Only where that is not what the flavors of its servers
+    say, its allocations are read: a request for such a hypervisor, and another one before
+    something is told of it; then also a listing of softly deleted servers, at most eleven requests
+    for migrations, and projects and users. What cancels out on one hypervisor (an allocation too
+    many and a like one too few) shows up with every_host alone.
+
+    every_host: Read the allocations of each hypervisor, also where the sums agree.
+    """
+    from audits import allocations as audit
+    from audits.findings import audited
+
+    return audited(
+        clouds,
+        lambda part: audit.allocations(part, every_host=every_host),
+        "finding",
+        allow_partial=allow_partial,
+        more=("hypervisor",),
+    )

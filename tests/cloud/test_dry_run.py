@@ -51,6 +51,13 @@ def _drain(site: Site) -> dict[str, Any]:
     return {"hypervisor": site.source}
 
 
+def _crowded_group(site: Site) -> dict[str, Any]:
+    # Only a soft group lets itself be broken.
+    group = site.group("soft-anti-affinity")
+    site.boot(2, group=group)
+    return {"server_group": group}
+
+
 def _verb(verb: Verb) -> Example:
     return lambda site: stand_for(site, verb).parameters()
 
@@ -63,6 +70,7 @@ def _creation(row: Creation) -> Example:
 PARTICULAR: dict[str, Example] = {
     "hypervisor.drain": _drain,
     "hypervisor.enable": _enable,
+    "server_group.repair": _crowded_group,
     **{verb.name: _verb(verb) for verb in VERBS},
     **{row.name: _creation(row) for row in CREATIONS},
 }

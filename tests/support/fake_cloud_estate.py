@@ -192,11 +192,16 @@ class Aggregate:
     name: str
     hosts: list[str]
     metadata: dict[str, str] = field(default_factory=dict)
+    id: int = 0
+
+    def __post_init__(self) -> None:
+        self.id = self.id or int(uuid_of("aggregate", self.name)[:4], 16)
 
     def as_json(self) -> Json:
         """Return it as os-aggregates does."""
-        number = int(uuid_of("aggregate", self.name)[:4], 16)
-        return {"id": number, "name": self.name, "hosts": self.hosts, "metadata": self.metadata}
+        zone = self.metadata.get("availability_zone")
+        shown = {"id": self.id, "name": self.name, "availability_zone": zone}
+        return {**shown, "hosts": self.hosts, "metadata": self.metadata}
 
 
 @dataclass

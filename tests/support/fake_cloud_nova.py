@@ -77,7 +77,7 @@ class FakeNova:
             and wanted.get("image", server.image) == server.image
             and all(fits(server, wanted) for fits in self.server_filters)
             and wanted.get("node", server.node or server.host) == (server.node or server.host)
-            and (server.status != "SOFT_DELETED" or "soft_deleted" in wanted)
+            and (server.status != "SOFT_DELETED" or {"soft_deleted", "deleted"} & wanted.keys())
             and self.power.changed.get(server.id, 0.0) >= _moment(wanted.get("changes-since"))
         ]
         ids = [server.id for server in found]

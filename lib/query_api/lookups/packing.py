@@ -35,10 +35,19 @@ def unplaced(items: Sequence[Item], free: Mapping[str, Amounts]) -> list[str]:
     >>> unplaced([one], hole), unplaced([one, two], hole)
     ([], ['y'])
     """
+    known = placed(items, free)
+    return sorted(item.name for item in items if item.name not in known)
+
+
+def placed(items: Sequence[Item], free: Mapping[str, Amounts]) -> dict[str, str]:
+    """Return where each item goes when all are placed together, by its name.
+
+    The search is that of :func:`unplaced`, and what it names is not among them.
+    """
     total = _totals(free)
     ordered = sorted(items, key=lambda item: (len(item.places), -_share(item, total), item.name))
     search = _Search(ordered, free)
-    return [] if search.place_all() else search.first_fit()
+    return search.place_all() or search.first_fit()
 
 
 class _Search:
@@ -46,8 +55,8 @@ class _Search:
         self.items, self.free = items, free
         self.tries = 0
 
-    def place_all(self) -> bool:
-        """Return whether a placement of all items is found within the bound."""
+    def place_all(self) -> dict[str, str]:
+        """Return a placement of all items; nothing if none is found within the bound."""
         self._reset()
         stack: list[list[str]] = []
         placed: list[str] = []
@@ -56,7 +65,7 @@ class _Search:
                 stack.append(self._choices(self.items[len(placed)]))
             self.tries += 1
             if self.tries > _MOST_TRIES:
-                return False
+                return {}
             if stack[-1]:
                 place = stack[-1].pop()
                 self._take(self.items[len(placed)], place, 1)
@@ -64,21 +73,21 @@ class _Search:
                 continue
             stack.pop()
             if not placed:
-                return False
+                return {}
             self._take(self.items[len(placed) - 1], placed.pop(), -1)
-        return True
+        names = (item.name for item in self.items)
+        return dict(zip(names, placed, strict=True))
 
-    def first_fit(self) -> list[str]:
-        """Place greedily and return the names of what is left over."""
+    def first_fit(self) -> dict[str, str]:
+        """Place greedily and return where what fits has gone."""
         self._reset()
-        left = []
+        found = {}
         for item in self.items:
             choices = self._choices(item)
             if choices:
                 self._take(item, choices[-1], 1)
-            else:
-                left.append(item.name)
-        return sorted(left)
+                found[item.name] = choices[-1]
+        return found
 
     def _reset(self) -> None:
         self.room = {place: dict(amounts) for place, amounts in self.free.items()}

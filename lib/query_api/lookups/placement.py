@@ -164,8 +164,12 @@ def _free(summaries: Iterable[Summary]) -> dict[str, Resources]:
 
 def by_flavor(server: Server) -> Resources:
     """Return what a server takes up by its flavor, as Nova would ask Placement for it."""
-    flavor = server.flavor
-    root = 0 if server.boots_from_volume else flavor.disk
+    return taken_by(server.flavor, boots_from_volume=server.boots_from_volume)
+
+
+def taken_by(flavor: Flavor, *, boots_from_volume: bool) -> Resources:
+    """Return what a server of a flavor takes up; its root disk only if that is on the host."""
+    root = 0 if boots_from_volume else flavor.disk
     cpus = "PCPU" if flavor.extra_specs.get("hw:cpu_policy") == "dedicated" else "VCPU"
     wanted = {
         cpus: flavor.vcpus,

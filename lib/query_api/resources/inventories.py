@@ -121,7 +121,7 @@ def rooms(reading: Reading, hosts: list[str]) -> Mapping[str, Room]:
     three requests. What is full to the last unit is asked for provider by provider.
     """
     mark = reading.mark()
-    found = _rooms_left(reading, set(hosts))
+    found = rooms_left(reading, set(hosts))
     lacking = [host for host in hosts if host not in found]
     try:
         parts = _of_each(reading, lacking, _room)
@@ -151,8 +151,11 @@ def _of_each(
     return [(one, got) for one, got in known.items() if one.root_provider_uuid not in torn]
 
 
-def _rooms_left(reading: Reading, hosts: set[str]) -> dict[str, Room]:
-    """Return the room in hosts that have anything left; perhaps in others too."""
+def rooms_left(reading: Reading, hosts: set[str]) -> dict[str, Room]:
+    """Return the room in hosts that have anything left; perhaps in others too.
+
+    One to three requests, or one a host if they are few. Raises CloudError.
+    """
     found: dict[str, Room] = {}
     if len(hosts) <= FEW:
         what = f"room of {reading.cloud.name}"
