@@ -96,6 +96,7 @@ demo: devcloud  ## from nothing to a drained hypervisor
 bench: devcloud  ## measure against the limit and the rivals
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/drain.py
+	$(BIN)/python bench/bulk.py
 
 bench-query: venv  ## measure queries over 100,000 servers against the SDK, keystoneauth and the limit
 	$(BIN)/python bench/query.py

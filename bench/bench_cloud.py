@@ -29,6 +29,7 @@ class Bench:
     config: Path
     auth: dict[str, Any]
     direct: Any
+    name: str = _NAME
 
     def connect(self) -> Any:
         """Return a fresh SDK connection through the proxy: its login counts."""
@@ -49,12 +50,15 @@ class Bench:
             time.sleep(1)
 
     def _servers(self) -> list[Any]:
-        return list(self.direct.compute.servers(all_projects=True, name=f"^{_NAME}-"))
+        return list(self.direct.compute.servers(all_projects=True, name=f"^{self.name}-"))
 
 
 @contextmanager
-def bench_cloud(servers: int) -> Iterator[Bench]:
-    """Boot ``servers`` small servers on cmp-1, which must be empty, and delete them afterwards."""
+def bench_cloud(servers: int, *, name: str = _NAME, host: str | None = "cmp-1") -> Iterator[Bench]:
+    """Boot ``servers`` small servers, called ``name`` and a number, and delete them afterwards.
+
+    On one ``host``, which must be empty, or wherever Nova puts them.
+    """
     config = yaml.safe_load((STATE / "openstack_ops.yaml").read_text())
     (entry,) = config["clouds"]
     auth = {"auth": entry["auth"], "region_name": entry["region_name"]}
@@ -69,15 +73,18 @@ def bench_cloud(servers: int) -> Iterator[Bench]:
             )
         )
         path.chmod(0o600)
-        bench = Bench(proxy, path, {**auth, "auth": behind}, direct)
-        _refuse_if_used(direct)
+        bench = Bench(proxy, path, {**auth, "auth": behind}, direct, name)
+        if host:
+            _refuse_if_used(direct, host)
         try:
-            _boot(direct, servers)
+            _boot(direct, servers, name, host)
             yield bench
         finally:
             for server in bench._servers():
                 direct.compute.delete_server(server, force=True)
-            for service in direct.compute.services(host="cmp-1", binary="nova-compute"):
+            for service in (
+                direct.compute.services(host=host, binary="nova-compute") if host else ()
+            ):
                 direct.compute.update_service(service, status="enabled")
 
 
@@ -95,32 +102,33 @@ def _endpoints(direct: Any, entry: dict[str, Any]) -> dict[str, str]:
     return origins
 
 
-def _refuse_if_used(direct: Any) -> None:
-    there = [s.name for s in direct.compute.servers(all_projects=True, compute_host="cmp-1")]
+def _refuse_if_used(direct: Any, host: str) -> None:
+    there = [s.name for s in direct.compute.servers(all_projects=True, compute_host=host)]
     if there:
         raise SystemExit(
-            f"cmp-1 holds {', '.join(there[:5])}: drain it first "
-            "(./runbook run hypervisor.drain hypervisor=cmp-1 reason=bench dry_run=false)"
+            f"{host} holds {', '.join(there[:5])}: drain it first "
+            f"(./runbook run hypervisor.drain hypervisor={host} reason=bench dry_run=false)"
         )
 
 
-def _boot(direct: Any, servers: int) -> None:
+def _boot(direct: Any, servers: int, name: str, host: str | None) -> None:
     image = next(iter(direct.image.images(status="active")))
     # Without a disk of its own: then it is as large as whatever image was found wants it.
-    flavor = direct.compute.find_flavor(_NAME) or direct.compute.create_flavor(
-        name=_NAME, ram=64, vcpus=1, disk=0
+    flavor = direct.compute.find_flavor(name) or direct.compute.create_flavor(
+        name=name, ram=64, vcpus=1, disk=0
     )
-    for service in direct.compute.services(host="cmp-1", binary="nova-compute"):
+    where = {"availability_zone": f"nova:{host}"} if host else {}
+    for service in direct.compute.services(host=host, binary="nova-compute") if host else ():
         direct.compute.update_service(service, status="enabled")
     made = [
         direct.compute.create_server(
-            name=f"{_NAME}-{number}",
+            name=f"{name}-{number}",
             image_id=image.id,
             flavor_id=flavor.id,
             networks="none",
-            availability_zone="nova:cmp-1",
+            **where,
         )
         for number in range(servers)
     ]
     for server in made:
-        direct.compute.wait_for_server(server, wait=120)
+        direct.compute.wait_for_server(server, wait=300)

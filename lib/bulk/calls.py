@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bulk.mapping import Missing, Source
+from bulk.mapping import Missing, Source, paths
 from common.casts import cast
 from common.duration import Duration
 from common.errors import UserError
@@ -47,6 +47,50 @@ class Called(msgspec.Struct, frozen=True):
     def about(self) -> dict[str, Any]:
         """What the report says of the row."""
         return {"row": self.row.number, "parameters": self.parameters}
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What is known before anything is read: the action, its sources, the column of groups."""
+
+    action: Workflow
+    given: Mapping[str, Source]
+    per: tuple[str, int] | None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that were named."""
+        return [*paths(self.given.values()), *([self.per[0]] if self.per else [])]
+
+    def group_of(self, row: Row) -> str:
+        """Return what a row's runs are counted among."""
+        value = row.values.get(self.per[0]) if self.per else None
+        return "" if value is None else clean(value)
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """What was asked row by row: ``what`` the rows are, their calls, and those that give none."""
+
+    what: str
+    calls: list[Called]
+    gaps: list[tuple[Row, str]] = []
+    notes: list[str] = []
+
+
+def called(
+    told: Told, sources: Mapping[str, Source], rows: Iterable[Row]
+) -> tuple[list[Called], list[tuple[Row, str]]]:
+    """Return the calls of rows, each once, and the rows that give none, with why."""
+    calls: dict[str, Called] = {}
+    wrong = []
+    for row in rows:
+        try:
+            call = Called(row, parameters_of(told.action, sources, row.values), told.group_of(row))
+        except UserError as error:
+            wrong.append((row, error.message))
+            continue
+        if (first := calls.setdefault(call.key, call)) is not call:
+            wrong.append((row, f"it asks for the same as row {first.row.number}"))
+    return list(calls.values()), wrong
 
 
 def action_named(name: str) -> Workflow:

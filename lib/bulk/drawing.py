@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 from accounts.looks import Look, looking
-from bulk.calls import Called
+from bulk.calls import Called, Rows
 from common.errors import Held, Refused, UserError
 from workflow_api import Context, Plan, clean, count
 from workflow_api.context import Claims, LookedAt
@@ -80,7 +79,7 @@ class Drawing:
                 kept = [c for c in calls if held.subject not in self._gathered[c.key]]
                 for call in calls:
                     if held.subject in self._gathered[call.key]:
-                        self._leave(call, held)
+                        self.leave(call, held)
                 calls = kept
 
     def _subjects(self, calls: Sequence[Called]) -> dict[str, str]:
@@ -97,10 +96,10 @@ class Drawing:
             if error.kept:
                 self.plan.skip(call.row.what, "; ".join(error.reasons), **call.about)
             else:
-                self._leave(call, error)
+                self.leave(call, error)
             return None
         except UserError as error:
-            self._leave(call, error)
+            self.leave(call, error)
             return None
         self._gathered.setdefault(call.key, {}).update(gathered.things)
         if not any(plan.steps()):
@@ -109,7 +108,8 @@ class Drawing:
             return None
         return plan
 
-    def _leave(self, call: Called, error: UserError) -> None:
+    def leave(self, call: Called, error: UserError) -> None:
+        """Say that a row is left, and why."""
         reasons = getattr(error, "reasons", None)
         why = "; ".join(reasons) if reasons else str(error)
         self._refused.append(f"{call.row.what}: {why}")
@@ -120,7 +120,7 @@ class Drawing:
 
         Raises Refused if each and every row is refused.
         """
-        if calls and len(self._refused) == len(calls):
+        if self._refused and not drawn and not self.plan.skipped:
             self.plan.refuse(self._refused)
         at = time.monotonic()
         runs = [
@@ -145,9 +145,9 @@ class Drawing:
         return self.plan
 
 
-def title_of(action: str, calls: Sequence[Any], what: str) -> str:
+def title_of(action: str, rows: Rows) -> str:
     """Return what a bulk run is called."""
-    return f"{action} for {count(len(calls), 'row')} of {clean(what)}"
+    return f"{action} for {count(len(rows.calls) + len(rows.gaps), 'row')} of {clean(rows.what)}"
 
 
 def _key(action: str, call: Called) -> str:

@@ -80,10 +80,12 @@ def _run(
         return _read(session, call, common)
     from engine.runs import Runs
 
+    if "output_file" in workflow.types:
+        _file(session.config, common.output_file)  # looked at before anything is done
     action = Runs.dry_run if common.dry_run else Runs.start
     answer = action(Runs(session), call, common.max_changes, common.ticket)
     _prune(session)
-    return _ended(answer)
+    return _ended(session, answer)
 
 
 def _read(session: Session, call: Call, common: Common) -> tuple[str, Result]:
@@ -99,13 +101,17 @@ def _read(session: Session, call: Call, common: Common) -> tuple[str, Result]:
     if isinstance(answer, RunRequest):
         from engine.runs import REQUESTS, Runs
 
-        return _ended(REQUESTS[answer.what](Runs(session), answer.run, **answer.options))
+        ended = REQUESTS[answer.what](Runs(session), answer.run, **answer.options)
+        return _ended(session, ended)
     return _shown(session, answer, common.output, file)
 
 
-def _ended(answer: Answer) -> tuple[str, Result]:
+def _ended(session: Session, answer: Answer) -> tuple[str, Result]:
     """Return how a run ended; its result is complete if all that was asked for was done."""
+    from engine.row_file import write_rows
+
     answer.result.complete = answer.kind == "done"
+    write_rows(session, answer.result)
     return answer.kind, answer.result
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from common.errors import CloudError, Refused, UserError
 from common.text import listed
 from common.version import VERSION
+from engine.door import admit
 from engine.parameters import Call, bind
 from engine.session import Session
 from workflow_api.context import Claims, Context
@@ -21,6 +22,31 @@ if TYPE_CHECKING:
     from state.records import NewRun, RunRecord
 
 
+class _Others:
+    """Other workflows under the accounts of a call (see workflow_api.context.Others)."""
+
+    def __init__(
+        self,
+        session: Session,
+        accounts: Mapping[str, str],
+        run: str | None,
+        asked_at: float | None,
+    ) -> None:
+        self._session, self._accounts = session, accounts
+        self._run, self._asked_at = run, asked_at
+
+    def check(self, workflow: str, parameters: Mapping[str, Any]) -> None:
+        """Raise UserError for what would be refused at the door, or does not fit."""
+        admit(parameters, self._session.redactor.knows)
+        child_call_of(self._session, workflow, self._accounts, parameters)
+
+    def draw(self, workflow: str, parameters: Mapping[str, Any], claims: Claims) -> Plan:
+        """Return the plan of the workflow."""
+        admit(parameters, self._session.redactor.knows)
+        call = child_call_of(self._session, workflow, self._accounts, parameters)
+        return draw(self._session, call, claims, self._run, self._asked_at)
+
+
 def draw(
     session: Session, call: Call, claims: Claims, run: str | None, asked_at: float | None = None
 ) -> Plan:
@@ -29,10 +55,6 @@ def draw(
     ``asked_at`` is when the run was asked for, in seconds since the epoch; now if it is not given.
     """
 
-    def draw_child(name: str, parameters: Mapping[str, Any], under: Claims) -> Plan:
-        inner = child_call_of(session, name, call.accounts, parameters)
-        return draw(session, inner, under, run, asked_at)
-
     context = Context(
         config=session.config,
         requester=session.requester,
@@ -40,7 +62,7 @@ def draw(
         say=session.reporter.say,
         open_journal=lambda: session.journal,
         run=run,
-        drawing=draw_child,
+        others=_Others(session, call.accounts, run, asked_at),
     )
     if asked_at is not None:
         context.asked_at = datetime.datetime.fromtimestamp(asked_at, datetime.timezone.utc)

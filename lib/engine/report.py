@@ -97,7 +97,10 @@ def _lines_of_child(
 
 
 def _rows(plan: Plan, children: Children, run: str | None = None) -> Iterable[dict[str, Any]]:
-    """Yield a row a step; a child's rows follow the step that runs it, and name it."""
+    """Yield a row a step; a child's rows follow the step that runs it, and name it.
+
+    What was asked for row by row has one for each of these rows, and its steps in the text.
+    """
     for number, stage in enumerate(plan.stages, 1):
         for step in stage.steps:
             yield {
@@ -108,8 +111,9 @@ def _rows(plan: Plan, children: Children, run: str | None = None) -> Iterable[di
                 "changes": step.changes,
                 "child_of": run,
                 **step.about,
+                **({"state": "planned"} if step.about else {}),
             }
-            if child := children.get(step.key):
+            if (child := children.get(step.key)) and not step.about:
                 yield from _rows(child.plan, child.children, step.key)
 
 
@@ -128,14 +132,7 @@ def in_order_of_rows(rows: list[dict[str, Any]], plan: Plan) -> list[dict[str, A
         for entry in entries
         if "row" in entry
     ]
-    # A child's own rows stay behind the one that runs it.
-    at: float = 0.0
-    placed = []
-    for row in rows:
-        at = row.get("row", at)
-        placed.append((at, row))
-    placed += [(entry["row"], entry) for entry in others]
-    return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
+    return sorted([*rows, *others], key=lambda row: row.get("row", 0))
 
 
 def finished(

@@ -66,6 +66,16 @@ class Claims(Protocol):
         """
 
 
+class Others(Protocol):
+    """Other workflows, for child runs of the plan that is drawn."""
+
+    def check(self, workflow: str, parameters: Mapping[str, Any]) -> None:
+        """Raise UserError for parameters that the workflow does not take."""
+
+    def draw(self, workflow: str, parameters: Mapping[str, Any], claims: Claims) -> Plan:
+        """Return the plan of the workflow; raises what refuses it."""
+
+
 class NoClaims:
     """A reading runbook claims nothing."""
 
@@ -108,7 +118,7 @@ class Context(msgspec.Struct):
     say: Callable[[str], None]
     open_journal: Callable[[], Journal]
     run: str | None = None
-    drawing: Callable[[str, Mapping[str, Any], Claims], Plan] | None = None
+    others: Others | None = None
     asked_at: datetime.datetime = msgspec.field(
         default_factory=lambda: datetime.datetime.now(datetime.timezone.utc)
     )
@@ -129,9 +139,17 @@ class Context(msgspec.Struct):
         What it claims is claimed for this run, unless ``claims`` are others; accounts that are not
         given are this workflow's own of the same name. Raises what refuses that plan.
         """
-        if self.drawing is None:
+        return self._others.draw(workflow, parameters, claims or self.claims)
+
+    def check(self, workflow: str, parameters: Mapping[str, Any]) -> None:
+        """Raise UserError if these are no parameters that ``draw`` would take; nothing is asked."""
+        self._others.check(workflow, parameters)
+
+    @property
+    def _others(self) -> Others:
+        if self.others is None:
             raise TypeError("only what returns a Plan draws the plans of others")
-        return self.drawing(workflow, parameters, claims or self.claims)
+        return self.others
 
     def claimed(self, read: Callable[[], Iterable[Thing]]) -> list[Thing]:
         """Return what ``read()`` finds, read once more after everything in it was claimed.

@@ -9,38 +9,12 @@ from typing import Any
 import pytest
 
 from engine.dispatch import dispatch
+from support.bulk import Site
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_power import Power
-from support.runs import new_state
 
 TAG = "openstack-ops-protected"
-
-
-class Site:
-    """A fake cloud, a state store, and who asks for bulk runs there."""
-
-    def __init__(self, fake: FakeCloud, folder: Path) -> None:
-        self.fake, self.folder = fake, folder
-        url = new_state(folder / "state.db")
-        self.config = fake.config(state_url=url, files={"allowed": [str(folder)]})
-
-    def bulk(self, action: str = "server.stop", **parameters: Any) -> tuple[str, dict[str, Any]]:
-        """Ask for a bulk run, for real unless it is to be a dry run."""
-        asked = {"action": action, "dry_run": False, "on_failure": "continue", **parameters}
-        return dispatch("bulk.run", asked, self.config)
-
-    def ask(self, name: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
-        """Ask for any action."""
-        return dispatch(name, parameters, self.config)
-
-    def named(self, *names: str) -> str:
-        """Return the condition that servers of these names pass."""
-        return f"name any_in ({', '.join(names)})"
-
-    def stopped(self) -> list[str]:
-        """Return the servers that are shut off."""
-        return [server.name for server in self.fake.servers if server.status == "SHUTOFF"]
 
 
 @pytest.fixture
