@@ -53,6 +53,7 @@ SERVER = Subject(
     last_fault=server_actions.last_fault,
     judges=frozenset({409}),
     look_many=compute.changed_servers,
+    changed_at=lambda server: compute.moment(server.updated),
 )
 
 

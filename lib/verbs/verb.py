@@ -36,7 +36,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     ``judges`` are the statuses with which the cloud itself refuses a request that does not fit the
     thing's state: then it is asked without a look before. ``look_many`` returns those of many
-    things that have changed since a moment (in seconds since 1970), by id, in one listing.
+    things that have changed since a moment (in seconds since 1970), by id, in one listing;
+    ``changed_at`` tells when that was, by the cloud's clock.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     last_fault: Callable[[Cloud, str], str] = lambda cloud, id: ""
     judges: frozenset[int] = frozenset()
     look_many: Callable[[Cloud, Collection[str], float], Mapping[str, Any]] | None = None
+    changed_at: Callable[[Any], float | None] = lambda thing: None
 
 
 class Verb(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,14 +18,15 @@ from verbs.verb import Subject
 from workflow_api import Attempt
 
 # Two listings are at least so far apart, in seconds, and so many times as long as one takes.
-_LEAST, _SPARING = 0.5, 2.0
+_LEAST, _SPARING = 0.25, 1.0
 # How often one who waits looks up, to see whether it has to leave.
 _GLANCE = 0.2
 # So many who wait are asked for by their ids.
 _FEW = 1
-# Clocks of a cloud and of this machine differ by less than this many seconds, as a rule. Where
-# they do not, what the listing lacks is asked for by its id.
-_MARGIN = 30.0
+# Clocks of a cloud and of this machine differ by less than this many seconds, as a rule; once it
+# is known by how many they do, a listing can begin later and is shorter. What it lacks all the same
+# is asked for by its id.
+_MARGIN, _KNOWN_MARGIN = 30.0, 3.0
 
 
 class _Waiting(msgspec.Struct, eq=False):
@@ -46,6 +47,8 @@ class Watch:
         self._waiting: list[_Waiting] = []
         self._asking = False
         self._not_before = 0.0
+        # By how much the cloud's clock is ahead of ours, at most; None until it was seen.
+        self._ahead: float | None = None
         self._changed = threading.Condition()
 
     def after(self, attempt: Attempt, id: str, seconds: float, since: float) -> tuple[Any, float]:
@@ -108,7 +111,8 @@ class Watch:
         rest = waiting
         many = self._subject.look_many
         if many is not None and len(waiting) > _FEW:
-            since = min(one.since for one in waiting) - _MARGIN
+            since = min(one.since for one in waiting)
+            since += -_MARGIN if self._ahead is None else self._ahead - _KNOWN_MARGIN
             try:
                 found = many(self._cloud, {one.id for one in waiting}, since)
             except (CutOff, Interrupted):
@@ -120,6 +124,7 @@ class Watch:
             for one in waiting:
                 if one.id in found:
                     self._tell(one, found[one.id])
+                    self._compare(one)
             rest = [one for one in waiting if one.id not in found]
         for one in rest:
             try:
@@ -128,6 +133,14 @@ class Watch:
                 raise
             except RunbookError as error:
                 self._tell(one, error=error)
+
+    def _compare(self, one: _Waiting) -> None:
+        """Learn of the cloud's clock: a thing was changed after the request for it was sent."""
+        stamp = self._subject.changed_at(one.seen)
+        if stamp is None or stamp < one.since - _MARGIN:
+            return
+        ahead = stamp - one.since
+        self._ahead = ahead if self._ahead is None else min(self._ahead, ahead)
 
     def _tell(self, one: _Waiting, seen: Any = None, error: RunbookError | None = None) -> None:
         with self._changed:

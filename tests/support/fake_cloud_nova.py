@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ class FakeNova:
         ]
         ids = [server.id for server in found]
         return paged(
-            self._cloud, request, "servers", ids, [s.as_json(request.version) for s in found]
+            self._cloud, request, "servers", ids, [self._shown(server, request) for server in found]
         )
 
     def _server(self, request: Request) -> Answer:
@@ -90,8 +91,14 @@ class FakeNova:
         return (
             server
             if isinstance(server, Answer)
-            else Answer({"server": server.as_json(request.version)})
+            else Answer({"server": self._shown(server, request)})
         )
+
+    def _shown(self, server: Server, request: Request) -> Json:
+        shown = server.as_json(request.version)
+        if changed := self.power.changed.get(server.id):
+            shown["updated"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(changed))
+        return shown
 
     def _hypervisors(self, request: Request) -> Answer:
         hosts = self._cloud.hypervisors

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from accounts.cloud import Cloud
+from query_api.lookups import compute
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_power import Power
@@ -62,6 +63,15 @@ def test_a_listing_shows_what_has_changed_and_no_more(fake: FakeCloud) -> None:
     fake.nova.power.changed[fake.servers[0].id] = time.time()
     ids = {server.id for server in fake.servers[:2]}
     assert list(found(fake.account(), ids, time.time() - 5)) == [fake.servers[0].id]
+
+
+def test_a_listing_begins_late_once_the_clouds_clock_is_known(fake: FakeCloud) -> None:
+    began = time.time()
+    stop_all(fake, fake.account(), **dict.fromkeys(NAMES, 1.5))
+    asked = [request.query["changes-since"] for request in fake.asked(LISTING)]
+    first, last = (compute.moment(stamp) or 0.0 for stamp in (asked[0], asked[-1]))
+    assert first <= began - 25
+    assert began - 10 <= last <= time.time()
 
 
 def test_who_is_not_in_the_listing_is_asked_for(

@@ -73,6 +73,16 @@ def changed_servers(cloud: Cloud, ids: Collection[str], since: float) -> dict[st
     return {one.id: one for one in found if one.id in ids and one.status != _DELETED}
 
 
+def moment(stamp: str) -> float | None:
+    """Return a time of Nova's in seconds since 1970; None for what is none."""
+    try:
+        return (
+            datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
+        )
+    except ValueError:
+        return None
+
+
 def to_judge(cloud: Cloud) -> str:
     """Return the microversion that tells most of where a server may go."""
     return PINNED_ZONE if cloud.supports("compute", PINNED_ZONE) else SERVERS
