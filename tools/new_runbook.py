@@ -42,7 +42,7 @@ def main() -> None:
     _tool("-m", "black", "--quiet", *code)
     _tool("tools/generate.py")
     print("written:", *written, sep="\n  ")
-    print(f"What is yours to fill in is marked {MARK}, and told by docs/WRITING_RUNBOOKS.md.")
+    print(f"Next: replace each {MARK} in them, as docs/WRITING_RUNBOOKS.md shows.")
 
 
 def refusal(name: str, top: Path) -> str:

@@ -31,14 +31,17 @@ class Power:
 
 @dataclass(frozen=True)
 class _Kind:
+    """An action: the server stays as it is where there is no task and no end."""
+
     accepted: frozenset[str]
-    task: str
-    ends: str
+    task: str = ""
+    ends: str = ""
 
 
 _SHELVES = {"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED"}
 _REBOOTS = {"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "ERROR"}
 _FIXABLE = {"ACTIVE", "SHUTOFF", "ERROR"}
+_DUMPS = {"ACTIVE", "PAUSED", "RESCUE", "VERIFY_RESIZE", "ERROR"}
 _KINDS = {
     "os-start": _Kind(frozenset({"SHUTOFF"}), "powering-on", "ACTIVE"),
     "os-stop": _Kind(frozenset({"ACTIVE", "ERROR"}), "powering-off", "SHUTOFF"),
@@ -53,6 +56,7 @@ _KINDS = {
     "rescue": _Kind(frozenset(_FIXABLE), "rescuing", "RESCUE"),
     "unrescue": _Kind(frozenset({"RESCUE"}), "unrescuing", "ACTIVE"),
     "rebuild": _Kind(frozenset(_FIXABLE), "rebuilding", "ACTIVE"),
+    "trigger_crash_dump": _Kind(frozenset(_DUMPS)),
 }
 _AT_ONCE = {"lock": True, "unlock": False}
 _CALLED = {"active": "ACTIVE", "error": "ERROR"}
@@ -121,7 +125,9 @@ class FakePower:
             said = f"Cannot '{name}' instance {server.id} while it is in {state}"
             return Answer({"conflictingRequest": {"message": said, "code": 409}}, 409)
         course = self.courses.pop(server.id, Power())
-        record = self.record(server, name.removeprefix("os-"), over=False)
+        record = self.record(server, name.removeprefix("os-"), over=not kind.task)
+        if not kind.task:
+            return Answer(status=202)
         self._ends = [end for end in self._ends if end[1] is not server]
         server.task = kind.task if course.task else None
         if course.seconds is not None and course.task:

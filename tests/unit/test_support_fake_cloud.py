@@ -12,6 +12,7 @@ import pytest
 
 from accounts.cloud import Cloud
 from support.fake_cloud import FakeCloud
+from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_rows import Kind, Rows
 from support.fake_cloud_runs import tracing_as
 from support.fake_cloud_tables import Tables
@@ -102,6 +103,28 @@ def test_an_answer_takes_its_time_and_those_asked_together_the_same(fake: FakeCl
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda turn: sent(cloud, "GET"), range(8)))
     assert 0.5 <= time.monotonic() - began < 2.5, "eight in turn take four seconds"
+
+
+def test_an_action_without_a_task_leaves_a_server_as_it_is(fake: FakeCloud) -> None:
+    server = Server("web-1", status="PAUSED")
+    fake.hypervisors.append(Hypervisor("cmp-1"))
+    fake.servers.append(server)
+    cloud = fake.account()
+    url = f"{cloud.address('compute')}/servers/{server.id}/action"
+
+    def status(before: str) -> int:
+        server.status = before
+        with tracing_as(changes=True):
+            body = {"trigger_crash_dump": None}
+            answer = cloud.session.request(url, "POST", json=body, raise_exc=False)
+        time.sleep(0.3)  # longer than a task takes
+        fake.nova.power.advance()
+        assert (server.status, server.task) == (before, None)
+        return int(answer.status_code)
+
+    assert [status("PAUSED"), status("VERIFY_RESIZE"), status("SHUTOFF")] == [202, 202, 409]
+    recorded = fake.nova.power.records[server.id]
+    assert [record["events"][0]["result"] for record in recorded] == ["Success", "Success"]
 
 
 def test_a_part_is_made_once_and_only_if_it_is_asked_for() -> None:

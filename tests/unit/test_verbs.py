@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from query_api.lookups import things
+from query_api.resources.server_values import known_status
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_runs import Clock, FakeAttempt, drawn, look_up, perform, take_back
 from support.verb_stands import (
@@ -96,6 +97,14 @@ def elsewhere(verb: Verb) -> list[str]:
     begins = verb.begins(options_of(verb)) if verb.begins else frozenset()
     states = STANDS[SUBJECT[verb.name].name].states if verb.begins else ()
     return [state for state in states if state not in begins]
+
+
+@each([verb for verb in VERBS if verb.begins and SUBJECT[verb.name].name == "server"])
+def test_a_server_is_in_each_state_at_times(verb: Verb) -> None:
+    """Nova's API reference also has names of its database, which no server shows: RESIZED."""
+    assert verb.begins
+    for state in verb.begins(options_of(verb)):
+        assert known_status(state), f"Nova shows no server as {state}"
 
 
 # -- the plan ----------------------------------------------------------------------------------
