@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from accounts.cloud import Cloud
@@ -26,3 +27,45 @@ def delete_volume(cloud: Cloud, volume: str) -> None:
     """Ask for a volume to be deleted; its snapshots keep it from being so."""
     with changing(cloud, f"deleting {volume}") as sdk:
         sdk.block_storage.delete_volume(volume, ignore_missing=False)
+
+
+def update_volume(cloud: Cloud, volume: str, **facts: str) -> None:
+    """Give a volume another ``name`` or ``description``; what is not given stays as it is."""
+    with changing(cloud, f"updating {volume}") as sdk:
+        sdk.block_storage.update_volume(volume, **facts)
+
+
+def set_volume_metadata(cloud: Cloud, volume: str, metadata: Mapping[str, str]) -> None:
+    """Set these keys of a volume's metadata; others stay as they are."""
+    with changing(cloud, f"setting metadata of {volume}") as sdk:
+        sdk.block_storage.set_volume_metadata(volume, **metadata)
+
+
+def remove_volume_metadata(cloud: Cloud, volume: str, key: str) -> None:
+    """Remove a key of a volume's metadata, which must be there."""
+    with changing(cloud, f"removing metadata of {volume}") as sdk:
+        sdk.block_storage.delete_volume_metadata(volume, [key])
+
+
+def set_volume_bootable(cloud: Cloud, volume: str, bootable: bool) -> None:
+    """Say whether a server can boot from a volume."""
+    with changing(cloud, f"saying whether {volume} is bootable") as sdk:
+        sdk.block_storage.set_volume_bootable_status(volume, bootable)
+
+
+def retype_volume(cloud: Cloud, volume: str, volume_type: str, policy: str) -> None:
+    """Ask for a volume to be of another type; ``policy`` is never or on-demand, for its data."""
+    with changing(cloud, f"retyping {volume}") as sdk:
+        sdk.block_storage.retype_volume(volume, volume_type, policy)
+
+
+def reset_volume(cloud: Cloud, volume: str, status: str, attach_status: str | None = None) -> None:
+    """Have Cinder call a volume so; with ``detached`` it forgets the volume's attachments."""
+    with changing(cloud, f"resetting the status of {volume}") as sdk:
+        sdk.block_storage.reset_volume_status(volume, status, attach_status)
+
+
+def delete_snapshot(cloud: Cloud, snapshot: str) -> None:
+    """Ask for a snapshot of a volume to be deleted."""
+    with changing(cloud, f"deleting the snapshot {snapshot}") as sdk:
+        sdk.block_storage.delete_snapshot(snapshot, ignore_missing=False)

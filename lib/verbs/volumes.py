@@ -12,7 +12,7 @@ from accounts.config import PackConfig
 from openstack_api import volume as change
 from protection.marks import protected
 from query_api.execution.query import query
-from query_api.lookups import things
+from query_api.lookups import quotas, things
 from verbs.verb import Options, Subject, Verb, states
 from workflow_api import ParameterGroup, count
 from workflow_api.parameters import VolumeName
@@ -35,7 +35,7 @@ _BUSY = frozenset(
 )
 _IN_USE = "it is attached to a server: detach it first"
 _AWAITING = "its transfer to another project waits to be accepted: cancel that first"
-_INSTEAD = {"in-use": _IN_USE, "awaiting-transfer": _AWAITING, "error": "it is in error"}
+INSTEAD = {"in-use": _IN_USE, "awaiting-transfer": _AWAITING, "error": "it is in error"}
 
 
 class AboutVolume(ParameterGroup, frozen=True, kw_only=True):
@@ -68,10 +68,21 @@ class ExtendOptions(ParameterGroup, frozen=True, kw_only=True):
     size_gib: Annotated[int, Meta(ge=1)]
 
 
+def snapshots_of(cloud: Cloud, volume: Any) -> list[things.Thing]:
+    """Return the snapshots of a volume, in one listing."""
+    asked = query("volume_snapshot").where("volume_id", "equal_to", volume.id)
+    return things.of_query(cloud, asked)
+
+
+def _beyond_quota(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
+    more = options.size_gib - volume.size
+    needed = {"gigabytes": more, f"gigabytes_{volume.volume_type}": more}
+    yield from quotas.lacking(cloud, "block-storage", volume.project_id, needed)
+
+
 def _snapshots(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
     """Tell the snapshots that keep a volume from being deleted."""
-    found = query("volume_snapshot").where("volume_id", "equal_to", volume.id)
-    if known := things.of_query(cloud, found):
+    if known := snapshots_of(cloud, volume):
         yield f"it has {count(len(known), 'snapshot')}: delete them first"
 
 
@@ -86,8 +97,9 @@ VOLUME_VERBS = (
         ends=lambda volume, options: volume.size >= options.size_gib,
         said=lambda volume, options: f"{volume.size} GiB large",
         tasks=frozenset({"extending"}),
-        instead=_INSTEAD,
+        instead=INSTEAD,
         options=ExtendOptions,
+        unfit=_beyond_quota,
         disturbs=False,
     ),
     Verb(
@@ -99,7 +111,7 @@ VOLUME_VERBS = (
         begins=states("available", "error", "error_restoring", "error_extending"),
         gone=True,
         tasks=frozenset({"deleting"}),
-        instead=_INSTEAD,
+        instead=INSTEAD,
         unfit=_snapshots,
     ),
 )

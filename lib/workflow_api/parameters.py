@@ -30,6 +30,9 @@ ServerGroupName = Annotated[
     str, Meta(description="The server group, by name or id, in any project.")
 ]
 VolumeName = Annotated[str, Meta(description="The volume, by name or id, in any project.")]
+SnapshotName = Annotated[
+    str, Meta(description="The snapshot of a volume, by name or id, in any project.")
+]
 FlavorName = Annotated[str, Meta(description="The flavor, by its exact name or id.")]
 ImageName = Annotated[str, Meta(description="The image, by its exact name or id.")]
 ProjectName = Annotated[

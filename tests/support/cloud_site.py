@@ -187,6 +187,22 @@ class Site:
         found: dict[str, Any] | None = answer.json().get("volume")
         return found
 
+    def volume_snapshot(self, name: str, volume: str, **metadata: str) -> str:
+        """Take a snapshot of a volume and wait until it is available; return its id."""
+        made = self.sdk.block_storage.create_snapshot(
+            volume_id=volume, name=name, metadata=metadata
+        )
+        self._made.append(("volume_snapshot", made.id))
+        until(lambda: (self.find_volume_snapshot(made.id) or {}).get("status") == "available", name)
+        return str(made.id)
+
+    def find_volume_snapshot(self, id: str) -> dict[str, Any] | None:
+        """Return a volume's snapshot as Cinder shows it, None if there is none."""
+        found: dict[str, Any] | None = (
+            self.sdk.block_storage.get(f"/snapshots/{id}").json().get("snapshot")
+        )
+        return found
+
     def boot(
         self, count: int = 1, host: str = "", flavor: str = TINY, name: str = "", **more: Any
     ) -> list[Guest]:
@@ -278,13 +294,17 @@ class Site:
             tidy()
         made, self._made = self._made, []
         self.delete([s for kind, id in made if kind == "reservation" for s in self._reserved(id)])
-        for kind, id in made:
+        # What was made of another thing goes before it.
+        for kind, id in reversed(made):
             if kind == "flavor":
                 self.sdk.compute.delete_flavor(id)
             elif kind == "project":
                 self.sdk.identity.delete_project(id)
             elif kind == "group":
                 self.sdk.compute.delete_server_group(id)
+            elif kind == "volume_snapshot" and self.find_volume_snapshot(id):
+                self.sdk.block_storage.delete_snapshot(id)
+                until(lambda id=id: self.find_volume_snapshot(id) is None, f"{id} to be gone")
             elif kind == "volume" and self.find_volume(id):
                 self.sdk.block_storage.delete_volume(id, force=True)
         for host in self.hosts:

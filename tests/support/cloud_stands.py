@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from examples import example
 from support.cloud_server_stands import ServerOnCloud
 from support.cloud_site import Site
+from support.cloud_volume_stands import SnapshotOnCloud, VolumeOnCloud
 from support.proxy import Match
 from support.verb_stands import SUBJECT
 from verbs.creation import Creation
@@ -29,31 +30,6 @@ class CloudStand(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """Return how it is, to be compared."""
-
-
-class VolumeOnCloud:
-    """A volume of 1 GiB."""
-
-    def __init__(self, site: Site, verb: Verb) -> None:
-        self._site, self._verb = site, verb
-        method = "DELETE" if verb.gone else "POST"
-        self.change = Match("block-storage", method, "/volumes/")
-        self._volume = site.volume(f"proof-{uuid.uuid4().hex[:8]}")
-
-    def parameters(self) -> dict[str, Any]:
-        smaller = {"size_gib": 2} if self._verb.name == "volume.extend" else {}
-        return {"volume": self._volume, **smaller}
-
-    def is_as_it_should(self) -> bool:
-        shown = self._site.find_volume(self._volume)
-        if self._verb.gone:
-            return shown is None
-        assert shown is not None
-        return shown["status"] == "available" and shown["size"] == 2
-
-    def facts(self) -> dict[str, Any]:
-        shown = self._site.find_volume(self._volume) or {}
-        return {"status": shown.get("status"), "size": shown.get("size")}
 
 
 class FlavorOnCloud:
@@ -96,6 +72,7 @@ _STANDS: dict[str, Any] = {
     "server": ServerOnCloud,
     "volume": VolumeOnCloud,
     "flavor": FlavorOnCloud,
+    "volume_snapshot": SnapshotOnCloud,
 }
 
 

@@ -10,6 +10,8 @@ from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Json, uuid_of
 from support.fake_cloud_http import Answer, Request
 from support.fake_cloud_rows import paged
+from support.fake_cloud_volume_records import VolumeRecords
+from support.fake_cloud_volume_records import refused as _refused
 
 _VOLUME = "/volume/v3/volumes"
 _SNAPSHOT = "/volume/v3/snapshots"
@@ -33,23 +35,41 @@ class Course:
 class Action:
     """An action by the API reference: accepted in which states, the state meanwhile, its effect.
 
-    The thing is afterwards in the state that it was in, unless ``ends`` names another; ``gone``
-    takes it away.
+    None is any state. The thing is afterwards in the state that it was in, unless ``ends`` names
+    another; ``gone`` takes it away; ``at_once`` says that it is done when it is answered.
     """
 
-    accepted: frozenset[str]
+    accepted: frozenset[str] | None
     meanwhile: str
     effect: Callable[[Json, Json], None] = lambda row, given: None
     ends: str = ""
     gone: bool = False
+    at_once: bool = False
 
 
 def _extended(row: Json, given: Json) -> None:
     row["size"] = given["new_size"]
 
 
+def _retyped(row: Json, given: Json) -> None:
+    row["volume_type"] = given["new_type"]
+
+
+def _set_bootable(row: Json, given: Json) -> None:
+    row["bootable"] = str(given["bootable"]).lower()
+
+
+def _reset(row: Json, given: Json) -> None:
+    row["status"] = given["status"]
+    if given.get("attach_status") == "detached":
+        row["attachments"] = []
+
+
 VOLUME_ACTIONS: dict[str, Action] = {
     "os-extend": Action(frozenset({"available", "in-use"}), "extending", _extended),
+    "os-retype": Action(frozenset({"available", "in-use"}), "retyping", _retyped),
+    "os-set_bootable": Action(None, "", _set_bootable, at_once=True),
+    "os-reset_status": Action(None, "", _reset, at_once=True),
     "delete": Action(
         frozenset({"available", "error", "error_restoring", "error_extending"}),
         "deleting",
@@ -57,7 +77,7 @@ VOLUME_ACTIONS: dict[str, Action] = {
     ),
 }
 SNAPSHOT_ACTIONS: dict[str, Action] = {
-    "delete": Action(frozenset({"available", "error"}), "deleting", gone=True),
+    "delete": Action(frozenset({"available", "error", "error_deleting"}), "deleting", gone=True),
 }
 
 
@@ -77,10 +97,9 @@ class FakeCinder:
         self.birth = Course()
         self._ends: list[tuple[float, Callable[[], None]]] = []
         cloud.route("GET /volume/v3", self._version)
-        # What only those are told who see all there is.
-        cloud.route("GET /volume/v3/os-services", lambda request: Answer({"services": []}))
         cloud.route(f"GET /volume/v3/os-quota-sets/{_ID}", self._quota)
         cloud.route(f"POST {_VOLUME}", self._create)
+        self.records = VolumeRecords(cloud, self.volumes, self.snapshots)
         self._serve(_VOLUME, "volume", self.volumes, VOLUME_ACTIONS)
         self._serve(_SNAPSHOT, "snapshot", self.snapshots, SNAPSHOT_ACTIONS)
         cloud.hooks.append(lambda request: self.advance())
@@ -92,8 +111,11 @@ class FakeCinder:
             "name": name,
             "status": "available",
             "size": 1,
+            "volume_type": "fast",
+            "bootable": "false",
             "metadata": {},
             "attachments": [],
+            "updated_at": "2026-01-02T00:00:00.000000",
             "os-vol-tenant-attr:tenant_id": OWNER,
             "os-vol-host-attr:host": "block@lvm#lvm",
             **facts,
@@ -177,17 +199,46 @@ class FakeCinder:
                 return row
             return self._act(rows, row, "delete", actions["delete"], {})
 
+        def update(request: Request) -> Answer:
+            row = one(request)
+            if isinstance(row, Answer):
+                return row
+            row |= request.body[word]
+            return Answer({word: row})
+
+        def set_metadata(request: Request) -> Answer:
+            row = one(request)
+            if isinstance(row, Answer):
+                return row
+            row["metadata"] = {**row["metadata"], **request.body["metadata"]}
+            return Answer({"metadata": row["metadata"]})
+
+        def remove_metadata(request: Request) -> Answer:
+            row = one(request)
+            if isinstance(row, Answer):
+                return row
+            if request.parts[1] not in row["metadata"]:
+                return _refused("itemNotFound", "Metadata item was not found", 404)
+            row["metadata"] = {k: v for k, v in row["metadata"].items() if k != request.parts[1]}
+            return Answer(status=200)
+
+        self._cloud.route(f"PUT {path}/{_ID}", update)
+        self._cloud.route(f"POST {path}/{_ID}/metadata", set_metadata)
+        self._cloud.route(f"DELETE {path}/{_ID}/metadata/{_ID}", remove_metadata)
         self._cloud.route(f"GET {path}(?:/detail)?", listed)
         self._cloud.route(f"GET {path}/{_ID}", shown)
         self._cloud.route(f"POST {path}/{_ID}/action", act)
         self._cloud.route(f"DELETE {path}/{_ID}", delete)
 
     def _act(self, rows: list[Json], row: Json, name: str, action: Action, given: Json) -> Answer:
-        if row["status"] not in action.accepted:
+        if action.accepted is not None and row["status"] not in action.accepted:
             said = f"Invalid volume: cannot {name} while it is {row['status']}."
             return _refused("badRequest", said, 400)
         course = self.courses.pop(row["id"], Course())
         before = row["status"]
+        if action.at_once:
+            action.effect(row, given)
+            return Answer(status=202)
         if not course.task:
             return Answer(status=202)
         row["status"] = action.meanwhile or before
@@ -217,8 +268,5 @@ _KEYS = {
     "status": "status",
     "volume_id": "volume_id",
     "project_id": "os-vol-tenant-attr:tenant_id",
+    "snapshot_id": "snapshot_id",
 }
-
-
-def _refused(word: str, said: str, status: int) -> Answer:
-    return Answer({word: {"message": said, "code": status}}, status)

@@ -25,7 +25,10 @@ from verbs.servers import SERVER, SERVER_VERBS
 from verbs.servers_marks import MARK_VERBS
 from verbs.servers_repair import REPAIR_VERBS
 from verbs.verb import Options, Subject, Verb
+from verbs.volume_snapshots import SNAPSHOT_VERBS, VOLUME_SNAPSHOT
 from verbs.volumes import VOLUME, VOLUME_VERBS
+from verbs.volumes_changes import CHANGE_VERBS
+from verbs.volumes_marks import MARK_VERBS as VOLUME_MARK_VERBS
 
 NAME = "web-1"
 
@@ -44,6 +47,9 @@ TABLES: tuple[tuple[Subject, Sequence[Verb]], ...] = (
     (SERVER, REPAIR_VERBS),
     (VOLUME, VOLUME_VERBS),
     (FLAVOR, FLAVOR_VERBS),
+    (VOLUME, CHANGE_VERBS),
+    (VOLUME, VOLUME_MARK_VERBS),
+    (VOLUME_SNAPSHOT, SNAPSHOT_VERBS),
 )
 VERBS = [verb for _, verbs in TABLES for verb in verbs]
 SUBJECT = {verb.name: subject for subject, verbs in TABLES for verb in verbs}
@@ -135,20 +141,23 @@ class VolumeStand:
 
     states = ("available", "error", "in-use", "awaiting-transfer")
     marks = ("protected",)
-    changes = "(POST .*/action|DELETE .*/volumes/)"
+    changes = "(POST|PUT|DELETE) .*/volumes/"
 
     def __init__(self, fake: FakeCloud) -> None:
         self._cinder = FakeCinder(fake)
-        self._row = self._cinder.volume(NAME)
+        self._row = self._cinder.volume(NAME, volume_type="slow")
 
     def prepare(self, verb: Verb) -> None:
-        """Have nothing to do."""
+        if verb.name == "volume.unprotect":
+            self.mark("protected")
+        if verb.name == "volume.reset_state":
+            self.set("extending")
 
     def set(self, state: str) -> None:
         self._row["status"] = state
 
     def is_busy(self) -> bool:
-        return self._row["status"] in ("extending", "deleting")
+        return self._row["status"] in ("extending", "retyping", "deleting")
 
     def disturb(self) -> str:
         self._row["status"] = "backing-up"
@@ -201,10 +210,46 @@ class FlavorStand:
         self._flavors.rows.clear()
 
 
+class SnapshotStand:
+    """A snapshot of a volume."""
+
+    states = ("available", "error", "error_deleting", "creating")
+    marks = ("protected",)
+    changes = "DELETE .*/snapshots/"
+
+    def __init__(self, fake: FakeCloud) -> None:
+        self._cinder = FakeCinder(fake)
+        self._row = self._cinder.snapshot(NAME, self._cinder.volume("data"))
+
+    def prepare(self, verb: Verb) -> None:
+        """Have nothing to do."""
+
+    def set(self, state: str) -> None:
+        self._row["status"] = state
+
+    def is_busy(self) -> bool:
+        return bool(self._row["status"] == "deleting")
+
+    def disturb(self) -> str:
+        self._row["status"] = "backing-up"
+        return "backing-up"
+
+    def mark(self, how: str) -> None:
+        self._row["metadata"] = {"openstack_ops:protected": "yes"} if how == "protected" else {}
+
+    def go(self, *, ends: str = "", seconds: float | None = 0.2, task: bool = True) -> str:
+        self._cinder.courses[self._row["id"]] = Course(seconds, ends and "error_deleting", task)
+        return "error_deleting"
+
+    def remove(self) -> None:
+        self._cinder.snapshots.clear()
+
+
 STANDS: dict[str, Any] = {
     "server": ServerStand,
     "volume": VolumeStand,
     "flavor": FlavorStand,
+    "volume_snapshot": SnapshotStand,
 }
 
 

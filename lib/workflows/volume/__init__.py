@@ -4,6 +4,8 @@ from searches import searching
 from verbs import runbooks
 from verbs.new_volumes import VOLUME_CREATION
 from verbs.volumes import VOLUME, VOLUME_VERBS
+from verbs.volumes_changes import CHANGE_VERBS
+from verbs.volumes_marks import MARK_VERBS
 
 searching.register(
     "volume",
@@ -13,5 +15,6 @@ searching.register(
     join="project: name; user: name",
 )
 
-runbooks.register(VOLUME, VOLUME_VERBS)
+for table in (VOLUME_VERBS, CHANGE_VERBS, MARK_VERBS):
+    runbooks.register(VOLUME, table)
 runbooks.register_creations([VOLUME_CREATION])

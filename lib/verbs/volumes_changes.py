@@ -1,0 +1,207 @@
+"""Verbs that change what a volume is called, what it is of, and what Cinder calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from accounts.cloud import Cloud
+from common.pairs import pairs
+from openstack_api import volume as change
+from query_api.lookups import quotas, things
+from query_api.lookups.volume_pools import Pool, pools
+from verbs.verb import Options, Verb, states
+from verbs.volumes import INSTEAD, snapshots_of
+from verbs.volumes_stuck import evidence, refusals
+from workflow_api import CloudError, Duration, ParameterGroup, clean, count, listed
+
+_Text = Annotated[str, Meta(max_length=255)]
+
+
+class VolumeChanges(ParameterGroup, frozen=True, kw_only=True):
+    """What is changed of a volume; all that is not given stays as it is.
+
+    name: What it is to be called.
+    description: What it is for; none if it is a blank.
+    set_metadata: Metadata to set, as team=web; stage=test.
+    remove_metadata: Metadata to remove, by their keys.
+    bootable: Whether a server can boot from it.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    description: _Text | None = None
+    set_metadata: str | None = None
+    remove_metadata: list[str] = msgspec.field(default_factory=list)
+    bootable: bool | None = None
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The metadata to set; raises UserError."""
+        return pairs("set_metadata", self.set_metadata)
+
+
+class RetypeOptions(ParameterGroup, frozen=True, kw_only=True):
+    """Which type a volume is to be of.
+
+    volume_type: The type, by name or id.
+    migration: Whether Cinder may move its data where its own backend does not have the type.
+    """
+
+    volume_type: str
+    migration: Literal["never", "on-demand"] = "never"
+
+
+class ResetOptions(ParameterGroup, frozen=True, kw_only=True):
+    """What Cinder is to call a volume.
+
+    to: The state that it is in by then; what is on its backend is not touched.
+    older_than: One that was changed later than so long ago may still be at work, and is left alone.
+    """
+
+    to: Literal["available", "in-use", "error"] = "error"
+    older_than: Duration = Duration.parse("1h")
+
+
+# -- what it is called -------------------------------------------------------------------------
+
+
+def _missing(volume: Any, options: Options) -> Iterator[Callable[[Cloud], None]]:
+    """Yield the requests that are left until a volume is as asked for."""
+    facts = {
+        word: wanted.strip()
+        for word in ("name", "description")
+        if (wanted := getattr(options, word)) is not None
+        and wanted.strip() != (volume.values[word] or "")
+    }
+    metadata, id = volume.metadata or {}, volume.id
+    if facts:
+        yield lambda cloud: change.update_volume(cloud, id, **facts)
+    new = {key: value for key, value in options.metadata.items() if metadata.get(key) != value}
+    if new:
+        yield lambda cloud: change.set_volume_metadata(cloud, id, new)
+    for key in options.remove_metadata:
+        if key in metadata:
+            yield lambda cloud, key=key: change.remove_volume_metadata(  # type: ignore[misc]
+                cloud, id, key
+            )
+    if options.bootable is not None and options.bootable is not bool(volume.bootable):
+        wanted = options.bootable
+        yield lambda cloud: change.set_volume_bootable(cloud, id, wanted)
+
+
+def _update(cloud: Cloud, id: str, options: Options) -> None:
+    volume = things.look(cloud, "volume", id)
+    for request in _missing(volume, options) if volume else ():
+        request(cloud)
+
+
+def _is_updated(volume: Any, options: Options) -> bool:
+    return _asks_something(options) and not list(_missing(volume, options))
+
+
+def _asks_something(options: Options) -> bool:
+    return bool(options != VolumeChanges())
+
+
+def _no_update(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
+    if not _asks_something(options):
+        fields = listed(VolumeChanges.__struct_fields__)
+        yield f"nothing is to be changed: give one or more of {fields}"
+    for key in sorted(options.metadata.keys() & set(options.remove_metadata)):
+        yield f"the metadata {clean(key)} is to be set and to be removed"
+
+
+# -- what it is of -----------------------------------------------------------------------------
+
+
+def _type_by_name(cloud: Cloud, volume: Any, options: Options) -> Options:
+    known = things.find(cloud, "volume_type", options.volume_type)
+    return msgspec.structs.replace(options, volume_type=known.name)
+
+
+def _no_retype(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
+    """Tell why a volume cannot be of a type: no backend of it has room, or the quota has none."""
+    wanted = things.find(cloud, "volume_type", options.volume_type)
+    needed = {f"volumes_{wanted.name}": 1, f"gigabytes_{wanted.name}": volume.size}
+    yield from quotas.lacking(cloud, "block-storage", volume.project_id, needed)
+    backend = (wanted.extra_specs or {}).get("volume_backend_name")
+    try:
+        known = pools(cloud) if backend else []
+    except CloudError as error:
+        if error.status != 403:  # only admins are told; the scheduler will say the same
+            raise
+        return
+    if not known:
+        return
+    fitting = [pool for pool in known if pool.backend == backend]
+    if any(pool.name == volume.host for pool in fitting):
+        return
+    if not fitting:
+        yield f"no backend is called {clean(backend)}, which the type asks for"
+    elif options.migration == "never":
+        yield (
+            f"its backend {clean(volume.backend)} does not have the type: with "
+            "migration=on-demand its data are moved"
+        )
+    elif not any(_has_room(pool, volume.size) for pool in fitting):
+        yield f"no pool of {clean(backend)} has {volume.size} GiB free"
+    elif snapshots := len(snapshots_of(cloud, volume)):
+        yield f"it has {count(snapshots, 'snapshot')}, and Cinder moves no volume that has any"
+
+
+def _reset(cloud: Cloud, id: str, options: Options) -> None:
+    # In error, Cinder goes on to think of its attachments as before.
+    attach_status = {"available": "detached", "in-use": "attached"}.get(options.to)
+    change.reset_volume(cloud, id, options.to, attach_status)
+
+
+def _has_room(pool: Pool, size: int) -> bool:
+    return pool.free_gib is None or pool.free_gib >= size
+
+
+CHANGE_VERBS = (
+    Verb(
+        name="volume.update",
+        summary="Change a volume's name, description, metadata, and whether it is bootable.",
+        sentence="update volume {name}",
+        participle="updated",
+        request=_update,
+        ends=_is_updated,
+        said=lambda volume, options: "as asked for",
+        options=VolumeChanges,
+        unfit=_no_update,
+        disturbs=False,
+    ),
+    Verb(
+        name="volume.retype",
+        summary="Make a volume one of another type, on another backend if that is allowed.",
+        sentence="make {name} a volume of type {options[volume_type]}",
+        participle="retyped",
+        request=lambda cloud, id, options: change.retype_volume(
+            cloud, id, options.volume_type, options.migration
+        ),
+        begins=states("available", "in-use"),
+        ends=lambda volume, options: volume.volume_type == options.volume_type,
+        said=lambda volume, options: f"of type {clean(volume.volume_type)}",
+        tasks=frozenset({"retyping"}),
+        instead={state: why for state, why in INSTEAD.items() if state != "in-use"},
+        within=Duration.parse("6h"),
+        options=RetypeOptions,
+        completed=_type_by_name,
+        unfit=_no_retype,
+    ),
+    Verb(
+        name="volume.reset_state",
+        summary="Have Cinder call a volume otherwise that hangs in a state.",
+        sentence="reset the state of {name} to {options[to]}",
+        participle="reset",
+        request=_reset,
+        ends=lambda volume, options: volume.status == options.to,
+        options=ResetOptions,
+        unfit=refusals,
+        tells=evidence,
+    ),
+)
