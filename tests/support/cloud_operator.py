@@ -177,7 +177,7 @@ class Operator:
     command: list[str] = field(default_factory=lambda: [sys.executable, str(RUNBOOK)])
     _started: list[Started] = field(default_factory=list)
 
-    def start(self, action: str, **parameters: Any) -> Started:
+    def start(self, action: str, /, **parameters: Any) -> Started:
         """Start a run and return at once. An action that changes something does so."""
         if not READING.fullmatch(action):
             parameters = {"dry_run": False, **parameters}
@@ -198,17 +198,17 @@ class Operator:
         self._started.append(started)
         return started
 
-    def run(self, action: str, **parameters: Any) -> Ended:
+    def run(self, action: str, /, **parameters: Any) -> Ended:
         """Run an action to its end."""
         return self.start(action, **parameters).end()
 
-    def done(self, action: str, **parameters: Any) -> Ended:
+    def done(self, action: str, /, **parameters: Any) -> Ended:
         """Run an action that has to succeed."""
         ended = self.run(action, **parameters)
         assert ended.kind == "done", ended
         return ended
 
-    def refused(self, action: str, *said: str, **parameters: Any) -> Ended:
+    def refused(self, action: str, /, *said: str, **parameters: Any) -> Ended:
         """Run an action that has to be refused with a message that has all of ``said`` in it."""
         ended = self.run(action, **parameters)
         assert ended.kind == "refused", ended
@@ -216,7 +216,7 @@ class Operator:
         assert not missing, f"{missing} not in: {ended.summary}"
         return ended
 
-    def dry_run(self, action: str, **parameters: Any) -> Ended:
+    def dry_run(self, action: str, /, **parameters: Any) -> Ended:
         """Ask for a plan."""
         return self.done(action, dry_run=True, **parameters)
 
