@@ -34,6 +34,11 @@ SnapshotName = Annotated[
     str, Meta(description="The snapshot of a volume, by name or id, in any project.")
 ]
 FlavorName = Annotated[str, Meta(description="The flavor, by its exact name or id.")]
+NetworkName = Annotated[str, Meta(description="The network, by its exact name or id.")]
+PortName = Annotated[str, Meta(description="The port, by its exact name or id.")]
+SecurityGroupName = Annotated[
+    str, Meta(description="The security group, by id, or by its name if no other has it.")
+]
 ImageName = Annotated[str, Meta(description="The image, by its exact name or id.")]
 ProjectName = Annotated[
     str, Meta(description="The project, by name or id; domain/name where names are not unique.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from support.cloud_devices import DEVICE_VERBS, Devices
 from support.cloud_site import Site
 from support.proxy import Match
 from support.verb_stands import options_of
@@ -23,6 +24,13 @@ _LEADS_TO: dict[str, Callable[[Shown], bool]] = {
 _CHANGES = {
     "server.protect": Match("compute", "PUT", "/tags/"),
     "server.unprotect": Match("compute", "DELETE", "/tags/"),
+    "server.attach_volume": Match("compute", "POST", "/os-volume_attachments$"),
+    "server.detach_volume": Match("compute", "DELETE", "/os-volume_attachments/"),
+    "server.attach_network": Match("compute", "POST", "/os-interface$"),
+    "server.attach_port": Match("compute", "POST", "/os-interface$"),
+    "server.detach_port": Match("compute", "DELETE", "/os-interface/"),
+    "server.add_security_group": Match("network", "PUT", "/ports/"),
+    "server.remove_security_group": Match("network", "PUT", "/ports/"),
 }
 
 
@@ -61,6 +69,7 @@ class ServerOnCloud:
             site.tag(self.guest, MARK)
         if verb.name == "server.reset_state":
             site.act(self.guest, "os-resetState", "ERROR", state="error")
+        self._devices = Devices(site, self.guest, verb) if verb.name in DEVICE_VERBS else None
 
     def parameters(self) -> dict[str, Any]:
         about = {"server": self.guest.id}
@@ -68,9 +77,11 @@ class ServerOnCloud:
             about["image"] = self._site.image()
         if "confirm" in self._verb.options.__struct_fields__:
             about["confirm"] = self.guest.name
-        return about
+        return {**about, **(self._devices.parameters if self._devices else {})}
 
     def is_as_it_should(self) -> bool:
+        if self._devices:
+            return self._devices.is_as_it_should()
         shown = self._site.server(self.guest)
         if self._verb.name in _LEADS_TO:
             return _LEADS_TO[self._verb.name](shown)
@@ -79,4 +90,5 @@ class ServerOnCloud:
 
     def facts(self) -> dict[str, Any]:
         shown = self._site.server(self.guest)
-        return {key: shown[key] for key in ("status", "locked", "tags")}
+        devices = self._devices.facts() if self._devices else {}
+        return {**{key: shown[key] for key in ("status", "locked", "tags")}, **devices}

@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from support.fake_cloud_estate import Json, Server
 from support.fake_cloud_http import Answer
@@ -101,6 +102,10 @@ class FakePower:
             self.finish(record)
         return record
 
+    def moment(self) -> str:
+        """Return the present time as Nova writes it."""
+        return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%f}"
+
     def finish(self, record: Json, fault: str = "") -> None:
         """Have the one event of a record be over, with an error if it has a ``fault``."""
         (event,) = record["events"]
@@ -125,7 +130,8 @@ class FakePower:
             said = f"Cannot '{name}' instance {server.id} while it is in {state}"
             return Answer({"conflictingRequest": {"message": said, "code": 409}}, 409)
         course = self.courses.pop(server.id, Power())
-        record = self.record(server, name.removeprefix("os-"), over=not kind.task)
+        action = name.removeprefix("os-")
+        record = self.record(server, action, begun=self.moment(), over=not kind.task)
         if not kind.task:
             return Answer(status=202)
         self._ends = [end for end in self._ends if end[1] is not server]

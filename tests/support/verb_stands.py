@@ -14,16 +14,18 @@ import msgspec
 from common.duration import decoded
 from examples import example
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Hypervisor, Json, Project, Server, uuid_of
+from support.fake_cloud_estate import Project
 from support.fake_cloud_flavors import FakeFlavors
-from support.fake_cloud_power import Power
 from support.fake_cloud_volume import Course, FakeCinder
+from support.server_stand import ServerStand
 from verbs.creation import Creation
 from verbs.flavors import FLAVOR, FLAVOR_VERBS
 from verbs.new_volumes import VOLUME_CREATION
 from verbs.servers import SERVER, SERVER_VERBS
 from verbs.servers_marks import MARK_VERBS
+from verbs.servers_ports import PORT_VERBS
 from verbs.servers_repair import REPAIR_VERBS
+from verbs.servers_volumes import VOLUME_DEVICE_VERBS
 from verbs.verb import Options, Subject, Verb
 from verbs.volume_snapshots import SNAPSHOT_VERBS, VOLUME_SNAPSHOT
 from verbs.volumes import VOLUME, VOLUME_VERBS
@@ -32,19 +34,12 @@ from verbs.volumes_marks import MARK_VERBS as VOLUME_MARK_VERBS
 
 NAME = "web-1"
 
-
-def images() -> list[Json]:
-    """Return the image that servers of a fake cloud are made from, and the one of examples."""
-    return [
-        {"id": "image-1", "name": "ubuntu-24.04", "status": "active"},
-        {"id": uuid_of("image", "debian-12"), "name": "debian-12", "status": "active"},
-    ]
-
-
 TABLES: tuple[tuple[Subject, Sequence[Verb]], ...] = (
     (SERVER, SERVER_VERBS),
     (SERVER, MARK_VERBS),
     (SERVER, REPAIR_VERBS),
+    (SERVER, VOLUME_DEVICE_VERBS),
+    (SERVER, PORT_VERBS),
     (VOLUME, VOLUME_VERBS),
     (FLAVOR, FLAVOR_VERBS),
     (VOLUME, CHANGE_VERBS),
@@ -86,54 +81,6 @@ class Stand(Protocol):
 
     def remove(self) -> None:
         """Take it away."""
-
-
-class ServerStand:
-    """A server."""
-
-    states = ("ACTIVE", "ERROR", "PAUSED", "RESCUE", "SHELVED_OFFLOADED", "SHUTOFF", "SUSPENDED")
-    marks = ("protected", "locked")
-    changes = "(POST|PUT|DELETE) .*/(servers|ports)/"
-
-    def __init__(self, fake: FakeCloud) -> None:
-        fake.images += images()
-        fake.hypervisors.append(Hypervisor("cmp-1"))
-        fake.servers.append(Server(NAME))
-        self._fake = fake
-
-    @property
-    def _server(self) -> Server:
-        return self._fake.server(NAME)
-
-    def prepare(self, verb: Verb) -> None:
-        self._server.locked = verb.name == "server.unlock"
-        if verb.name == "server.unprotect":
-            self._server.tags = ["openstack-ops-protected"]
-        if verb.name == "server.reset_state":
-            self._server.task = "rebooting"
-            self._fake.nova.power.record(self._server, "reboot", over=False)
-
-    def set(self, state: str) -> None:
-        self._server.status = state
-
-    def is_busy(self) -> bool:
-        return self._server.task is not None
-
-    def disturb(self) -> str:
-        self._server.task = "image_uploading"
-        return "image_uploading"
-
-    def mark(self, how: str) -> None:
-        self._server.tags = ["openstack-ops-protected"] if how == "protected" else []
-        self._server.locked = self._server.locked or how == "locked"
-
-    def go(self, *, ends: str = "", seconds: float | None = 0.2, task: bool = True) -> str:
-        course = Power(seconds, ends and "ERROR", "libvirt went away" if ends else "", task)
-        self._fake.nova.power.courses[self._server.id] = course
-        return r"ERROR: .*\(libvirt went away\)"
-
-    def remove(self) -> None:
-        self._fake.servers.clear()
 
 
 class VolumeStand:

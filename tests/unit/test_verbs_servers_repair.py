@@ -11,7 +11,7 @@ import pytest
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_runs import Clock, FakeAttempt, drawn, perform
-from support.verb_stands import images
+from support.server_stand import images
 from workflow_api import Plan, Refused
 
 

@@ -1,0 +1,102 @@
+"""Verbs that attach volumes to servers and detach them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from accounts.cloud import Cloud
+from openstack_api import compute as change
+from protection.marks import protected
+from query_api.lookups import server_devices, things
+from query_api.lookups.compute_types import Server
+from verbs.servers import INSTEAD
+from verbs.verb import Options, Verb, states
+from workflow_api import ParameterGroup, clean, listed
+from workflow_api.parameters import VolumeName
+
+# What a first disk is called: the one that a server boots from.
+_FIRST_DISKS = frozenset({"/dev/vda", "/dev/sda", "/dev/hda", "/dev/xvda"})
+_BEGINS = states("ACTIVE", "PAUSED", "SHUTOFF", "VERIFY_RESIZE", "SHELVED", "SHELVED_OFFLOADED")
+_INSTEAD = {key: INSTEAD[key] for key in ("SUSPENDED", "RESCUE", "ERROR", "BUILD")}
+
+
+class VolumeOptions(ParameterGroup, frozen=True, kw_only=True):
+    """The volume that is attached or detached."""
+
+    volume: VolumeName
+
+
+def _has_volume(server: Server, options: VolumeOptions) -> bool:
+    return any(volume["id"] == options.volume for volume in server.volumes)
+
+
+def _not_to_be_attached(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
+    volume = things.look(cloud, "volume", options.volume)
+    if volume is None:
+        yield "the volume is gone"
+        return
+    name = clean(volume.name)
+    if volume.project_id and volume.project_id != server.project_id:
+        yield f"the volume {name} is of another project"
+    if volume.status == "in-use" and not volume.multiattach:
+        where = listed(volume.server_ids or ["another server"])
+        yield f"the volume {name} is attached to {where}: detach it there first"
+    elif volume.status not in ("available", "in-use"):
+        yield f"the volume {name} is {clean(volume.status)}"
+
+
+def _not_to_be_detached(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
+    volume = things.look(cloud, "volume", options.volume)
+    if volume is None:
+        return
+    name = clean(volume.name)
+    if why := protected((), volume.metadata, cloud.config.protected):
+        yield f"of the volume {name}: {why}"
+    if volume.status != "in-use":
+        yield f"the volume {name} is {clean(volume.status)}"
+    if server.boots_from_volume and _device(volume, server) in _FIRST_DISKS:
+        yield f"it boots from the volume {name}"
+
+
+def _device(volume: Any, server: Server) -> str | None:
+    known = zip(volume.server_ids or (), volume.devices or (), strict=False)
+    return dict(known).get(server.id)
+
+
+VOLUME_DEVICE_VERBS = (
+    Verb(
+        name="server.attach_volume",
+        summary="Attach a volume to a server.",
+        sentence="attach volume {names[volume]} to {name}",
+        participle="given the volume",
+        request=lambda cloud, id, options: change.attach_volume(cloud, id, options.volume),
+        begins=_BEGINS,
+        ends=_has_volume,
+        said=lambda server, options: f"attached to volume {options.volume}",
+        tasks=frozenset({"attach_volume"}),
+        instead=_INSTEAD,
+        options=VolumeOptions,
+        others={"volume": "volume"},
+        claims=frozenset({"volume"}),
+        unfit=_not_to_be_attached,
+        look=server_devices.with_volumes,
+    ),
+    Verb(
+        name="server.detach_volume",
+        summary="Detach a volume from a server.",
+        sentence="detach volume {names[volume]} from {name}",
+        participle="parted from the volume",
+        request=lambda cloud, id, options: change.detach_volume(cloud, id, options.volume),
+        begins=_BEGINS,
+        ends=lambda server, options: not _has_volume(server, options),
+        said=lambda server, options: f"without volume {options.volume}",
+        tasks=frozenset({"detach_volume"}),
+        instead=_INSTEAD,
+        options=VolumeOptions,
+        others={"volume": "volume"},
+        claims=frozenset({"volume"}),
+        unfit=_not_to_be_detached,
+        look=server_devices.with_volumes,
+    ),
+)
