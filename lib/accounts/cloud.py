@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accounts import catalogue, looks
+from accounts import catalogue
 from accounts.config import CloudEntry, PackConfig
 from accounts.entries import of_entry
 from accounts.identity import identity
@@ -136,28 +136,33 @@ class Cloud:
     ) -> bytes:
         """Return the body of a GET on a service of the catalogue.
 
-        Raises CloudError with what the cloud said. ``params`` with value None are left out. While
-        this thread takes one look (``accounts.looks``), what was seen in it is not asked again.
+        Raises CloudError with what the cloud said. ``params`` with value None are left out.
         """
         sent = {name: value for name, value in (params or {}).items() if value is not None}
-        look = looks.current()
-        if look is not None:
-            seen = look.get(self, service, path, sent, microversion)
-            if seen is not None:
-                return seen
+        return self._answer("GET", service, path, params=sent, microversion=microversion)
+
+    def ask(
+        self, service: str, path: str, body: Mapping[str, Any], *, microversion: str | None = None
+    ) -> bytes:
+        """Return the body of the answer to a question that the service takes as a POST.
+
+        Only for what changes nothing: it is sent from anywhere, and repeated as a GET is. Raises
+        as :meth:`get`.
+        """
+        return self._answer("POST", service, path, json=body, microversion=microversion, reads=True)
+
+    def _answer(self, method: str, service: str, path: str, **how: Any) -> bytes:
         with self.errors(f"asking {service} for {path.partition('?')[0]}"):
-            answer = self.session.get(
+            answer = self.session.request(
                 self._path(service, path),
-                params=sent,
+                method,
                 endpoint_filter=self.endpoint_filter(service),
                 endpoint_override=catalogue.as_override(self._located(service)),
-                microversion=microversion,
                 headers={"Accept": "application/json"},
+                **how,
             )
             body: bytes = answer.content
-        if look is not None:
-            look.keep(self, service, path, sent, microversion, body)
-        return body
+            return body
 
     def _path(self, service: str, path: str) -> str:
         """Return the path below the service's address, which names the API's version."""

@@ -20,7 +20,8 @@ from keystoneauth1.session import NoOpSemaphore, Session
 
 from accounts import logins
 from accounts.retriable import is_to_be_repeated
-from accounts.transport import Transport, logging_in, refuse_change
+from accounts.transport import Transport, refuse_change
+from accounts.transport import harmless as sending_harmless
 from common import tracing
 from common.redaction import learn
 
@@ -92,12 +93,15 @@ class TracedSession(Session):  # type: ignore[misc]
                     return True
             return bool(super().invalidate(auth))
 
-    def request(self, url: str, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Send a request as keystoneauth does; raises LeaseLost before a change that is fenced."""
+    def request(self, url: str, method: str, *args: Any, reads: bool = False, **kwargs: Any) -> Any:
+        """Send a request as keystoneauth does; raises LeaseLost before a change that is fenced.
+
+        ``reads`` says that it changes nothing although its method is none of reading.
+        """
         trace = tracing.current()
         # What carries no token can change nothing: every plugin logs in so.
         login = kwargs.get("authenticated") is False
-        harmless = method in tracing.READING or login
+        harmless = method in tracing.READING or login or reads
         if not harmless:
             refuse_change(method, url)  # before anybody logs in for it
         if trace is not None:
@@ -115,7 +119,7 @@ class TracedSession(Session):  # type: ignore[misc]
         send = super().request
 
         def once() -> Any:
-            with logging_in(login):
+            with sending_harmless(login or reads):
                 answer = send(url, method, *args, **kwargs)
             if login:
                 logins.check(answer)

@@ -83,18 +83,21 @@ class Exchange(bounded.Deadline):
 
 # The exchange that this thread is at: urllib3 has no way to hand it to a connection.
 _exchange: ContextVar[Exchange] = ContextVar("exchange")
-_logging_in: ContextVar[bool] = ContextVar("logging_in", default=False)
+_harmless: ContextVar[bool] = ContextVar("harmless", default=False)
 _allowed: ContextVar[float] = ContextVar("allowed", default=0.0)
 
 
 @contextmanager
-def logging_in(yes: bool) -> Iterator[None]:
-    """Say that what the block sends carries no token: it can change nothing in a cloud."""
-    token = _logging_in.set(yes)
+def harmless(yes: bool) -> Iterator[None]:
+    """Say that what the block sends changes nothing, by whatever method.
+
+    It carries no token, or it is a question that a service takes as a POST.
+    """
+    token = _harmless.set(yes)
     try:
         yield
     finally:
-        _logging_in.reset(token)
+        _harmless.reset(token)
 
 
 @contextmanager
@@ -153,7 +156,7 @@ class Transport(TCPKeepAliveAdapter):  # type: ignore[misc]
         requests' own exceptions for all else that goes wrong on the way.
         """
         method, url = request.method or "", request.url or ""
-        change = method not in tracing.READING and not _logging_in.get()
+        change = method not in tracing.READING and not _harmless.get()
         if change:
             refuse_change(method, url)
         seconds = max(self._seconds, _allowed.get())

@@ -66,6 +66,7 @@ class Server:
     allocated: bool = True
     node: str | None = None
     description: str | None = None
+    console: str = ""
     #: The ids of the volumes that are attached to it.
     volumes: list[str] = field(default_factory=list)
 

@@ -178,6 +178,9 @@ class FakeNova:
             return server
         (name,) = request.body
         given = request.body[name] or {}
+        if name == "os-getConsoleOutput":
+            lines = server.console.splitlines(keepends=True)[-given["length"] :]
+            return Answer({"output": "".join(lines)})
         if self.power.knows(name):
             return self.power.act(server, name, given)
         if name == "confirmResize":

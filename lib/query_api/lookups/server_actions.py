@@ -32,9 +32,16 @@ class Action(msgspec.Struct):
 class Event(msgspec.Struct):
     """One part of an action; without ``finish_time`` it is under way."""
 
+    event: str = ""
     finish_time: str | None = None
     result: str | None = None
+    host: str | None = None
     details: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended with an error."""
+        return self.result == "Error"
 
 
 class _Actions(msgspec.Struct):
@@ -82,7 +89,7 @@ def last_fault(cloud: Cloud, server_id: str) -> str:
         parts = events(cloud, server_id, newest[0])
     except CloudError:
         return ""
-    failed = [part.details for part in parts if part.result == "Error" and part.details]
+    failed = [part.details for part in parts if part.failed and part.details]
     return clean(failed[-1] if failed else newest[0].message or "")
 
 
@@ -103,10 +110,30 @@ def fields(server: Server) -> dict[str, Any]:
     return msgspec.structs.asdict(server)
 
 
-def seconds_since(time: str | None) -> float | None:
-    """Return how long ago a time of Nova's was, by this machine's clock; None if it is none."""
+def as_time(time: str | None) -> str | None:
+    """Return a time of Nova's as all times are shown; None if it is none."""
     try:
-        begun = datetime.fromisoformat(normal(time or "").replace("Z", "+00:00"))
+        return normal(time or "")
     except ValueError:
         return None
-    return max(0.0, (datetime.now(timezone.utc) - begun).total_seconds())
+
+
+def seconds_since(time: str | None) -> float | None:
+    """Return how long ago a time of Nova's was, by this machine's clock; None if it is none."""
+    begun = _moment(time)
+    return max(0.0, (datetime.now(timezone.utc) - begun).total_seconds()) if begun else None
+
+
+def between(begun: str | None, ended: str | None) -> float | None:
+    """Return the seconds between two times of Nova's; None if one of them is none."""
+    first, last = _moment(begun), _moment(ended)
+    return max(0.0, (last - first).total_seconds()) if first and last else None
+
+
+def _moment(time: str | None) -> datetime | None:
+    shown = as_time(time)
+    # Python 3.10 reads no Z, and fractions of 3 and 6 digits alone.
+    if shown is None:
+        return None
+    head, _, fraction = shown.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{head}.{fraction or '0':0<6}+00:00")
