@@ -37,6 +37,9 @@ from workflow_api import (
 from workflow_api.ref import as_parameter
 
 Data = dict[str, Any]
+_ANOTHER = "same_name=true makes another one of that name."
+# The note of what could be taken for what is made, and was there before.
+_THERE = "there"
 Marks = Mapping[str, str]
 NewName = Annotated[str, Meta(description="What it is to be called.")]
 ProjectOfNew = Annotated[
@@ -53,12 +56,15 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
     it is made, by a login to that project unless ``as_admin``: then the request names it.
     ``request(cloud, options, marks)`` sends the change and returns the new id. ``marks_of`` reads
     the marks of what is there; where a kind has none, ``made`` finds it otherwise: it returns the
-    things that this attempt has made. ``ready`` are the states of one that is whole, () where it
-    is so at once. ``delete`` takes it back. ``others`` are options that name further things, as
-    of a verb. ``unfit`` tells what speaks against it, by a look at the cloud, given the id of the
-    project that it is for ("" if that is the account's own). ``differs`` says how one of that name
-    that is there is other than asked for: with no difference there is nothing to do; without
-    ``differs`` a second one of the name is refused unless ``same_name`` is among the options.
+    things that this attempt can have made. Those that were there before the request are noted,
+    and are not taken for it. ``ready`` are the states of one that is whole, () where it is
+    so at once. ``complete`` sends what the request cannot say, where one that is there ``differs``
+    from what was asked for. ``delete`` takes it back. ``others`` are options that name further
+    things, as of a verb. ``unfit`` tells what speaks against it, by a look at the cloud, given the
+    id of the project that it is for ("" if that is the account's own). ``differs`` says how one of
+    that name that is there is other than asked for: with no difference there is nothing to do;
+    without ``differs`` a second one of the name is refused unless ``same_name`` is among the
+    options.
     """
 
     name: str
@@ -70,6 +76,7 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
     delete: Request
     marks_of: Callable[[Any], Marks] = lambda thing: thing.metadata or {}
     made: Callable[[Cloud, Options, Attempt], Iterable[Any]] | None = None
+    complete: Callable[[Cloud, str, Options], None] | None = None
     ready: tuple[str, ...] = ()
     within: Duration = Duration.parse("30m")
     others: Mapping[str, str] = {}
@@ -147,7 +154,7 @@ def plan_of(ctx: Context, cloud: Cloud, row: Creation, made: Any, options: Optio
             *(f"there is one called {clean(options.name)} already: {it.id}" for it in taken),
             *row.unfit(cloud, options, project),
         ],
-        advice="same_name=true makes another one of that name." if taken else "",
+        advice=_ANOTHER if taken and hasattr(options, "same_name") else "",
     )
     plan.add(made, **data)
     return plan
@@ -216,6 +223,8 @@ class _Making:
         thing = self._made()
         if thing is None:
             return None
+        if self._lacks(thing):
+            return Begun(f"{self.name} is there, and not all of it is said yet", id=thing.id)
         if self.row.waiting.is_over(self.row.subject, thing, self.options):
             return self._ended(thing.id)
         return Begun(f"{self.name} is {self.row.subject.state(thing)}", id=thing.id)
@@ -224,6 +233,7 @@ class _Making:
         """Send the request, unless the thing is there, and wait until it is whole."""
         thing = self._made()
         id = thing.id if thing is not None else self._requested()
+        self._complete(id)
         try:
             settled(
                 self.row.subject,
@@ -248,12 +258,32 @@ class _Making:
             self.row.delete(self.maker, thing.id, self.options)
 
     def _requested(self) -> str:
+        if self.row.made is not None and _THERE not in self.attempt.notes:
+            known = self.row.made(self.cloud, self.options, self.attempt)
+            self.attempt.note(**{_THERE: sorted(thing.id for thing in known)})
         marks = marks_of(self.attempt.run, self.attempt.key)
         return self.row.request(self.maker, self.options, marks)
 
+    def _complete(self, id: str) -> None:
+        if self.row.complete is None:
+            return
+        thing = self.row.subject.look(self.cloud, id)
+        if thing is not None and self._lacks(thing):
+            self.row.complete(self.maker, id, self.options)
+
+    def _lacks(self, thing: Any) -> bool:
+        row = self.row
+        if row.complete is None or row.differs is None:
+            return False
+        return any(True for _ in row.differs(thing, self.options))
+
     def _made(self) -> Any:
         if self.row.made is not None:
-            return next(iter(self.row.made(self.cloud, self.options, self.attempt)), None)
+            before = self.attempt.notes.get(_THERE)
+            if before is None:
+                return None  # noted before the request is sent, so nothing was sent
+            found = self.row.made(self.cloud, self.options, self.attempt)
+            return next((thing for thing in found if thing.id not in before), None)
         asked = query(self.row.subject.name).where("name", "equal_to", self.options.name)
         for thing in things.of_query(self.cloud, asked):
             marks = self.row.marks_of(thing)

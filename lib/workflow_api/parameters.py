@@ -26,6 +26,7 @@ class ParameterGroup(msgspec.Struct, frozen=True, kw_only=True):
 
 ServerName = Annotated[str, Meta(description="The server, by name or id, in any project.")]
 HypervisorName = Annotated[str, Meta(description="The hypervisor, by host name or id.")]
+HostAggregateName = Annotated[str, Meta(description="The host aggregate, by name or id.")]
 ServerGroupName = Annotated[
     str, Meta(description="The server group, by name or id, in any project.")
 ]

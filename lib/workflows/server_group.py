@@ -14,6 +14,9 @@ from query_api.lookups import compute, things
 from query_api.lookups.compute_types import Server
 from query_api.lookups.things import Thing
 from searches import searching
+from verbs import runbooks
+from verbs.new_groups import SERVER_GROUP_CREATION
+from verbs.server_groups import SERVER_GROUP, SERVER_GROUP_VERBS
 from workflow_api import (
     CloudError,
     Context,
@@ -34,6 +37,9 @@ searching.register(
     group_by="policy, project.name",
     join="project: name; user: name",
 )
+
+runbooks.register(SERVER_GROUP, SERVER_GROUP_VERBS)
+runbooks.register_creations([SERVER_GROUP_CREATION])
 
 
 @step("server_group.verify", "check that {name} keeps its policy", key="{group}", changes=False)

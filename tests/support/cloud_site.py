@@ -174,6 +174,18 @@ class Site:
         self._made.append(("group", made.id))
         return str(made.id)
 
+    def aggregate(self, name: str) -> str:
+        """Make a host aggregate; return its id."""
+        made = self.sdk.compute.create_aggregate(name=name)
+        self.at_the_end(lambda: self._forget_aggregate(made.id))
+        return str(made.id)
+
+    def _forget_aggregate(self, id: int) -> None:
+        shown = self.sdk.compute.get(f"/os-aggregates/{id}").json().get("aggregate", {})
+        for host in shown.get("hosts", []):
+            self.sdk.compute.remove_host_from_aggregate(id, host)
+        self.sdk.compute.delete_aggregate(id)
+
     def volume(self, name: str, size: int = 1, **more: Any) -> str:
         """Make a volume of so many GiB and wait until it is available; return its id."""
         made = self.sdk.block_storage.create_volume(name=name, size=size, **more)

@@ -68,7 +68,62 @@ class FlavorOnCloud:
         return self._shown
 
 
+class AggregateOnCloud:
+    """An aggregate without a zone: hosts may join it whatever is on them."""
+
+    def __init__(self, site: Site, verb: Verb) -> None:
+        self._site, self._verb = site, verb
+        self.change = Match("compute", "DELETE" if verb.gone else "POST", "/os-aggregates/")
+        self._id = site.aggregate(f"proof-{uuid.uuid4().hex[:8]}")
+        api = site.sdk.compute
+        api.post(
+            f"/os-aggregates/{self._id}/action",
+            json={"set_metadata": {"metadata": {"old": "1"}}},
+        ).raise_for_status()
+        if verb.name == "aggregate.remove_host":
+            api.add_host_to_aggregate(self._id, site.source)
+
+    def parameters(self) -> dict[str, Any]:
+        host = {"hypervisor": self._site.source} if "_host" in self._verb.name else {}
+        return {"aggregate": self._id, **host}
+
+    def is_as_it_should(self) -> bool:
+        hosts = [self._site.source] if self._verb.name == "aggregate.add_host" else []
+        updated = {"ssd": "true", "tier": "gold"}
+        metadata = updated if self._verb.name == "aggregate.update" else {"old": "1"}
+        wanted = {} if self._verb.gone else {"hosts": hosts, "metadata": metadata}
+        return self.facts() == wanted
+
+    def facts(self) -> dict[str, Any]:
+        answer = self._site.sdk.compute.get(f"/os-aggregates/{self._id}")
+        shown = answer.json().get("aggregate", {})
+        return {name: shown[name] for name in ("hosts", "metadata") if shown}
+
+
+class ServerGroupOnCloud:
+    """A server group."""
+
+    change = Match("compute", "DELETE", "/os-server-groups/")
+
+    def __init__(self, site: Site, verb: Verb) -> None:
+        self._site = site
+        self._id = site.group("anti-affinity")
+
+    def parameters(self) -> dict[str, Any]:
+        return {"server_group": self._id}
+
+    def is_as_it_should(self) -> bool:
+        return self.facts() == {}
+
+    def facts(self) -> dict[str, Any]:
+        answer = self._site.sdk.compute.get(f"/os-server-groups/{self._id}")
+        found: dict[str, Any] = answer.json().get("server_group", {})
+        return found
+
+
 _STANDS: dict[str, Any] = {
+    "aggregate": AggregateOnCloud,
+    "server_group": ServerGroupOnCloud,
     "server": ServerOnCloud,
     "volume": VolumeOnCloud,
     "flavor": FlavorOnCloud,
@@ -124,7 +179,36 @@ class VolumeBirthOnCloud:
             self._site.sdk.block_storage.delete_volume(volume, force=True)
 
 
-_BIRTHS: dict[str, Any] = {"volume": VolumeBirthOnCloud}
+class GroupBirthOnCloud:
+    """An aggregate or a server group, by the path of its listing."""
+
+    def __init__(self, site: Site, path: str) -> None:
+        self._site, self._path, self._name = site, path, f"proof-{uuid.uuid4().hex[:8]}"
+        self.change = Match("compute", "POST", f"{path}$")
+        site.at_the_end(self._remove)
+
+    def parameters(self) -> dict[str, Any]:
+        return {"name": self._name}
+
+    def there(self) -> int:
+        whole = {"availability_zone": "az2", "ssd": "true", "tier": "gold"}
+        return len([one for one in self._found() if one.get("metadata") in (whole, {}, None)])
+
+    def _found(self) -> list[dict[str, Any]]:
+        answer = self._site.sdk.compute.get(self._path).json()
+        (rows,) = answer.values()
+        return [row for row in rows if row["name"] == self._name]
+
+    def _remove(self) -> None:
+        for row in self._found():
+            self._site.sdk.compute.delete(f"{self._path}/{row['id']}").raise_for_status()
+
+
+_BIRTHS: dict[str, Any] = {
+    "volume": VolumeBirthOnCloud,
+    "aggregate": lambda site: GroupBirthOnCloud(site, "/os-aggregates"),
+    "server_group": lambda site: GroupBirthOnCloud(site, "/os-server-groups"),
+}
 
 
 def birth_for(site: Site, row: Creation) -> CloudBirth:

@@ -17,10 +17,14 @@ from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Project
 from support.fake_cloud_flavors import FakeFlavors
 from support.fake_cloud_volume import Course, FakeCinder
+from support.group_stands import AggregateStand, GroupBirth, ServerGroupStand
 from support.server_stand import ServerStand
+from verbs.aggregates import AGGREGATE, AGGREGATE_VERBS
 from verbs.creation import Creation
 from verbs.flavors import FLAVOR, FLAVOR_VERBS
+from verbs.new_groups import AGGREGATE_CREATION, SERVER_GROUP_CREATION
 from verbs.new_volumes import VOLUME_CREATION
+from verbs.server_groups import SERVER_GROUP, SERVER_GROUP_VERBS
 from verbs.servers import SERVER, SERVER_VERBS
 from verbs.servers_marks import MARK_VERBS
 from verbs.servers_ports import PORT_VERBS
@@ -45,10 +49,16 @@ TABLES: tuple[tuple[Subject, Sequence[Verb]], ...] = (
     (VOLUME, CHANGE_VERBS),
     (VOLUME, VOLUME_MARK_VERBS),
     (VOLUME_SNAPSHOT, SNAPSHOT_VERBS),
+    (AGGREGATE, AGGREGATE_VERBS),
+    (SERVER_GROUP, SERVER_GROUP_VERBS),
 )
 VERBS = [verb for _, verbs in TABLES for verb in verbs]
 SUBJECT = {verb.name: subject for subject, verbs in TABLES for verb in verbs}
-CREATIONS: tuple[Creation, ...] = (VOLUME_CREATION,)
+CREATIONS: tuple[Creation, ...] = (
+    VOLUME_CREATION,
+    AGGREGATE_CREATION,
+    SERVER_GROUP_CREATION,
+)
 
 
 class Stand(Protocol):
@@ -193,6 +203,8 @@ class SnapshotStand:
 
 
 STANDS: dict[str, Any] = {
+    "aggregate": AggregateStand,
+    "server_group": ServerGroupStand,
     "server": ServerStand,
     "volume": VolumeStand,
     "flavor": FlavorStand,
@@ -253,4 +265,8 @@ class VolumeBirth:
         return self._cinder.volumes
 
 
-BIRTHS: dict[str, Any] = {"volume": VolumeBirth}
+BIRTHS: dict[str, Any] = {
+    "volume": VolumeBirth,
+    "aggregate": GroupBirth,
+    "server_group": GroupBirth,
+}
