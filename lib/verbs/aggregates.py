@@ -125,20 +125,12 @@ def _occupied(cloud: Cloud, hosts: Iterable[str]) -> Iterator[str]:
 
 def _is_updated(aggregate: Any, options: Options) -> bool:
     known = aggregate.metadata or {}
-    return (
-        _asks_for_anything(options)
-        and options.name in (None, aggregate.name)
-        and all(known.get(name) == value for name, value in options.metadata.items())
+    return options.name in (None, aggregate.name) and all(
+        known.get(name) == value for name, value in options.metadata.items()
     )
 
 
-def _asks_for_anything(options: Options) -> bool:
-    return bool(options.name or options.metadata)
-
-
 def _against_update(cloud: Cloud, aggregate: Any, options: Options) -> Iterator[str]:
-    if not _asks_for_anything(options):
-        yield "nothing says what of it is changed: name, zone, set_metadata or remove_metadata"
     given = pairs("set_metadata", options.set_metadata)
     for name in sorted(given.keys() & set(options.remove_metadata)):
         yield f"the metadata {clean(name)} is to be set and to be removed"

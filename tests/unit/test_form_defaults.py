@@ -15,7 +15,8 @@ from examples import example
 from support.action_files import NAMES, action
 from support.example_servers import example_servers
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Hypervisor
+from support.fake_cloud_estate import Aggregate, Group, Hypervisor
+from support.fake_cloud_tables import Tables
 from support.mail_cloud import MailCloud, mail_cloud, project, server, user
 from support.runs import new_state
 from support.smtp_faults import Fault
@@ -28,7 +29,7 @@ EACH_CHOICE = {"notice"}
 # They ask for a run in some state, and leave nothing of it to defaults but which step is meant.
 OF_A_RUN = {"run.apply", "run.cancel", "run.resume", "run.settle", "run.show"}
 # What Nova's own processes are needed for.
-ON_HOSTS = ("hypervisor.", "server.", "capacity.")
+ON_HOSTS = ("hypervisor.", "server.", "capacity.", "aggregate.", "server_group.")
 FLAVOR = {"id": "1", "name": "m1.small", "vcpus": 1, "ram": 1024, "disk": 10}
 IMAGE = {"id": "image-1", "name": "debian-12", "status": "active", "visibility": "public"}
 
@@ -80,6 +81,9 @@ def house(tmp_path: Path) -> Iterator[dict[str, Any]]:
     state = new_state(tmp_path / "state.db")
     hosts = [Hypervisor("cmp-1"), Hypervisor("cmp-2")]
     with FakeCloud(hosts, example_servers()) as cloud:
+        Tables(cloud).flavors.append(FLAVOR)
+        cloud.aggregates.append(Aggregate("ssd", ["cmp-1"]))
+        cloud.groups.append(Group("web", "soft-anti-affinity", ["web-1", "wiki-1"]))
         yield cloud.config(state_url=state)
 
 

@@ -123,7 +123,7 @@ def _asked(run: Run, frame: Frame, condition: Condition) -> list[Part]:
 def _more(frame: Frame, most: Callable[[Link], int | None]) -> Iterator[Part]:
     """Yield what is read beside the rows of a frame, and beside what is joined to them."""
     of = frame.resource
-    for name in frame.sources:
+    for name in frame.read_by(each=False):
         yield Part(of.name, f"by {name}", "more of each row", of.sources[name].cost)
     for join in frame.joins:
         there = join.frame.resource
@@ -132,6 +132,8 @@ def _more(frame: Frame, most: Callable[[Link], int | None]) -> Iterator[Part]:
         yield Part(there.name, "join", what, cost)
         # How many rows are joined nobody knows yet.
         yield from _more(join.frame, lambda _link: None)
+    for name in frame.read_by(each=True):
+        yield Part(of.name, f"by {name}", "more of each row left", of.sources[name].cost)
 
 
 def _led(link: Link, there: Resource, most: int | None) -> str:
