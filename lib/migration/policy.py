@@ -38,7 +38,10 @@ _WHY_NOT = {
 
 
 class Movement(msgspec.Struct, frozen=True):
-    """How a server will be moved, or why it is left."""
+    """How a server will be moved, or why it is left.
+
+    One that is moved has a ``why`` if the configuration speaks against it and was overruled.
+    """
 
     server: Server
     how: How | None
@@ -46,11 +49,17 @@ class Movement(msgspec.Struct, frozen=True):
 
 
 def movement(
-    server: Server, wanted: Migration, config: PackConfig, *, bulk: bool = True
+    server: Server,
+    wanted: Migration,
+    config: PackConfig,
+    *,
+    bulk: bool = True,
+    overrule: bool = False,
 ) -> Movement:
     """Judge one server by its state, its locks and what the configuration forbids.
 
     Protection is against runbooks that take what they find (``bulk``), not against being named.
+    ``overrule`` has one live-migrated although the configuration forbids it.
     """
     marked = bulk and protected(server.tags, server.metadata, config.protected)
     if why := marked or _busy(server):
@@ -59,6 +68,8 @@ def movement(
     if how is None:
         return Movement(server, None, _why_not(server))
     if how == "live" and (why := _live_forbidden(server, config.live_migration_forbidden)):
+        if overrule:
+            return Movement(server, how, why)
         advice = "migration=cold would move it with a downtime"
         return Movement(server, None, f"{why}; {advice}" if server.status == "ACTIVE" else why)
     return Movement(server, how)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from support.cloud_site import Guest, Site
+from support.cloud_site import Guest, Site, until
 from verbs.servers_ports import PORT_VERBS
 from verbs.servers_volumes import VOLUME_DEVICE_VERBS
 from verbs.verb import Verb
@@ -40,21 +40,42 @@ class Devices:
     def _volume(self) -> str:
         volume = self._site.volume(f"proof-{uuid.uuid4().hex[:8]}")
         if not self._joins:
-            self._site.attach(volume, self._guest)
+            self._site.sdk.compute.create_volume_attachment(self._guest.id, volume)
+            until(lambda: self._has_volume(volume), f"{volume} attached")
         return volume
 
     def _network(self) -> str:
-        return self._site.network()
+        """Make a network with the addresses 10.77.0.0/24."""
+        network = self._site.sdk.network
+        made = network.create_network(name=f"proof-{uuid.uuid4().hex[:8]}")
+        self._site.at_the_end(lambda: self._remove_network(made.id))
+        network.create_subnet(network_id=made.id, ip_version=4, cidr="10.77.0.0/24")
+        return str(made.id)
+
+    def _remove_network(self, id: str) -> None:
+        for port in self._site.sdk.network.ports(network_id=id):
+            self._site.sdk.network.delete_port(port.id)
+        self._site.sdk.network.delete_network(id)
 
     def _port(self) -> str:
-        return self._site.port(self._site.network(), None if self._joins else self._guest)
+        """Make a port on a network of its own; it goes with that."""
+        made = self._site.sdk.network.create_port(network_id=self._network())
+        if not self._joins:
+            self._plug(made.id)
+        return str(made.id)
+
+    def _plug(self, port: str) -> None:
+        self._site.sdk.compute.create_server_interface(self._guest.id, port_id=port)
 
     def _security_group(self) -> str:
-        group = self._site.group_of_rules()
-        port = self._site.port(self._site.network(), self._guest)
+        network = self._site.sdk.network
+        group = network.create_security_group(name=f"proof-{uuid.uuid4().hex[:8]}").id
+        self._site.at_the_end(lambda: network.delete_security_group(group))
+        port = network.create_port(network_id=self._network()).id
+        self._plug(port)
         if not self._joins:
-            self._site.sdk.network.update_port(port, security_groups=[group])
-        return group
+            network.update_port(port, security_groups=[group])
+        return str(group)
 
     # -- whether it has joined -----------------------------------------------------------------
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from devcloud import faults
 from support.cloud_devices import DEVICE_VERBS, Devices
-from support.cloud_site import Site
+from support.cloud_site import Site, until
 from support.proxy import Match
 from support.verb_stands import options_of
 from verbs.verb import Verb
@@ -19,11 +20,15 @@ _LEADS_TO: dict[str, Callable[[Shown], bool]] = {
     "server.unlock": lambda shown: not shown["locked"],
     "server.protect": lambda shown: MARK in shown["tags"],
     "server.unprotect": lambda shown: MARK not in shown["tags"],
+    "server.update": lambda shown: shown["metadata"] == {"role": "web", "team": "shop"},
 }
 #: What is sent where it is no action.
 _CHANGES = {
     "server.protect": Match("compute", "PUT", "/tags/"),
     "server.unprotect": Match("compute", "DELETE", "/tags/"),
+    "server.update": Match("compute", "POST", "/metadata$"),
+    "server.abort_migration": Match("compute", "DELETE", "/migrations/"),
+    "server.force_complete": Match("compute", "POST", "/migrations/[^/]+/action$"),
     "server.attach_volume": Match("compute", "POST", "/os-volume_attachments$"),
     "server.detach_volume": Match("compute", "DELETE", "/os-volume_attachments/"),
     "server.attach_network": Match("compute", "POST", "/os-interface$"),
@@ -31,6 +36,11 @@ _CHANGES = {
     "server.detach_port": Match("compute", "DELETE", "/os-interface/"),
     "server.add_security_group": Match("network", "PUT", "/ports/"),
     "server.remove_security_group": Match("network", "PUT", "/ports/"),
+}
+#: The statuses of a server's migrations by then, and whether it is off its host.
+_MIGRATION_ENDS = {
+    "server.abort_migration": (["cancelled"], False),
+    "server.force_complete": (["completed"], True),
 }
 
 
@@ -69,7 +79,20 @@ class ServerOnCloud:
             site.tag(self.guest, MARK)
         if verb.name == "server.reset_state":
             site.act(self.guest, "os-resetState", "ERROR", state="error")
+        self._since = site.newest_migration()
+        if "migration" in verb.options.__struct_fields__:
+            self._begin_migration()
         self._devices = Devices(site, self.guest, verb) if verb.name in DEVICE_VERBS else None
+
+    def _begin_migration(self) -> None:
+        """Have a live migration of it under way, which would take a while by itself."""
+        faults.set_knobs(self._site.source, live_migration_seconds=30)
+        self._site.act(self.guest, "os-migrateLive", host=None, block_migration="auto")
+        until(lambda: self._migrations() == ["running"], f"{self.guest.name} migrates")
+
+    def _migrations(self) -> list[str]:
+        """Return the statuses of its migrations."""
+        return [record["status"] for record in self._site.migrations(self._since, self.guest)]
 
     def parameters(self) -> dict[str, Any]:
         about = {"server": self.guest.id}
@@ -85,6 +108,10 @@ class ServerOnCloud:
         shown = self._site.server(self.guest)
         if self._verb.name in _LEADS_TO:
             return _LEADS_TO[self._verb.name](shown)
+        if self._verb.name in _MIGRATION_ENDS:
+            is_off = self._site.host_of(self.guest) != self._site.source
+            at_rest = shown["OS-EXT-STS:task_state"] is None
+            return at_rest and (self._migrations(), is_off) == _MIGRATION_ENDS[self._verb.name]
         wanted = self._ENDS.get(self._verb.name, "ACTIVE")
         return shown["status"] == wanted and shown["OS-EXT-STS:task_state"] is None
 

@@ -215,33 +215,6 @@ class Site:
         )
         return found
 
-    def network(self) -> str:
-        """Make a network with the addresses 10.77.0.0/24; return its id."""
-        name = f"proof-{uuid.uuid4().hex[:8]}"
-        made = self.sdk.network.create_network(name=name)
-        self._made.append(("network", made.id))
-        self.sdk.network.create_subnet(network_id=made.id, ip_version=4, cidr="10.77.0.0/24")
-        return str(made.id)
-
-    def port(self, network: str, guest: Guest | None = None) -> str:
-        """Make a port on a network, attached to a server if one is given; return its id."""
-        made = self.sdk.network.create_port(network_id=network)
-        self._made.append(("port", made.id))
-        if guest:
-            self.sdk.compute.create_server_interface(guest.id, port_id=made.id)
-        return str(made.id)
-
-    def group_of_rules(self) -> str:
-        """Make a security group; return its id."""
-        made = self.sdk.network.create_security_group(name=f"proof-{uuid.uuid4().hex[:8]}")
-        self._made.append(("security group", made.id))
-        return str(made.id)
-
-    def attach(self, volume: str, guest: Guest) -> None:
-        """Attach a volume to a server and wait until it is."""
-        self.sdk.compute.create_volume_attachment(guest.id, volume)
-        until(lambda: (self.find_volume(volume) or {}).get("status") == "in-use", volume)
-
     def boot(
         self, count: int = 1, host: str = "", flavor: str = TINY, name: str = "", **more: Any
     ) -> list[Guest]:
@@ -328,7 +301,8 @@ class Site:
         for row in self.nova("/os-services?binary=nova-compute")["services"]:
             if row["status"] != "enabled":
                 self.enable(row["host"])
-        ends, self._ends = self._ends, []
+        # What was made last goes first: ports before their networks.
+        ends, self._ends = self._ends[::-1], []
         for tidy in ends:
             tidy()
         made, self._made = self._made, []
@@ -344,14 +318,6 @@ class Site:
             elif kind == "volume_snapshot" and self.find_volume_snapshot(id):
                 self.sdk.block_storage.delete_snapshot(id)
                 until(lambda id=id: self.find_volume_snapshot(id) is None, f"{id} to be gone")
-            elif kind == "port":
-                self.sdk.network.delete_port(id)
-            elif kind == "network":
-                for port in self.sdk.network.ports(network_id=id):
-                    self.sdk.network.delete_port(port.id)
-                self.sdk.network.delete_network(id)
-            elif kind == "security group":
-                self.sdk.network.delete_security_group(id)
             elif kind == "volume" and self.find_volume(id):
                 self.sdk.block_storage.delete_volume(id, force=True)
         for host in self.hosts:

@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,8 @@ class FakeNova:
             "GET /os-server-groups": self._groups,
             "GET /os-aggregates": self._aggregates,
             f"PUT /os-services/{_ID}": self._update_service,
+            f"DELETE /servers/{_ID}/migrations/{_ID}": self._abort_migration,
+            f"POST /servers/{_ID}/migrations/{_ID}/action": self._force_migration,
         }.items():
             method, _, path = pattern.partition(" ")
             cloud.route(f"{method} /compute/v2.1{path}", handle)
@@ -194,6 +197,26 @@ class FakeNova:
             said = f"Cannot '{name}' instance {server.id} while it is in {server.status}"
             return Answer({"conflictingRequest": {"message": said, "code": 409}}, 409)
         self.migrate(server, "live-migration" if name == "os-migrateLive" else "migration", given)
+        return Answer(status=202)
+
+    def _abort_migration(self, request: Request) -> Answer:
+        return self._hasten(request, "live_migration_cancel", "cancelled")
+
+    def _force_migration(self, request: Request) -> Answer:
+        return self._hasten(request, "live_migration_force_complete", "completed")
+
+    def _hasten(self, request: Request, action: str, ends: str) -> Answer:
+        """Have a live migration end in a moment, or refuse it as Nova does."""
+        found = [m for m in self._cloud.migrations if str(m.number) == request.parts[1]]
+        if not found:
+            return Answer({"itemNotFound": {"message": "Migration not found.", "code": 404}}, 404)
+        (migration,) = found
+        if migration.status != "running":
+            said = f"Migration {migration.number} state of instance is {migration.status}."
+            return Answer({"badRequest": {"message": said, "code": 400}}, 400)
+        self.power.record(migration.server, action)
+        age = self._cloud.now() - migration.begun
+        migration.course = replace(migration.course, ends_after=age + 0.2, ends=ends)
         return Answer(status=202)
 
     def _confirm(self, server: Server) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_devices import FakeDevices
-from support.fake_cloud_estate import Hypervisor, Json, Server, uuid_of
+from support.fake_cloud_estate import Course, Hypervisor, Json, Server, uuid_of
 from support.fake_cloud_power import Power
 from verbs.verb import Verb
 
@@ -44,6 +44,10 @@ class ServerStand:
         if verb.name == "server.reset_state":
             self._server.task = "rebooting"
             self._fake.nova.power.record(self._server, "reboot", over=False)
+        if "migration" in verb.options.__struct_fields__:
+            self._fake.hypervisors.append(Hypervisor("cmp-2"))
+            self._fake.courses[self._server.id] = Course(ends_after=None)
+            self._fake.nova.migrate(self._server, "live-migration", {}).status = "running"
         if set(verb.others) & {"volume", "network", "port", "security_group"}:
             self._equip(verb)
 

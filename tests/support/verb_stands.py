@@ -27,8 +27,10 @@ from verbs.new_volumes import VOLUME_CREATION
 from verbs.server_groups import SERVER_GROUP, SERVER_GROUP_VERBS
 from verbs.servers import SERVER, SERVER_VERBS
 from verbs.servers_marks import MARK_VERBS
+from verbs.servers_migrations import MIGRATION_VERBS
 from verbs.servers_ports import PORT_VERBS
 from verbs.servers_repair import REPAIR_VERBS
+from verbs.servers_update import UPDATE_VERBS
 from verbs.servers_volumes import VOLUME_DEVICE_VERBS
 from verbs.verb import Options, Subject, Verb
 from verbs.volume_snapshots import SNAPSHOT_VERBS, VOLUME_SNAPSHOT
@@ -41,6 +43,8 @@ NAME = "web-1"
 TABLES: tuple[tuple[Subject, Sequence[Verb]], ...] = (
     (SERVER, SERVER_VERBS),
     (SERVER, MARK_VERBS),
+    (SERVER, MIGRATION_VERBS),
+    (SERVER, UPDATE_VERBS),
     (SERVER, REPAIR_VERBS),
     (SERVER, VOLUME_DEVICE_VERBS),
     (SERVER, PORT_VERBS),

@@ -71,6 +71,7 @@ class Server(
     locked: bool = False
     flavor: Flavor = msgspec.field(default_factory=Flavor)
     image: dict[str, Any] | str = ""
+    description: str | None = None
     metadata: dict[str, str] = {}
     tags: list[str] = []
     addresses: dict[str, list[dict[str, Any]]] = {}

@@ -101,6 +101,7 @@ def migrate(
     target: str | None = None,
     snapshot: bool = False,
     keep_snapshot: Duration = Duration.parse("7d"),  # noqa: B008 - a constant
+    force_forbidden: bool = False,
 ) -> Plan:
     """Move one server to another hypervisor.
 
@@ -109,11 +110,13 @@ def migrate(
     target: The hypervisor to go to, by host name or id; Nova chooses if empty.
     snapshot: Take a snapshot first, after every check has passed.
     keep_snapshot: How long the snapshot is to be kept, as 12h or 7d.
+    force_forbidden: Live-migrate it although live_migration_forbidden of the configuration keeps
+        servers of its kind from that.
     """
     version = compute.to_judge(cloud)
     (found,) = ctx.claimed(lambda: [compute.find_server(cloud, server, microversion=version)])
     plan = Plan(f"Migrate {clean(found.name)}")
-    judged = movement(found, migration, ctx.config, bulk=False)
+    judged = movement(found, migration, ctx.config, bulk=False, overrule=force_forbidden)
     if judged.how is None:
         plan.refuse([f"{clean(found.name)} cannot be moved: {judged.why}"])
     known = compute.hypervisors(cloud)
@@ -122,6 +125,8 @@ def migrate(
     others = placement_check(cloud, source, known, [judged], target)
     plan.refuse([*others.refusals, *others.stuck.values()])
     assert judged.how is not None
+    if judged.why:
+        plan.note(f"{clean(found.name)} is live-migrated by force_forbidden: {judged.why}")
     if snapshot:
         until = last_day(ctx.asked_at, keep_snapshot)
         plan.add(take_snapshot, server=found.id, name=clean(found.name), keep_until=until)

@@ -3,8 +3,21 @@
 from verbs.runbooks import register
 from verbs.servers import SERVER, SERVER_VERBS
 from verbs.servers_marks import MARK_VERBS
+from verbs.servers_migrations import MIGRATION_VERBS
 from verbs.servers_ports import PORT_VERBS
 from verbs.servers_repair import REPAIR_VERBS
+from verbs.servers_update import UPDATE_VERBS
 from verbs.servers_volumes import VOLUME_DEVICE_VERBS
 
-register(SERVER, [*SERVER_VERBS, *MARK_VERBS, *REPAIR_VERBS, *VOLUME_DEVICE_VERBS, *PORT_VERBS])
+register(
+    SERVER,
+    [
+        *SERVER_VERBS,
+        *MARK_VERBS,
+        *MIGRATION_VERBS,
+        *PORT_VERBS,
+        *REPAIR_VERBS,
+        *UPDATE_VERBS,
+        *VOLUME_DEVICE_VERBS,
+    ],
+)
