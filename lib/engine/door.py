@@ -37,7 +37,7 @@ _BEYOND = re.compile("[\U00010000-\U0010ffff]")
 #: Parameters that take a name or an id, in any runbook.
 NAMES = frozenset(
     {
-        "aggregate", "any", "campaign", "cloud", "cloud_a", "cloud_b", "clouds", "domain",
+        "aggregate", "also", "any", "campaign", "cloud", "cloud_a", "cloud_b", "clouds", "domain",
         "exclude", "flavor", "flavors", "floating_ip", "group", "hypervisor", "image", "key",
         "name", "network", "networks", "notice", "owner_role", "port", "ports", "project",
         "projects", "replacement", "resource", "role", "roles", "router", "run", "security_group",

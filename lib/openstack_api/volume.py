@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from accounts.cloud import Cloud
+from common.redaction import learn
 from openstack_api.sdk import changing
 
 
@@ -69,3 +70,43 @@ def delete_snapshot(cloud: Cloud, snapshot: str) -> None:
     """Ask for a snapshot of a volume to be deleted."""
     with changing(cloud, f"deleting the snapshot {snapshot}") as sdk:
         sdk.block_storage.delete_snapshot(snapshot, ignore_missing=False)
+
+
+def create_snapshot(
+    cloud: Cloud, volume: str, name: str, metadata: Mapping[str, str], *, force: bool
+) -> str:
+    """Ask for a snapshot of a volume; ``force`` is for one that is attached. Return its id."""
+    with changing(cloud, f"taking a snapshot of {volume}") as sdk:
+        made = sdk.block_storage.create_snapshot(
+            volume_id=volume, name=name, metadata=dict(metadata), is_forced=force
+        )
+        id: str = made.id
+        return id
+
+
+def delete_attachment(cloud: Cloud, attachment: str) -> None:
+    """Have Cinder forget an attachment; one that Nova still has is refused."""
+    with changing(cloud, f"deleting the attachment {attachment}") as sdk:
+        sdk.block_storage.delete_attachment(attachment, ignore_missing=False)
+
+
+def offer_volume(cloud: Cloud, volume: str, name: str, *, snapshots: bool) -> tuple[str, str]:
+    """Offer a volume to whoever has the key; return the transfer's id and the key, a secret."""
+    with changing(cloud, f"offering {volume} to another project") as sdk:
+        made = sdk.block_storage.create_transfer(
+            volume_id=volume, name=name, no_snapshots=not snapshots
+        )
+        learn(made.auth_key)
+        return made.id, made.auth_key
+
+
+def accept_volume(cloud: Cloud, transfer: str, key: str) -> None:
+    """Make the project that ``cloud`` is logged in to the owner of what a transfer offers."""
+    with changing(cloud, f"accepting the transfer {transfer}") as sdk:
+        sdk.block_storage.accept_transfer(transfer, key)
+
+
+def withdraw_volume(cloud: Cloud, transfer: str) -> None:
+    """Take back an offer that nobody has accepted."""
+    with changing(cloud, f"withdrawing the transfer {transfer}") as sdk:
+        sdk.block_storage.delete_transfer(transfer, ignore_missing=False)

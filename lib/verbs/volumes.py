@@ -68,9 +68,9 @@ class ExtendOptions(ParameterGroup, frozen=True, kw_only=True):
     size_gib: Annotated[int, Meta(ge=1)]
 
 
-def snapshots_of(cloud: Cloud, volume: Any) -> list[things.Thing]:
+def snapshots_of(cloud: Cloud, volume: str) -> list[things.Thing]:
     """Return the snapshots of a volume, in one listing."""
-    asked = query("volume_snapshot").where("volume_id", "equal_to", volume.id)
+    asked = query("volume_snapshot").where("volume_id", "equal_to", volume)
     return things.of_query(cloud, asked)
 
 
@@ -82,7 +82,7 @@ def _beyond_quota(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
 
 def _snapshots(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
     """Tell the snapshots that keep a volume from being deleted."""
-    if known := snapshots_of(cloud, volume):
+    if known := snapshots_of(cloud, volume.id):
         yield f"it has {count(len(known), 'snapshot')}: delete them first"
 
 

@@ -148,7 +148,7 @@ def _no_retype(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
         )
     elif not any(_has_room(pool, volume.size) for pool in fitting):
         yield f"no pool of {clean(backend)} has {volume.size} GiB free"
-    elif snapshots := len(snapshots_of(cloud, volume)):
+    elif snapshots := len(snapshots_of(cloud, volume.id)):
         yield f"it has {count(snapshots, 'snapshot')}, and Cinder moves no volume that has any"
 
 

@@ -10,7 +10,7 @@ from accounts.cloud import Cloud
 from query_api.execution.query import query
 from query_api.lookups.attachments import Attached, attached
 from verbs.verb import Options
-from workflow_api import clean, count, humanize
+from workflow_api import clean, humanize
 
 _ANY = frozenset({"available", "in-use", "error"})
 _AT_REST = frozenset({"available", "in-use"})
@@ -49,7 +49,7 @@ def refusals(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
     if options.to not in allowed:
         yield f"one that is {volume.status} may only be reset to {', '.join(sorted(allowed))}"
         return
-    age = _age(volume)
+    age = age_of(volume)
     if age is not None and age < options.older_than:
         yield (
             f"it has been {volume.status} for {humanize(age)} at most, less than "
@@ -57,14 +57,14 @@ def refusals(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
         )
     known = attached(cloud, volume)
     if options.to == "available" and (known.nova or known.records):
-        yield "it is attached: the attachment has to go first"
+        yield "it is attached: volume.detach_stuck repairs an attachment that hangs"
     if options.to == "in-use" and not (known.nova and known.records):
         yield "Nova and Cinder do not both say that it is attached"
 
 
 def evidence(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
     """Tell how long a volume is as it is, who says that it is attached, and how its backend is."""
-    age = _age(volume)
+    age = age_of(volume)
     if age is not None:
         yield f"it has been {volume.status} for {humanize(age)} at most"
     yield from told(attached(cloud, volume))
@@ -84,8 +84,7 @@ def told(known: Attached) -> Iterator[str]:
         by = f" by the attachment {at_nova.attachment_id}" if at_nova.attachment_id else ""
         yield f"Nova has it on {of_server(known, id)}{by}"
     if not known.nova:
-        where = count(len(known.servers), "server") if known.servers else "any server"
-        yield f"Nova does not have it on {where}"
+        yield "Nova has it on no server"
 
 
 def of_server(known: Attached, id: str | None) -> str:
@@ -96,7 +95,7 @@ def of_server(known: Attached, id: str | None) -> str:
     return f"server {clean(name)} ({id})" if name else f"server {id}, which is gone"
 
 
-def _age(volume: Any) -> float | None:
+def age_of(volume: Any) -> float | None:
     """Return the seconds since Cinder last touched it; nobody is told when it came to its state."""
     if not volume.updated_at:
         return None

@@ -20,6 +20,7 @@ from support.cloud_operator import REPOSITORY
 from support.cloud_proxied import Proxied
 from support.cloud_site import Site
 from support.cloud_stands import birth_for, stand_for
+from support.cloud_volumes import hanging, named_volume, to_prune, to_transfer
 from support.mail_examples import MAIL_EXAMPLES, Post
 from support.smtp_server import SmtpServer
 from support.verb_stands import CREATIONS, VERBS
@@ -70,12 +71,15 @@ def _creation(row: Creation) -> Example:
 PARTICULAR: dict[str, Example] = {
     "hypervisor.drain": _drain,
     "hypervisor.enable": _enable,
+    "snapshot.prune": to_prune,
+    "volume.detach_stuck": hanging,
+    "volume.transfer": to_transfer,
     "server_group.repair": _crowded_group,
     **{verb.name: _verb(verb) for verb in VERBS},
     **{row.name: _creation(row) for row in CREATIONS},
 }
 #: What it is about otherwise, by the parameter that names it.
-USUAL = {"server": _server, "hypervisor": _hypervisor}
+USUAL = {"server": _server, "volume": named_volume, "hypervisor": _hypervisor}
 
 
 def _about(action: str) -> Example:

@@ -25,7 +25,7 @@ _SHARED = {
     "health": set[str](),
     "owners": set[str](),
     "searches": set[str](),
-    "keeping": set[str](),
+    "keeping": {"protection"},
     "verbs": {"protection", "keeping"},
     "audits": {"keeping"},
     "migration": {"protection"},

@@ -74,6 +74,9 @@ class FakeCloud(Web):
         self.services = dict(_SERVICES)
         #: The project that is logged in to.
         self.project = OWNER
+        #: Projects in which the account has no role.
+        self.closed: set[str] = set()
+        self._projects_of: dict[str, str] = {}
         #: The regions of the catalogue, and what stands before the paths of each one's services.
         self.regions = {"one": ""}
         self.issued = time.time
@@ -87,6 +90,7 @@ class FakeCloud(Web):
         self.route("GET /image", self._image_versions)
         self.route("GET /image/v2/images", self._images)
         self.route("GET /image/v2/images/([^/]+)", self._image)
+        self.route("DELETE /image/v2/images/([^/]+)", self._delete_image)
         self._parts: dict[Any, Any] = {}
         self._accounts: dict[str, Cloud] = {}
         self.nova, self.placement = self.part(FakeNova), self.part(FakePlacement)
@@ -149,11 +153,18 @@ class FakeCloud(Web):
             said = "The request you have made requires authentication."
             return Answer({"error": {"code": 401, "message": said}}, 401)
         now = self.issued()
+        scope = request.body["auth"].get("scope", {}).get("project", {})
+        project = scope.get("id", self.project)
+        if project in self.closed:
+            said = "User has no access to project."
+            return Answer({"error": {"code": 401, "message": said}}, 401)
+        number = f"token-{self.count('POST')}"
+        self._projects_of[number] = project
         token = {
             "methods": ["password"],
             "user": {"id": "user-1", "name": "admin", "domain": {"id": "default", "name": "D"}},
             "project": {
-                "id": self.project,
+                "id": project,
                 "name": "admin",
                 "domain": {"id": "default", "name": "D"},
             },
@@ -162,7 +173,11 @@ class FakeCloud(Web):
             "expires_at": _stamp(now + 3600),
             "catalog": [self._catalogued(service) for service in self.services],
         }
-        return Answer({"token": token}, 201, {"X-Subject-Token": f"token-{self.count('POST')}"})
+        return Answer({"token": token}, 201, {"X-Subject-Token": number})
+
+    def project_of(self, request: Request) -> str:
+        """Return the project that the sender of a request is logged in to."""
+        return self._projects_of[request.headers["x-auth-token"]]
 
     def _catalogued(self, service: str) -> Json:
         path = self.services[service]
@@ -208,6 +223,12 @@ class FakeCloud(Web):
             del asked["visibility"]
         found = [i for i in self.images if all(i.get(k) == v for k, v in asked.items())]
         return Answer({"images": found})
+
+    def _delete_image(self, request: Request) -> Answer:
+        for row in [row for row in self.images if row["id"] == request.parts[0]]:
+            self.images.remove(row)
+            return Answer(status=204)
+        return Answer({"code": "404 Not Found", "title": "Not Found"}, 404)
 
     def _image(self, request: Request) -> Answer:
         for image in self.images:

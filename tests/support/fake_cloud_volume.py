@@ -95,10 +95,13 @@ class FakeCinder:
         self.quota = {"volumes": 10, "gigabytes": 1000, "snapshots": -1}
         #: How the next volume that is created comes out.
         self.birth = Course()
+        #: And how the next snapshot that is taken does.
+        self.snapshot_birth = Course()
         self._ends: list[tuple[float, Callable[[], None]]] = []
         cloud.route("GET /volume/v3", self._version)
         cloud.route(f"GET /volume/v3/os-quota-sets/{_ID}", self._quota)
         cloud.route(f"POST {_VOLUME}", self._create)
+        cloud.route(f"POST {_SNAPSHOT}", self._take)
         self.records = VolumeRecords(cloud, self.volumes, self.snapshots)
         self._serve(_VOLUME, "volume", self.volumes, VOLUME_ACTIONS)
         self._serve(_SNAPSHOT, "snapshot", self.snapshots, SNAPSHOT_ACTIONS)
@@ -166,6 +169,28 @@ class FakeCinder:
         if course.seconds is not None:
             self._ends.append((self._cloud.now() + course.seconds, end))
         return Answer({"volume": row}, 202)
+
+    def _take(self, request: Request) -> Answer:
+        given = request.body["snapshot"]
+        (volume,) = (row for row in self.volumes if row["id"] == given["volume_id"])
+        if volume["status"] != "available" and not given.get("force"):
+            return _refused("badRequest", "Invalid volume: its status must be available.", 400)
+        course, self.snapshot_birth = self.snapshot_birth, Course()
+        row = self.snapshot(
+            given["name"],
+            volume,
+            id=uuid_of("snapshot", f"{given['name']} {len(self._cloud.requests)}"),
+            status="creating",
+            metadata=given["metadata"],
+        )
+        row["os-extended-snapshot-attributes:project_id"] = self._cloud.project_of(request)
+
+        def end() -> None:
+            row["status"] = course.ends or "available"
+
+        if course.seconds is not None:
+            self._ends.append((self._cloud.now() + course.seconds, end))
+        return Answer({"snapshot": row}, 202)
 
     # -- what is alike for volumes and snapshots -----------------------------------------------
 

@@ -25,6 +25,8 @@ class VolumeRecords:
         self.pools: list[Json] = []
         self.attachments: list[Json] = []
         self.transfers: list[Json] = []
+        #: The keys that were told, each once.
+        self.keys: list[str] = []
         #: By which attachment Nova has a volume, by server and volume.
         self.at_nova: dict[tuple[str, str], str] = {}
         for name in ("fast", "slow"):
@@ -37,7 +39,7 @@ class VolumeRecords:
             "GET /scheduler-stats/get_pools": lambda request: Answer({"pools": self.pools}),
             "GET /attachments/detail": self._attachments,
             f"DELETE /attachments/{_ID}": self._detach,
-            "GET /volume-transfers(?:/detail)?": self._transfers,
+            "GET /os-volume-transfer/detail": self._transfers,
             "POST /volume-transfers": self._offer,
             f"DELETE /volume-transfers/{_ID}": self._withdraw,
             f"POST /volume-transfers/{_ID}/accept": self._accept,
@@ -48,7 +50,7 @@ class VolumeRecords:
         cloud.route(f"GET {path}", self._at_nova)
         cloud.route(f"DELETE {path}", self._detach_at_nova)
 
-    def attach(self, volume: Json, server: str, *, status: str = "attached") -> Json:
+    def attach(self, volume: Json, server: str | None, *, status: str = "attached") -> Json:
         """Give Cinder a record of a volume that is attached to a server; return the record."""
         row: Json = {
             "id": uuid_of("attachment", f"{volume['id']} {server}"),
@@ -126,9 +128,7 @@ class VolumeRecords:
     # -- transfers -----------------------------------------------------------------------------
 
     def _transfers(self, request: Request) -> Answer:
-        wanted = request.query.get("volume_id")
-        rows = [_public(row) for row in self.transfers if wanted in (None, row["volume_id"])]
-        return Answer({"transfers": rows})
+        return Answer({"transfers": [_public(row) for row in self.transfers]})
 
     def _offer(self, request: Request) -> Answer:
         given = request.body["transfer"]
@@ -138,6 +138,7 @@ class VolumeRecords:
         number = next(self._numbers)
         row = {**given, "id": uuid_of("transfer", str(number)), "auth_key": f"key-{number:012}"}
         self.transfers.append(row)
+        self.keys.append(row["auth_key"])
         volume["status"] = "awaiting-transfer"
         return Answer({"transfer": row}, 202)
 

@@ -57,24 +57,25 @@ def attached(cloud: Cloud, volume: Any) -> Attached:
     It costs a request to Cinder, a listing of the project's servers, and two requests for each
     server that either names. Raises CloudError if any of it cannot be read.
     """
-    params = {"all_tenants": "1", "volume_id": volume.id}
-    asked = one(
-        cloud,
-        "block-storage",
-        "/attachments/detail",
-        _Records,
-        params=params,
-        microversion=_CINDER,
-    )
+    known = records(cloud, volume.id)
     having = query("server").where("project_id", "equal_to", volume.project_id)
     having = having.where("volume_ids", "contains", volume.id)
     servers: dict[str, str | None] = {it.id: it.name for it in things.of_query(cloud, having)}
-    for id in sorted({record.instance for record in asked.attachments if record.instance}):
+    for id in sorted({record.instance for record in known if record.instance}):
         if id not in servers:
             found = things.look(cloud, "server", id)
             servers[id] = found.name if found else None
-    nova = {id: known for id in servers if (known := _at_nova(cloud, id, volume.id))}
-    return Attached(tuple(asked.attachments), nova, servers)
+    nova = {id: has for id in servers if (has := _at_nova(cloud, id, volume.id))}
+    return Attached(tuple(known), nova, servers)
+
+
+def records(cloud: Cloud, volume: str) -> list[Record]:
+    """Return Cinder's records of a volume's attachments, in one request. Raises CloudError."""
+    params = {"all_tenants": "1", "volume_id": volume}
+    path, version = "/attachments/detail", _CINDER
+    return one(
+        cloud, "block-storage", path, _Records, params=params, microversion=version
+    ).attachments
 
 
 def _at_nova(cloud: Cloud, server: str, volume: str) -> AtNova | None:
