@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accounts import catalogue
+from accounts import catalogue, looks
 from accounts.config import CloudEntry, PackConfig
 from accounts.entries import of_entry
 from accounts.identity import identity
@@ -136,10 +136,17 @@ class Cloud:
     ) -> bytes:
         """Return the body of a GET on a service of the catalogue.
 
-        Raises CloudError with what the cloud said. ``params`` with value None are left out.
+        Raises CloudError with what the cloud said. ``params`` with value None are left out. While
+        this thread takes one look (``accounts.looks``), what was seen in it is not asked again.
         """
         sent = {name: value for name, value in (params or {}).items() if value is not None}
-        return self._answer("GET", service, path, params=sent, microversion=microversion)
+        look = looks.current()
+        seen = look.get(self, service, path, sent, microversion) if look else None
+        if seen is None:
+            seen = self._answer("GET", service, path, params=sent, microversion=microversion)
+            if look:
+                look.keep(self, service, path, sent, microversion, seen)
+        return seen
 
     def ask(
         self, service: str, path: str, body: Mapping[str, Any], *, microversion: str | None = None
