@@ -15,7 +15,7 @@ import stat
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 import msgspec
 
@@ -37,6 +37,37 @@ def read_regular(path: str | os.PathLike[str], *, most: int = MOST) -> bytes:
     Raises OSError, with what is wrong as its ``strerror``, for anything else: a device or a pipe
     is never waited for, and nothing is taken out of what the kernel makes up (``/proc/kmsg``).
     """
+    with _opened(path) as opened:
+        content = opened.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most // 2**20} MiB")
+    return content
+
+
+def open_regular(places: Places, wanted: str, path: str) -> BinaryIO:
+    """Return a regular file of any size, open to be read, that lies in an allowed folder.
+
+    What is read so is handed on to others, and actions may run as root: so not every file is,
+    whoever asks. Raises UserError, with ``wanted`` as the parameter that named the file.
+    """
+    check_absolute(wanted, path)
+    _check_names(wanted, path)
+    real = os.path.realpath(path)
+    tops = [os.path.realpath(folder) for folder in places.allowed]
+    if not any(os.path.commonpath([top, real]) == top for top in tops):
+        raise UserError(
+            f"{wanted} {clean(path)} lies outside the folders that files are taken from: "
+            f"{listed(places.allowed)}.",
+            advice="Put the file below one of them, or add its folder to files.allowed.",
+        )
+    try:
+        return _opened(real)
+    except OSError as error:
+        why = clean(error.strerror or type(error).__name__)
+        raise UserError(f"{wanted} {clean(path)} cannot be read: {why}.") from None
+
+
+def _opened(path: str | os.PathLike[str]) -> BinaryIO:
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except ValueError:  # a NUL in it
@@ -44,11 +75,7 @@ def read_regular(path: str | os.PathLike[str], *, most: int = MOST) -> bytes:
     if not _is_stored(file):
         os.close(file)
         raise OSError(errno.EINVAL, "it is not a regular file")
-    with open(file, "rb") as opened:
-        content = opened.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"it is larger than {most // 2**20} MiB")
-    return content
+    return open(file, "rb")
 
 
 def _is_stored(file: int) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote
 
 from accounts.cloud import Cloud
-from accounts.transport import allowing
 from openstack_api.sdk import changing
 
 _PATCH = "application/openstack-images-v2.1-json-patch"
@@ -24,6 +23,8 @@ def create_image(cloud: Cloud, **facts: Any) -> str:
 
 def upload_image(cloud: Cloud, image: str, data: Iterable[bytes], size: int, within: float) -> None:
     """Send the data of a queued image, which can be read anew; within so many seconds."""
+    from accounts.transport import allowing  # nothing of HTTP is imported before it is needed
+
     with changing(cloud, f"uploading image {image}") as sdk, allowing(within):
         headers = {"Content-Type": _DATA, "X-OpenStack-Image-Size": str(size), "Accept": ""}
         _accepted(sdk.image.put(f"/images/{_id(image)}/file", data=data, headers=headers))

@@ -1,8 +1,20 @@
-"""Runbooks about flavors: list, search, and the verbs of ``verbs.flavors``."""
+"""Runbooks about flavors: list, search, the verbs of ``verbs.flavors``, create, copy and retire."""
 
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from accounts.cloud import Cloud
+from flavors.copying import plan_copy
+from flavors.creating import FlavorOptions, plan_creation
+from flavors.retiring import plan_retirement
 from searches import searching
 from verbs import runbooks
 from verbs.flavors import FLAVOR, FLAVOR_VERBS
+from workflow_api import Context, Plan, UserError, clean, workflow
+from workflow_api.parameters import FlavorName
 
 searching.register(
     "flavor",
@@ -13,3 +25,72 @@ searching.register(
 )
 
 runbooks.register(FLAVOR, FLAVOR_VERBS)
+
+
+@workflow("flavor.create", one_object=True)
+def create(ctx: Context, cloud: Cloud, *, options: FlavorOptions) -> Plan:
+    """Create a flavor with its extra specs, for everybody or for some projects.
+
+    One of that name that is there already as it is asked for is left, which is success.
+    """
+    return plan_creation(ctx, cloud, options)
+
+
+@workflow("flavor.copy")
+def copy(
+    ctx: Context,
+    cloud: Cloud,
+    cloud_b: Cloud,
+    flavors: list[str] = [],  # noqa: B006
+) -> Plan:
+    """Make the flavors of a cloud in another one that lacks them, with extra specs and access.
+
+    Projects that may use a flavor are matched by name and domain. A flavor of the same name that
+    is otherwise there is left, with what differs; see audit.drift.
+
+    Costs a listing of the flavors of each cloud; if flavors that are not public are missing, also
+    of the projects and domains of each, and a request for each such flavor.
+
+    cloud: The cloud that has the flavors; the default cloud if empty.
+    cloud_b: The cloud that is to have them too, as the configuration calls it.
+    flavors: Only these, by name; all if empty.
+    """
+    if cloud.name == cloud_b.name:
+        raise UserError(f"{cloud.name} has its own flavors already.", advice="Give two clouds.")
+    plan = Plan(f"Copy flavors of {cloud.name} that {cloud_b.name} lacks")
+    plan_copy(ctx, plan, cloud, cloud_b, flavors)
+    return plan
+
+
+@workflow("flavor.retire")
+def retire(
+    ctx: Context,
+    cloud: Cloud,
+    flavor: FlavorName,
+    end_date: Annotated[str, Meta(description="The last day on which it is used, as 2026-12-31.")],
+    replacement: str | None = None,
+    *,
+    tell_owners: bool = False,
+) -> Plan:
+    """Take a flavor out of use: private first, its servers' owners told, deleted when unused.
+
+    While servers have it, no project may boot another one with it. Run it again later: when no
+    server has it any more, it is deleted.
+
+    Costs the flavor and a request for a thousand servers, and all servers if none is found by the
+    flavor's id; the mail costs what email.retiring_flavor does.
+
+    replacement: What to use instead, by its exact name; it has to be there.
+    tell_owners: Mail the owners of its servers, by email.retiring_flavor.
+    """
+    (found,) = ctx.claimed(lambda: [FLAVOR.find(cloud, flavor)])
+    plan = Plan(f"Retire flavor {clean(found.name)}")
+    servers = plan_retirement(plan, cloud, found, ctx.config)
+    if servers and tell_owners:
+        plan.run(
+            "email.retiring_flavor",
+            flavor=found.name,
+            end_date=end_date,
+            replacement=replacement,
+        )
+    return plan

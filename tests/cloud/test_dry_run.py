@@ -59,6 +59,18 @@ def _crowded_group(site: Site) -> dict[str, Any]:
     return {"server_group": group}
 
 
+def _image_file(site: Site) -> dict[str, Any]:
+    path = Path(f"/tmp/{site.to_come('image')}")
+    path.write_bytes(b"an image" * 1000)
+    return {"name": path.name, "source": str(path), "disk_format": "raw"}
+
+
+def _family(site: Site) -> dict[str, Any]:
+    old, new = (site.new_image(os_distro="proof", visibility="community") for _ in range(2))
+    assert old != new
+    return {"image": new, "family": "os_distro=proof"}
+
+
 def _verb(verb: Verb) -> Example:
     return lambda site: stand_for(site, verb).parameters()
 
@@ -69,11 +81,15 @@ def _creation(row: Creation) -> Example:
 
 #: What an example is about here, where a running server or an enabled hypervisor will not do.
 PARTICULAR: dict[str, Example] = {
+    "flavor.create": lambda site: {"name": site.to_come("flavor")},
+    "flavor.retire": lambda site: {"flavor": site.flavor()},
     "hypervisor.drain": _drain,
     "hypervisor.enable": _enable,
     "snapshot.prune": to_prune,
     "volume.detach_stuck": hanging,
     "volume.transfer": to_transfer,
+    "image.create": _image_file,
+    "image.rotate": _family,
     "server_group.repair": _crowded_group,
     **{verb.name: _verb(verb) for verb in VERBS},
     **{row.name: _creation(row) for row in CREATIONS},
@@ -101,7 +117,13 @@ def test_mail_runbooks_have_examples_of_their_own() -> None:
     assert {name for name in _changing_actions() if name.startswith("email.")} == set(MAIL_EXAMPLES)
 
 
-@pytest.mark.parametrize("action", [n for n in _changing_actions() if n not in MAIL_EXAMPLES])
+# It needs another cloud: see tests/cloud/test_flavors_images.py.
+OF_TWO_CLOUDS = {"flavor.copy"}
+
+
+@pytest.mark.parametrize(
+    "action", [n for n in _changing_actions() if n not in OF_TWO_CLOUDS | set(MAIL_EXAMPLES)]
+)
 def test_dry_run_changes_nothing_and_run_only_what_is_planned(
     action: str, site: Site, proxied: Proxied
 ) -> None:

@@ -27,6 +27,8 @@ _SHARED = {
     "searches": set[str](),
     "keeping": {"protection"},
     "verbs": {"protection", "keeping"},
+    "flavors": {"protection"},
+    "images": {"keeping", "protection"},
     "audits": {"keeping"},
     "migration": {"protection"},
     "hypervisors": {"migration"},

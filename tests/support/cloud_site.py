@@ -166,6 +166,30 @@ class Site:
             found["access"] = [one["tenant_id"] for one in known]
         return found
 
+    def to_come(self, kind: str) -> str:
+        """Return a name for what a test has a runbook make: a flavor or images."""
+        name = f"proof.{uuid.uuid4().hex[:8]}"
+        self._made.append((f"{kind}s called", name))
+        return name
+
+    def new_image(self, **more: Any) -> str:
+        """Make an image of a few bytes; return its id."""
+        facts = {"disk_format": "raw", "container_format": "bare", "data": b"nothing", **more}
+        made = self.sdk.image.create_image(f"proof-{uuid.uuid4().hex[:8]}", wait=True, **facts)
+        self._made.append(("image", made.id))
+        return str(made.id)
+
+    def find_image(self, id: str) -> dict[str, Any] | None:
+        """Return an image as Glance shows it, with its ``members``; None if there is none."""
+        answer = self.sdk.image.get(f"/images/{id}")
+        if answer.status_code == 404:
+            return None
+        found: dict[str, Any] = answer.json()
+        if found["visibility"] == "shared":
+            members = self.sdk.image.get(f"/images/{id}/members").json()["members"]
+            found["members"] = {one["member_id"]: one["status"] for one in members}
+        return found
+
     def group(self, policy: str) -> str:
         """Make a server group; return its id."""
         made = self.sdk.compute.create_server_group(
@@ -311,6 +335,16 @@ class Site:
         for kind, id in reversed(made):
             if kind == "flavor":
                 self.sdk.compute.delete_flavor(id)
+            elif kind == "image" and self.find_image(id):
+                off = [{"op": "replace", "path": "/protected", "value": False}]
+                patch = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+                self.sdk.image.patch(f"/images/{id}", json=off, headers=patch)
+                self.sdk.image.delete_image(id)
+            elif kind == "flavors called" and self.find_flavor(id):
+                self.sdk.compute.delete_flavor(str(self.sdk.compute.find_flavor(id).id))
+            elif kind == "images called":
+                for image in list(self.sdk.image.images(name=id)):
+                    self.sdk.image.delete_image(image)
             elif kind == "project":
                 self.sdk.identity.delete_project(id)
             elif kind == "group":

@@ -10,6 +10,7 @@ from examples import example
 from support.cloud_server_stands import ServerOnCloud
 from support.cloud_site import Site
 from support.cloud_volume_stands import SnapshotOnCloud, VolumeOnCloud
+from support.image_stands import ImageOnCloud
 from support.proxy import Match
 from support.verb_stands import SUBJECT
 from verbs.creation import Creation
@@ -127,6 +128,7 @@ _STANDS: dict[str, Any] = {
     "server": ServerOnCloud,
     "volume": VolumeOnCloud,
     "flavor": FlavorOnCloud,
+    "image": ImageOnCloud,
     "volume_snapshot": SnapshotOnCloud,
 }
 

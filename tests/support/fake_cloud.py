@@ -28,6 +28,7 @@ from support.fake_cloud_estate import (
 )
 from support.fake_cloud_facts import FakeFacts
 from support.fake_cloud_http import Answer, Request, Web
+from support.fake_cloud_image import FakeGlance
 from support.fake_cloud_nova import FakeNova
 from support.fake_cloud_placement import FakePlacement
 
@@ -87,13 +88,10 @@ class FakeCloud(Web):
         self.route("GET /identity/v3/projects/([^/]+)", self._project)
         self.route("GET /identity/v3/domains", self._domains)
         self.route("GET /identity/v3/domains/([^/]+)", self._domain)
-        self.route("GET /image", self._image_versions)
-        self.route("GET /image/v2/images", self._images)
-        self.route("GET /image/v2/images/([^/]+)", self._image)
-        self.route("DELETE /image/v2/images/([^/]+)", self._delete_image)
         self._parts: dict[Any, Any] = {}
         self._accounts: dict[str, Cloud] = {}
         self.nova, self.placement = self.part(FakeNova), self.part(FakePlacement)
+        self.glance = self.part(FakeGlance)
         self.part(FakeFacts)
 
     def __enter__(self) -> FakeCloud:
@@ -209,32 +207,6 @@ class FakeCloud(Web):
 
     def _domain(self, request: Request) -> Answer:
         return _one_of("domain", self._domains(request).body["domains"], request)
-
-    # -- Glance --------------------------------------------------------------------------------
-
-    def _image_versions(self, request: Request) -> Answer:
-        links = [{"rel": "self", "href": f"{self.origin}/image/v2/"}]
-        return Answer({"versions": [{"id": "v2.9", "status": "CURRENT", "links": links}]})
-
-    def _images(self, request: Request) -> Answer:
-        # What is no fact of an image, as limit and visibility=all, is not about which are meant.
-        asked = {k: v for k, v in request.query.items() if k not in ("limit", "sort")}
-        if asked.get("visibility") == "all":
-            del asked["visibility"]
-        found = [i for i in self.images if all(i.get(k) == v for k, v in asked.items())]
-        return Answer({"images": found})
-
-    def _delete_image(self, request: Request) -> Answer:
-        for row in [row for row in self.images if row["id"] == request.parts[0]]:
-            self.images.remove(row)
-            return Answer(status=204)
-        return Answer({"code": "404 Not Found", "title": "Not Found"}, 404)
-
-    def _image(self, request: Request) -> Answer:
-        for image in self.images:
-            if image["id"] == request.parts[0]:
-                return Answer(image)
-        return Answer({"message": "No image found."}, 404)
 
 
 def _one_of(word: str, rows: list[Json], request: Request) -> Answer:

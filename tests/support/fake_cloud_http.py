@@ -165,6 +165,13 @@ class Web:
         return Answer({"error": {"message": f"No route for {request.line}."}}, 404)
 
 
+def _decoded(raw: bytes, kind: str) -> Any:
+    """Return what a body says: JSON, or what was uploaded as it is."""
+    if not raw:
+        return None
+    return raw if kind == "application/octet-stream" else json.loads(raw)
+
+
 def _encoded(body: Any) -> bytes:
     return b"" if body is None else json.dumps(body).encode()
 
@@ -209,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
             url.path.rstrip("/") or "/",
             dict(parse_qsl(url.query)),
             self.heads,
-            json.loads(raw) if raw else None,
+            _decoded(raw, self.heads.get("content-type", "")),
         )
         answer, fault = self.server.web.obey(request)
         if answer is None:

@@ -18,10 +18,12 @@ from support.fake_cloud_estate import Project
 from support.fake_cloud_flavors import FakeFlavors
 from support.fake_cloud_volume import Course, FakeCinder
 from support.group_stands import AggregateStand, GroupBirth, ServerGroupStand
+from support.image_stands import ImageStand
 from support.server_stand import ServerStand
 from verbs.aggregates import AGGREGATE, AGGREGATE_VERBS
 from verbs.creation import Creation
 from verbs.flavors import FLAVOR, FLAVOR_VERBS
+from verbs.images import IMAGE, IMAGE_VERBS
 from verbs.new_groups import AGGREGATE_CREATION, SERVER_GROUP_CREATION
 from verbs.new_volumes import VOLUME_CREATION
 from verbs.server_groups import SERVER_GROUP, SERVER_GROUP_VERBS
@@ -32,6 +34,7 @@ from verbs.servers_ports import PORT_VERBS
 from verbs.servers_repair import REPAIR_VERBS
 from verbs.servers_update import UPDATE_VERBS
 from verbs.servers_volumes import VOLUME_DEVICE_VERBS
+from verbs.shared_images import SHARING_VERBS
 from verbs.verb import Options, Subject, Verb
 from verbs.volume_snapshots import SNAPSHOT_VERBS, VOLUME_SNAPSHOT
 from verbs.volumes import VOLUME, VOLUME_VERBS
@@ -50,6 +53,7 @@ TABLES: tuple[tuple[Subject, Sequence[Verb]], ...] = (
     (SERVER, PORT_VERBS),
     (VOLUME, VOLUME_VERBS),
     (FLAVOR, FLAVOR_VERBS),
+    (IMAGE, (*IMAGE_VERBS, *SHARING_VERBS)),
     (VOLUME, CHANGE_VERBS),
     (VOLUME, VOLUME_MARK_VERBS),
     (VOLUME_SNAPSHOT, SNAPSHOT_VERBS),
@@ -143,7 +147,7 @@ class FlavorStand:
     changes = "(POST|PUT|DELETE) .*/flavors/"
 
     def __init__(self, fake: FakeCloud) -> None:
-        self._flavors = FakeFlavors(fake)
+        self._flavors = fake.part(FakeFlavors)
         self._row = self._flavors.flavor(NAME, **{"os-flavor-access:is_public": False})
         # Options are compared as they are sent, so its id is what the examples call it.
         fake.projects.append(Project("shop", id="shop"))
@@ -212,6 +216,7 @@ STANDS: dict[str, Any] = {
     "server": ServerStand,
     "volume": VolumeStand,
     "flavor": FlavorStand,
+    "image": ImageStand,
     "volume_snapshot": SnapshotStand,
 }
 

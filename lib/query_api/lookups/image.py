@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from accounts.cloud import Cloud
+from query_api.lookups import things
+from query_api.lookups.things import Thing
 from query_api.wire.reader import converted, one
 
 
@@ -30,3 +33,32 @@ def images(cloud: Cloud, **properties: str) -> list[Image]:
         for image in found
         if all(image.get(name) == value for name, value in properties.items())
     ]
+
+
+class _Member(msgspec.Struct):
+    member_id: str
+    status: str
+
+
+class _Members(msgspec.Struct):
+    members: list[_Member]
+
+
+def with_members(cloud: Cloud, image_id: str) -> Thing | None:
+    """Return an image with its ``members``, in two requests; None if there is none of this id.
+
+    They are the projects that it is shared with, each with ``pending``, ``accepted`` or
+    ``rejected``; an account of one of them sees its own alone. ``login`` is the project that the
+    account is logged in to, "" if that is none. Raises CloudError.
+    """
+    found = things.look(cloud, "image", image_id)
+    if found is None:
+        return None
+    members: dict[str, str] = {}
+    if found.visibility == "shared":  # Glance refuses to list those of others, who have none
+        path = f"/v2/images/{quote(image_id, safe='')}/members"
+        answer = one(cloud, "image", path, _Members)
+        members = {member.member_id: member.status for member in answer.members}
+    access = cloud.access()
+    login = (access.project_id if access else None) or ""
+    return Thing("image", {**found.values, "members": members, "login": login})

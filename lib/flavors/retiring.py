@@ -1,0 +1,79 @@
+"""flavor.retire: nobody boots with it any more, its owners are told, and it goes when unused."""
+
+from __future__ import annotations
+
+from accounts.cloud import Cloud
+from accounts.config import PackConfig
+from flavors.making import add_flavor, facts_of, take_from
+from openstack_api import flavor as change
+from protection.marks import protected
+from query_api.execution.query import query
+from query_api.lookups import flavors, things, usage
+from query_api.lookups.things import Thing
+from workflow_api import Attempt, Plan, clean, count, step
+
+
+def plan_retirement(plan: Plan, cloud: Cloud, flavor: Thing, config: PackConfig) -> int:
+    """Add to a plan what retires a flavor now; return how many servers still have it.
+
+    One that is in use is kept from everybody, one that is not is deleted. Raises Refused for a
+    protected one.
+    """
+    name = str(clean(flavor.name))
+    mark = protected((), flavor.extra_specs, config.protected)
+    plan.refuse([f"{name} cannot be retired: {mark}"] if mark else [])
+    servers = usage.servers_with(cloud, flavor)
+    if not servers:
+        plan.add(delete, flavor=flavor.id, name=name)
+        return 0
+    if flavor.is_public:
+        plan.note(
+            "Nova cannot make a flavor private: it is deleted and made anew, private, with the "
+            "same id. Servers keep what they have of it."
+        )
+        plan.add(delete, flavor=flavor.id, name=name)
+        facts = {**facts_of(flavor), "is_public": False}
+        add_flavor(plan, cloud, flavor.name, facts, flavor.extra_specs or {}, flavor_id=flavor.id)
+    else:
+        _take_from_all(plan, cloud, flavor)
+    plan.leave(f"flavor {name}", f"{count(servers, 'server')} still {_have(servers)} it")
+    return servers
+
+
+def _take_from_all(plan: Plan, cloud: Cloud, flavor: Thing) -> None:
+    granted = flavors.access_of(cloud, flavor.id)
+    if not granted:
+        plan.skip(flavor.name, "no project may use it already")
+        return
+    asked = query("project").where("id", "any_in", *granted).select("id", "name")
+    names = dict(asked.run([cloud]).rows)
+    plan.each(
+        take_from,
+        [
+            {
+                "name": flavor.name,
+                "flavor": flavor.id,
+                "project": id,
+                "called": str(clean(names.get(id, id))),
+            }
+            for id in granted
+        ],
+    )
+
+
+def _have(servers: int) -> str:
+    return "has" if servers == 1 else "have"
+
+
+def find_gone(attempt: Attempt, cloud: Cloud, flavor: str, name: str) -> dict[str, str] | None:
+    """Return that the flavor is gone; None if it is there."""
+    if things.look(cloud, "flavor", flavor) is None:
+        return {"said": f"flavor {name} is gone"}
+    return None
+
+
+@step("flavor.remove", "delete flavor {name}", key="{flavor}", find=find_gone)
+def delete(attempt: Attempt, cloud: Cloud, flavor: str, name: str) -> dict[str, str]:
+    """Delete the flavor; its servers keep what they have of it."""
+    change.delete_flavor(cloud, flavor)
+    return {"said": f"flavor {name} is gone"}
