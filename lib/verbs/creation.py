@@ -32,6 +32,7 @@ from workflow_api import (
     StepFailed,
     UserError,
     clean,
+    listed,
     step,
 )
 from workflow_api.ref import as_parameter
@@ -253,9 +254,18 @@ class _Making:
 
     def take_back(self) -> None:
         """Delete what was made, if it is there."""
-        thing = self._made()
+        thing = self._made() if self.row.made is None else self._only()
         if thing is not None:
             self.row.delete(self.maker, thing.id, self.options)
+
+    def _only(self) -> Any:
+        """Return what has the name, which was free before; raises StepFailed if several have."""
+        assert self.row.made is not None
+        found = list(self.row.made(self.cloud, self.options, self.attempt))
+        if len(found) > 1:
+            ids = listed(thing.id for thing in found)
+            raise StepFailed(f"Several are called {self.name}, and one of them was made: {ids}.")
+        return found[0] if found else None
 
     def _requested(self) -> str:
         if self.row.made is not None and _THERE not in self.attempt.notes:
@@ -280,10 +290,11 @@ class _Making:
     def _made(self) -> Any:
         if self.row.made is not None:
             before = self.attempt.notes.get(_THERE)
-            if before is None:
+            if before is None and not (self.attempt.again and self.row.differs is not None):
                 return None  # noted before the request is sent, so nothing was sent
+            # Going on has no notes; then names are unique, and this one was free.
             found = self.row.made(self.cloud, self.options, self.attempt)
-            return next((thing for thing in found if thing.id not in before), None)
+            return next((thing for thing in found if thing.id not in (before or ())), None)
         asked = query(self.row.subject.name).where("name", "equal_to", self.options.name)
         for thing in things.of_query(self.cloud, asked):
             marks = self.row.marks_of(thing)

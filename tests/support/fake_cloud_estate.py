@@ -173,11 +173,15 @@ class Group:
     members: list[str]
     most: int | None = None
     project: str = OWNER
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        self.id = self.id or uuid_of("group", self.name)
 
     def as_json(self) -> Json:
         """Return it as os-server-groups does since 2.64."""
         return {
-            "id": uuid_of("group", self.name),
+            "id": self.id,
             "name": self.name,
             "policy": self.policy,
             "project_id": self.project,

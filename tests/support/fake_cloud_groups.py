@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Aggregate, Group, Json, uuid_of
+from support.fake_cloud_estate import Aggregate, Group, Json
 from support.fake_cloud_http import Answer, Request
 
 _ZONE = "availability_zone"
@@ -145,9 +145,7 @@ class FakeGroups:
         return Answer({"quota_set": {"id": request.parts[0], "server_groups": row}})
 
     def _group(self, request: Request) -> Group | Answer:
-        known = (
-            one for one in self._cloud.groups if uuid_of("group", one.name) == request.parts[0]
-        )
+        known = (one for one in self._cloud.groups if one.id == request.parts[0])
         return next(known, _refused(404, f"Instance group {request.parts[0]} could not be found."))
 
 

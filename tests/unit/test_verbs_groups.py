@@ -13,7 +13,7 @@ from support.fake_cloud_estate import Aggregate, Group, Hypervisor, Server
 from support.fake_cloud_groups import FakeGroups
 from support.fake_cloud_runs import FakeAttempt, drawn, look_up, perform, take_back
 from support.fake_cloud_tables import Tables
-from workflow_api import Begun, Refused, UnknownOutcome, UserError
+from workflow_api import Begun, Refused, StepFailed, UnknownOutcome, UserError
 from workflow_api.planned import PlannedStep
 
 ZONE = "availability_zone"
@@ -173,9 +173,29 @@ def test_metadata_that_was_not_sent_yet_is_sent(fake: FakeCloud) -> None:
     with pytest.raises(UnknownOutcome):
         perform(step, fake.account(), attempt)
     assert isinstance(look_up(step, fake.account(), attempt), Begun)
-    perform(step, fake.account(), attempt)
+    # Who goes on has the notes of nobody.
+    perform(step, fake.account(), FakeAttempt(again=True))
     assert fake.aggregates[-1].metadata == {ZONE: "az2", "tier": "gold"}
     assert fake.count("POST .*/os-aggregates$") == 1
+
+
+@pytest.mark.parametrize("action", ["aggregate.create", "server_group.create"])
+def test_what_was_made_is_taken_back_by_who_has_no_notes(fake: FakeCloud, action: str) -> None:
+    policy = {"policy": "affinity"} if action == "server_group.create" else {}
+    step = planned(fake, action, name="new", **policy)
+    before = (len(fake.aggregates), len(fake.groups))
+    perform(step, fake.account(), FakeAttempt())
+    for _ in range(2):
+        take_back(step, fake.account(), FakeAttempt(again=True))
+    assert (len(fake.aggregates), len(fake.groups)) == before
+
+
+def test_of_several_groups_none_is_taken_back(fake: FakeCloud) -> None:
+    step = planned(fake, "server_group.create", name="new", policy="affinity")
+    fake.groups += [Group("new", "affinity", [], id=id) for id in ("one", "two")]
+    with pytest.raises(StepFailed, match="Several are called new"):
+        take_back(step, fake.account(), FakeAttempt(again=True))
+    assert fake.changes == []
 
 
 @pytest.mark.parametrize(
