@@ -42,8 +42,8 @@ def refusals(cloud: Cloud, server: ServerAndAction, options: Options) -> Iterato
     known = _FROM_TASK if server.task_state else _AT_REST
     allowed = known.get(server.status, frozenset())
     if not allowed:
-        task = f" ({server.task_state})" if server.task_state else " and no task is under way on it"
-        yield f"it is {server.status}{task}: nothing is to be reset"
+        task = f" ({server.task_state})" if server.task_state else ", with no task under way"
+        yield f"it is {server.status}{task}: there is nothing to reset"
     elif options.to not in allowed:
         task = f" in the task {server.task_state}" if server.task_state else ""
         yield f"one that is {server.status}{task} may only be reset to {', '.join(sorted(allowed))}"
@@ -66,7 +66,8 @@ def evidence(cloud: Cloud, server: ServerAndAction, options: Options) -> Iterato
         since = f" for {_minutes(age)}" if age is not None else ""
         yield f"it has been in the task {server.task_state}{since}"
     if server.newest:
-        yield f"its newest action is {clean(server.newest.action)}, of {server.newest.start_time}"
+        begun = server_actions.as_time(server.newest.start_time) or "nobody knows when"
+        yield f"its newest action is {clean(server.newest.action)}, of {begun}"
     if server.fault and server.fault.message:
         yield f"its fault is: {clean(server.fault.message)}"
     for record in compute.migrations(cloud, limit=1, instance_uuid=server.id):

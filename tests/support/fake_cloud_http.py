@@ -33,6 +33,12 @@ class Request:
         return f"{self.method} {self.path}"
 
     @property
+    def is_question(self) -> bool:
+        """Whether it changes nothing: a read, a login, or what Nova is asked by a POST."""
+        asks = self.method in ("GET", "HEAD") or self.line.endswith("/auth/tokens")
+        return asks or (isinstance(self.body, dict) and "os-getConsoleOutput" in self.body)
+
+    @property
     def version(self) -> tuple[int, ...]:
         """The microversion that it was sent with."""
         text = self.headers.get("openstack-api-version", "").rpartition(" ")[2] or "2.1"
@@ -129,9 +135,8 @@ class Web:
 
     @property
     def changes(self) -> list[Request]:
-        """The requests that were meant to change something."""
-        logins = re.compile(r"POST .*/auth/tokens")
-        return [r for r in self.requests if r.method != "GET" and not logins.match(r.line)]
+        """The requests that were meant to change something: neither reads, nor logins."""
+        return [request for request in self.requests if not request.is_question]
 
     def obey(self, request: Request) -> tuple[Answer | None, Fault | None]:
         """Return the answer, None if the connection is to be cut, and the fault that hit it."""

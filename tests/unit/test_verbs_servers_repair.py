@@ -159,11 +159,11 @@ def test_a_young_task_is_left_alone(fake: FakeCloud, minutes: int, old_enough: b
 @pytest.mark.parametrize(
     ("status", "task", "to", "why"),
     [
-        ("ACTIVE", None, "error", "it is ACTIVE and no task is under way on it: nothing"),
-        ("SHUTOFF", None, "active", "it is SHUTOFF and no task is under way on it: nothing"),
+        ("ACTIVE", None, "error", "it is ACTIVE, with no task under way: there is nothing"),
+        ("SHUTOFF", None, "active", "it is SHUTOFF, with no task under way: there is nothing"),
         ("BUILD", "spawning", "active", "one that is BUILD in the task spawning may only be reset"),
         ("REBUILD", "rebuilding", "active", "one that is REBUILD in the task rebuilding may only"),
-        ("SHELVED_OFFLOADED", "spawning", "active", r"SHELVED_OFFLOADED \(spawning\): nothing"),
+        ("SHELVED_OFFLOADED", "spawning", "active", r"SHELVED_OFFLOADED \(spawning\): there is"),
     ],
 )
 def test_what_is_not_on_the_list_is_refused(
