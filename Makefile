@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # it has started: four workers are sooner done than two, also on two cores.
 SIDE_BY_SIDE := -n 4 --dist worksteal
 
-.PHONY: help venv constraints lint generate runbook exchange test test-fast test-long test-lowest test-pythons test-cloud test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail bench-hops mail-previews clean
+.PHONY: help venv constraints lint generate runbook exchange test test-fast test-long test-lowest test-pythons test-cloud test-cloud-long test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail bench-hops mail-previews clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -75,6 +75,9 @@ test-pythons:  ## unit and contract tests on every supported Python that is here
 
 test-cloud: devcloud  ## the tests against a real OpenStack
 	$(PYTEST) -m 'cloud and not crash' tests
+
+test-cloud-long: devcloud  ## every verb with every fault on a real OpenStack, of which test-cloud tries one each
+	$(PYTEST) -m 'cloud and long' tests
 
 test-crash: devcloud  ## the long form of the kill tests
 	CRASH_KILLS=$${CRASH_KILLS:-40} $(PYTEST) -s -m crash tests

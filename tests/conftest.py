@@ -40,11 +40,14 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(trylast=True)  # the folder of the cloud's tests marks them first
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs minutes or a cloud unless it is asked for: what is stricter decides."""
+    """Skip what needs minutes or a cloud, or is more than a sample, unless it is asked for."""
     for item in items:
-        marked = next((name for name in ASKED_FOR if item.get_closest_marker(name)), None)
-        if marked and marked not in config.option.markexpr:
-            item.add_marker(pytest.mark.skip(ASKED_FOR[marked]))
+        marks = [name for name in ASKED_FOR if item.get_closest_marker(name)]
+        if "crash" in marks:
+            marks = ["crash"]  # the cloud that it needs comes with it
+        for name in marks:
+            if name not in config.option.markexpr:
+                item.add_marker(pytest.mark.skip(ASKED_FOR[name]))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from examples import example
@@ -10,17 +12,23 @@ from support.cloud_proxied import Proxied
 from support.cloud_site import Site, until
 from support.cloud_stands import CloudBirth, birth_for
 from support.proxy import Cut, Hold, Status
+from support.sampling import dealt
 from support.verb_stands import CREATIONS
 from verbs.creation import Creation
 
-each_row = pytest.mark.parametrize("row", CREATIONS, ids=lambda row: row.name)
+LOST, REFUSED, KILLED = dealt(CREATIONS, 3)
+
+
+def each(cases: list[Any]) -> pytest.MarkDecorator:
+    """Try each case in one of the tests, and in all of them with ``make test-cloud-long``."""
+    return pytest.mark.parametrize("row", cases, ids=lambda row: row.name)
 
 
 def sent(proxied: Proxied, birth: CloudBirth) -> int:
     return len([change for change in proxied.proxy.changes() if birth.change.fits(change)])
 
 
-@each_row
+@each(LOST)
 def test_a_lost_answer_is_looked_up(row: Creation, site: Site, proxied: Proxied) -> None:
     birth = birth_for(site, row)
     proxied.proxy.fault(birth.change, Cut(after=True))
@@ -28,7 +36,7 @@ def test_a_lost_answer_is_looked_up(row: Creation, site: Site, proxied: Proxied)
     assert (birth.there(), sent(proxied, birth)) == (1, 1)
 
 
-@each_row
+@each(REFUSED)
 def test_what_the_cloud_refuses_is_a_failure_that_says_so(
     row: Creation, site: Site, proxied: Proxied
 ) -> None:
@@ -40,7 +48,7 @@ def test_what_the_cloud_refuses_is_a_failure_that_says_so(
     assert birth.there() == 0
 
 
-@each_row
+@each(KILLED)
 @pytest.mark.usefixtures("hasty")
 def test_killed_after_the_request_and_resumed_there_is_one(
     row: Creation, site: Site, operator: Operator, proxied: Proxied

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from support.cloud_operator import Operator
@@ -9,17 +11,23 @@ from support.cloud_proxied import Proxied
 from support.cloud_site import Site, until
 from support.cloud_stands import CloudStand, parameters_for, stand_for
 from support.proxy import Cut, Hold, Status
+from support.sampling import dealt
 from support.verb_stands import VERBS
 from verbs.verb import Verb
 
-each_verb = pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+LOST, REFUSED, KILLED = dealt(VERBS, 3)
+
+
+def each(cases: list[Any]) -> pytest.MarkDecorator:
+    """Try each case in one of the tests, and in all of them with ``make test-cloud-long``."""
+    return pytest.mark.parametrize("verb", cases, ids=lambda verb: verb.name)
 
 
 def sent(proxied: Proxied, stand: CloudStand) -> int:
     return len([c for c in proxied.proxy.changes() if stand.change.fits(c)])
 
 
-@each_verb
+@each(LOST)
 def test_a_lost_answer_is_looked_up(verb: Verb, site: Site, proxied: Proxied) -> None:
     stand = stand_for(site, verb)
     proxied.proxy.fault(stand.change, Cut(after=True))
@@ -28,7 +36,7 @@ def test_a_lost_answer_is_looked_up(verb: Verb, site: Site, proxied: Proxied) ->
     assert sent(proxied, stand) == 1
 
 
-@each_verb
+@each(REFUSED)
 def test_what_the_cloud_refuses_is_a_failure_that_says_so(
     verb: Verb, site: Site, proxied: Proxied
 ) -> None:
@@ -41,7 +49,7 @@ def test_what_the_cloud_refuses_is_a_failure_that_says_so(
     assert stand.facts() == before
 
 
-@each_verb
+@each(KILLED)
 @pytest.mark.usefixtures("hasty")
 def test_killed_after_the_request_and_resumed_it_is_done_once(
     verb: Verb, site: Site, operator: Operator, proxied: Proxied

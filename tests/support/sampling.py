@@ -32,5 +32,25 @@ def sampled(cases: Collection[Any], count: int) -> list[Any]:
     ]
 
 
+def dealt(cases: Collection[Any], hands: int) -> list[list[Any]]:
+    """Return the cases as parameters for each of so many tests, every case once not ``long``.
+
+    So each case is in one of the tests every day, and in all of them if asked for.
+    """
+    order = random.Random(len(cases)).sample(range(len(cases)), len(cases))
+    place_of = {case: place for place, case in enumerate(order)}
+    return [
+        [
+            (
+                case
+                if place_of[number] % hands == hand
+                else pytest.param(*_values(case), marks=pytest.mark.long)
+            )
+            for number, case in enumerate(cases)
+        ]
+        for hand in range(hands)
+    ]
+
+
 def _values(case: Any) -> tuple[Any, ...]:
     return case if isinstance(case, tuple) else (case,)
