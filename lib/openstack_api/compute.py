@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from accounts.cloud import Cloud
 from openstack_api.sdk import answered, changing
 
 _TAGS = "2.26"
+# Of a server that is created: with tags, and networks by a word; on a hypervisor by its name.
+_WITH_TAGS, _ON_HYPERVISOR = "2.52", "2.74"
 
 
 def disable_service(cloud: Cloud, service: str, reason: str) -> None:
@@ -220,3 +223,39 @@ def force_complete_migration(cloud: Cloud, server: str, migration: int) -> None:
 def _word(text: str) -> str:
     """Return a tag or a key as a part of a path; the SDK writes it as it is."""
     return quote(text, safe="")
+
+
+def create_server(cloud: Cloud, server: dict[str, Any], hints: dict[str, str]) -> str:
+    """Ask for a server, as Nova's API calls its facts and scheduler hints; return its id."""
+    version = _ON_HYPERVISOR if "hypervisor_hostname" in server else _WITH_TAGS
+    body = {"server": server, **({"os:scheduler_hints": hints} if hints else {})}
+    with changing(cloud, f"creating the server {server['name']}") as sdk:
+        # Not the SDK's method, which does not know all of this.
+        answer = sdk.compute.post("/servers", json=body, microversion=version)
+        answered(answer)
+        id: str = answer.json()["server"]["id"]
+        return id
+
+
+def resize_server(cloud: Cloud, server: str, flavor: str) -> None:
+    """Ask for another flavor (by its id), which ends in VERIFY_RESIZE and has to be confirmed."""
+    with changing(cloud, f"resizing {server}") as sdk:
+        sdk.compute.resize_server(server, flavor)
+
+
+def revert_resize(cloud: Cloud, server: str) -> None:
+    """Take back a resize or a cold migration that is not confirmed."""
+    with changing(cloud, f"taking back the resize of {server}") as sdk:
+        sdk.compute.revert_server_resize(server)
+
+
+def delete_server(cloud: Cloud, server: str) -> None:
+    """Ask for a server to be deleted, softly where Nova is so configured."""
+    with changing(cloud, f"deleting {server}") as sdk:
+        sdk.compute.delete_server(server, ignore_missing=False)
+
+
+def delete_volume_with_server(cloud: Cloud, server: str, volume: str, delete: bool) -> None:
+    """Say whether Nova is to delete a volume with the server that it is attached to."""
+    with changing(cloud, f"changing the attachment of {volume}") as sdk:
+        sdk.compute.update_volume_attachment(server, volume, delete_on_termination=delete)

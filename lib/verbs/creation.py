@@ -20,6 +20,7 @@ from query_api.execution.query import query
 from query_api.lookups import things
 from query_api.lookups.things import Thing
 from query_api.resources import resource
+from verbs import naming
 from verbs.following import settled
 from verbs.verb import Options, Request, Subject, Verb
 from workflow_api import (
@@ -60,12 +61,16 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
     things that this attempt can have made. Those that were there before the request are noted,
     and are not taken for it. ``ready`` are the states of one that is whole, () where it is
     so at once. ``complete`` sends what the request cannot say, where one that is there ``differs``
-    from what was asked for. ``delete`` takes it back. ``others`` are options that name further
-    things, as of a verb. ``unfit`` tells what speaks against it, by a look at the cloud, given the
-    id of the project that it is for ("" if that is the account's own). ``differs`` says how one of
-    that name that is there is other than asked for: with no difference there is nothing to do;
-    without ``differs`` a second one of the name is refused unless ``same_name`` is among the
-    options.
+    from what was asked for. ``delete`` takes it back.
+
+    ``others`` are options that name further things, as of a verb, one or a list; of several things
+    of one name, that of the project is meant. ``plain`` are values of those options that name
+    nothing. ``completed`` fills in what is to be known of the named things later (given by option,
+    with the id of the project): fields that are ``no_parameters``. ``unfit`` tells what speaks
+    against it, by a look at the cloud, given the id of the project that it is for ("" if that is
+    the account's own); ``tells`` what is to be known of it. ``differs`` says how one of that name
+    that is there is other than asked for: with no difference there is nothing to do; without
+    ``differs`` a second one of the name is refused unless ``same_name`` is among the options.
     """
 
     name: str
@@ -81,6 +86,11 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
     ready: tuple[str, ...] = ()
     within: Duration = Duration.parse("30m")
     others: Mapping[str, str] = {}
+    plain: frozenset[str] = frozenset()
+    completed: Callable[[Cloud, Options, Mapping[str, Any], str], Options] = (
+        lambda cloud, options, others, project: options
+    )
+    tells: Callable[[Options], Iterable[str]] = lambda options: ()
     as_admin: bool = False
     unfit: Callable[[Cloud, Options, str], Iterable[str]] = lambda cloud, options, project: ()
     differs: Callable[[Any, Options], Iterable[str]] | None = None
@@ -124,18 +134,14 @@ def plan_of(ctx: Context, cloud: Cloud, row: Creation, made: Any, options: Optio
     What is there already as it is asked for is skipped; what cannot be is refused, with all
     reasons. Raises NotFound and Ambiguous for what the options name.
     """
-    others = {
-        word: things.find(cloud, kind, wanted)
-        for word, kind in row.others.items()
-        if (wanted := getattr(options, word)) is not None
-    }
-    options = msgspec.structs.replace(options, **{word: it.id for word, it in others.items()})
-    project = getattr(options, "project", None) or ""
+    others, project = naming.found(cloud, row.others, options, row.plain)
+    options = msgspec.structs.replace(options, **naming.ids(others))
+    options = row.completed(cloud, options, others, project)
     ctx.claim(_Name(row.subject.name, options.name, project))
     given = {word: as_parameter(value) for word, value in msgspec.structs.asdict(options).items()}
     data: Data = {"name": options.name, "options": given}
     if others:
-        data["names"] = {word: clean(it.name) for word, it in others.items()}
+        data["names"] = naming.names(others)
     sentence = made.definition.describe(data)
     plan = Plan(sentence[:1].upper() + sentence[1:])
     known = _called(cloud, row, options, project)
@@ -157,6 +163,8 @@ def plan_of(ctx: Context, cloud: Cloud, row: Creation, made: Any, options: Optio
         ],
         advice=_ANOTHER if taken and hasattr(options, "same_name") else "",
     )
+    for note in row.tells(options):
+        plan.note(note)
     plan.add(made, **data)
     return plan
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from accounts.cloud import Cloud
 from openstack_api import volume as change
-from query_api.execution.query import query
+from query_api.lookups import quotas
 from verbs.creation import Creation, Marks, NewName, ProjectOfNew
 from verbs.verb import Options
 from verbs.volumes import VOLUME
@@ -49,15 +49,8 @@ def _request(cloud: Cloud, options: Options, marks: Marks) -> str:
 def _beyond_quota(cloud: Cloud, options: Options, project: str) -> Iterator[str]:
     """Tell what of the project's quota does not suffice; one request."""
     wanted = {"volumes": 1, "gigabytes": options.size_gib}
-    asked = query("quota").where("project_id", "equal_to", project or cloud.own_project())
-    asked = asked.where("service", "equal_to", "block-storage")
-    for row in asked.select("resource", "limit", "free").run([cloud]).dicts():
-        need = wanted.get(row["resource"], 0)
-        if row["free"] is not None and row["free"] < need:
-            yield (
-                f"the project's quota of {row['resource']} is {row['limit']}, of which "
-                f"{max(0, row['free'])} are free, and it needs {need}"
-            )
+    whose = project or cloud.own_project()
+    yield from quotas.lacking(cloud, "block-storage", whose, wanted)
 
 
 VOLUME_CREATION = Creation(

@@ -10,6 +10,7 @@ from accounts.cloud import Cloud
 from verbs.verb import Options, Subject, Verb
 from workflow_api import Context, Plan, clean
 from workflow_api.ref import as_parameter
+from workflow_api.step import step_named
 
 
 def plan_of(
@@ -46,7 +47,10 @@ def plan_of(
     plan.refuse((f"{name} cannot be {verb.participle}: {why}" for why in reasons), kept=kept)
     for note in verb.tells(cloud, thing, options):
         plan.note(note)
+    verb.before(ctx, plan, thing, options)
     plan.add(step, **data)
+    for name_of_next in verb.then(options):
+        plan.add(step_named(name_of_next).function, id=thing.id, name=name, options={})
     return plan
 
 

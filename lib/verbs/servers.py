@@ -46,7 +46,8 @@ SERVER = Subject(
     find=compute.find_server,
     look=_look,
     state=lambda server: server.status,
-    busy=lambda server: server.task_state or "",
+    # Nova has no task for a new server before it is scheduled.
+    busy=lambda server: server.task_state or ("building" if server.status == "BUILD" else ""),
     fault=lambda server: server.fault.message if server.fault else "",
     kept=_kept,
     recorded=server_actions.newest_request,

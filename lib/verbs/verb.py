@@ -14,7 +14,7 @@ import msgspec
 
 from accounts.cloud import Cloud
 from accounts.config import PackConfig
-from workflow_api import Duration, ParameterGroup, UnknownOutcome, clean
+from workflow_api import Context, Duration, ParameterGroup, Plan, UnknownOutcome, clean
 
 Options = Any  # an instance of the verb's own group
 Request = Callable[[Cloud, str, Options], None]
@@ -76,6 +76,9 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     or to the configuration, so that the plan has it: fields that are ``no_parameters``, or empty.
     ``unfit`` tells what else speaks against it and ``tells`` what goes with it, each
     by a look at the cloud. ``look`` stands in for the subject's where more has to be seen.
+
+    ``before`` adds to the plan what is done first; ``then`` names the verbs, without options, that
+    follow on the same thing; ``besides`` is how long all that may take.
     """
 
     name: str
@@ -102,11 +105,14 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     tells: Callable[[Cloud, Any, Options], Iterable[str]] = lambda cloud, thing, options: ()
     look: Callable[[Cloud, str], Any] | None = None
     completed: Callable[[Cloud, Any, Options], Options] = lambda cloud, thing, options: options
+    before: Callable[[Context, Plan, Any, Options], None] = lambda ctx, plan, thing, options: None
+    then: Callable[[Options], Iterable[str]] = lambda options: ()
+    besides: Duration = Duration.parse("10m")
 
     @property
     def timeout(self) -> str:
         """How long the action may take: a wait, and what comes before and after it."""
-        return str(Duration(self.within + 600))
+        return str(Duration(self.within + self.besides))
 
     def is_so(self, subject: Subject, thing: Any, options: Options) -> bool:
         """Return whether there is nothing to do."""

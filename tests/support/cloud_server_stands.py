@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -36,6 +37,7 @@ _CHANGES = {
     "server.detach_port": Match("compute", "DELETE", "/os-interface/"),
     "server.add_security_group": Match("network", "PUT", "/ports/"),
     "server.remove_security_group": Match("network", "PUT", "/ports/"),
+    "server.delete": Match("compute", "DELETE", "/servers/"),
 }
 #: The statuses of a server's migrations by then, and whether it is off its host.
 _MIGRATION_ENDS = {
@@ -55,6 +57,7 @@ class ServerOnCloud:
         "SHELVED": "shelve",
         "SHELVED_OFFLOADED": "shelve",
         "RESCUE": "rescue",
+        "VERIFY_RESIZE": "migrate",
     }
     _ENDS: ClassVar = {
         "server.stop": "SHUTOFF",
@@ -62,6 +65,9 @@ class ServerOnCloud:
         "server.suspend": "SUSPENDED",
         "server.shelve": "SHELVED_OFFLOADED",
         "server.rescue": "RESCUE",
+        "server.resize": "VERIFY_RESIZE",
+        # devcloud deletes softly.
+        "server.delete": "SOFT_DELETED",
     }
 
     def __init__(self, site: Site, verb: Verb) -> None:
@@ -83,6 +89,7 @@ class ServerOnCloud:
         if "migration" in verb.options.__struct_fields__:
             self._begin_migration()
         self._devices = Devices(site, self.guest, verb) if verb.name in DEVICE_VERBS else None
+        self._flavor = site.flavor(ram=128) if verb.name == "server.resize" else ""
 
     def _begin_migration(self) -> None:
         """Have a live migration of it under way, which would take a while by itself."""
@@ -98,8 +105,10 @@ class ServerOnCloud:
         about = {"server": self.guest.id}
         if "image" in self._verb.options.__struct_fields__:
             about["image"] = self._site.image()
-        if "confirm" in self._verb.options.__struct_fields__:
+        if self._verb.name == "server.rebuild":
             about["confirm"] = self.guest.name
+        if self._flavor:
+            about["flavor"] = self._flavor
         return {**about, **(self._devices.parameters if self._devices else {})}
 
     def is_as_it_should(self) -> bool:
@@ -119,3 +128,26 @@ class ServerOnCloud:
         shown = self._site.server(self.guest)
         devices = self._devices.facts() if self._devices else {}
         return {**{key: shown[key] for key in ("status", "locked", "tags")}, **devices}
+
+
+class ServerBirthOnCloud:
+    """A server without a network."""
+
+    change = Match("compute", "POST", "/servers$")
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._name = site, f"proof-{uuid.uuid4().hex[:8]}"
+        self._flavor, self._image = site.flavor(), site.image()
+        site.at_the_end(lambda: site.delete([server["id"] for server in self._servers()]))
+
+    def parameters(self) -> dict[str, Any]:
+        size = {"name": self._name, "flavor": self._flavor, "source": self._image}
+        return {**size, "networks": ["none"], "security_groups": []}
+
+    def there(self) -> int:
+        return len([server for server in self._servers() if server["status"] == "ACTIVE"])
+
+    def _servers(self) -> list[dict[str, Any]]:
+        path = f"/servers/detail?all_tenants=1&name=^{self._name}$"
+        found: list[dict[str, Any]] = self._site.nova(path)["servers"]
+        return found

@@ -7,7 +7,7 @@ import uuid
 from typing import Any, Protocol
 
 from examples import example
-from support.cloud_server_stands import ServerOnCloud
+from support.cloud_server_stands import ServerBirthOnCloud, ServerOnCloud
 from support.cloud_site import Site
 from support.cloud_volume_stands import SnapshotOnCloud, VolumeOnCloud
 from support.image_stands import ImageOnCloud
@@ -207,6 +207,7 @@ class GroupBirthOnCloud:
 
 
 _BIRTHS: dict[str, Any] = {
+    "server": ServerBirthOnCloud,
     "volume": VolumeBirthOnCloud,
     "aggregate": lambda site: GroupBirthOnCloud(site, "/os-aggregates"),
     "server_group": lambda site: GroupBirthOnCloud(site, "/os-server-groups"),

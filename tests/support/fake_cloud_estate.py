@@ -67,8 +67,9 @@ class Server:
     node: str | None = None
     description: str | None = None
     console: str = ""
-    #: The ids of the volumes that are attached to it.
+    #: The ids of the volumes that are attached to it, and of those that Nova deletes with it.
     volumes: list[str] = field(default_factory=list)
+    doomed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.id = self.id or uuid_of("server", self.name)
@@ -103,7 +104,9 @@ class Server:
             "OS-EXT-SRV-ATTR:hypervisor_hostname": self.node or self.host,
             "OS-EXT-STS:task_state": self.task,
             "OS-EXT-AZ:availability_zone": "nova",
-            "os-extended-volumes:volumes_attached": [{"id": id} for id in self.volumes],
+            "os-extended-volumes:volumes_attached": [
+                {"id": id, "delete_on_termination": id in self.doomed} for id in self.volumes
+            ],
         }
         if version >= (2, 9):
             shown["locked"] = self.locked

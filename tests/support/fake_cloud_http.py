@@ -129,6 +129,11 @@ class Web:
         """Return the requests whose line contains the pattern."""
         return [request for request in self.requests if re.search(pattern, request.line)]
 
+    def ask(self, path: str) -> Any:
+        """Return what a GET is answered, for another service of the cloud: it is not recorded."""
+        answer = self._answer(Request("GET", path, {}, {}))
+        return answer.body if answer.status == 200 else None
+
     def count(self, pattern: str = "") -> int:
         """Return how many requests have come whose line contains the pattern."""
         return len(self.asked(pattern))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from support.fake_cloud_estate import Course, Json, Migration, Server, uuid_of
 from support.fake_cloud_http import Answer, Request
+from support.fake_cloud_lives import FakeLives
 from support.fake_cloud_power import FakePower
 from support.fake_cloud_rows import paged
 
@@ -33,11 +34,13 @@ class FakeNova:
     def __init__(self, cloud: FakeCloud) -> None:
         self._cloud = cloud
         self._numbers = itertools.count(1)
-        self._before: dict[str, str] = {}
+        #: What each server that was moved was before, by its id.
+        self.before: dict[str, str] = {}
         self._why: dict[str, str] = {}
         self.power = FakePower(cloud.now)
         #: What else a server has to be, given what was asked for.
         self.server_filters: list[Callable[[Server, dict[str, str]], bool]] = []
+        self.lives = FakeLives(cloud, self)
         for pattern, handle in {
             "GET ": self._version,
             "GET /servers(?:/detail)?": self._servers,
@@ -186,8 +189,8 @@ class FakeNova:
             return Answer({"output": "".join(lines)})
         if self.power.knows(name):
             return self.power.act(server, name, given)
-        if name == "confirmResize":
-            return self._confirm(server)
+        if self.lives.knows(name):
+            return self.lives.act(server, name, given)
         if name == "createImage":
             image = {"id": uuid_of("image", given["name"]), "name": given["name"]}
             self._cloud.images.append({**image, "status": "active", **given["metadata"]})
@@ -219,19 +222,14 @@ class FakeNova:
         migration.course = replace(migration.course, ends_after=age + 0.2, ends=ends)
         return Answer(status=202)
 
-    def _confirm(self, server: Server) -> Answer:
-        if server.status != "VERIFY_RESIZE":
-            said = f"Cannot 'confirmResize' instance {server.id} while it is {server.status}"
-            return Answer({"conflictingRequest": {"message": said, "code": 409}}, 409)
-        self.confirm(server)
-        return Answer(status=204)
-
     def confirm(self, server: Server) -> None:
         """Confirm a cold migration, as a user or Nova's own resize_confirm_window does."""
-        migration = max(
-            (m for m in self._cloud.migrations if m.server is server), key=lambda m: m.number
-        )
-        migration.status, server.status = "confirmed", self._before[server.id]
+        self.newest(server).status, server.status = "confirmed", self.before[server.id]
+
+    def newest(self, server: Server) -> Migration:
+        """Return the newest migration of a server."""
+        mine = (m for m in self._cloud.migrations if m.server is server)
+        return max(mine, key=lambda m: m.number)
 
     def migrate(self, server: Server, kind: str, given: Json) -> Migration:
         """Begin a migration of a server: it takes the course that the test set for it."""
@@ -242,14 +240,18 @@ class FakeNova:
             course = Course(ends="error", why="No valid host was found.")
         assert server.host is not None
         migration = Migration(
-            next(self._numbers), server, kind, server.host, to or "", cloud.now(), course
+            self.number(), server, kind, server.host, to or "", cloud.now(), course
         )
         migration.visible = course.record_after == 0
-        self._before[server.id] = server.status
+        self.before[server.id] = server.status
         server.status = "MIGRATING" if kind == "live-migration" else "RESIZE"
         server.task = "migrating"
         cloud.migrations.append(migration)
         return migration
+
+    def number(self) -> int:
+        """Return the number of the next migration."""
+        return next(self._numbers)
 
     def _scheduled(self, server: Server) -> str | None:
         fitting = [
@@ -264,6 +266,7 @@ class FakeNova:
     def advance(self) -> None:
         """Let everything that takes time come as far as it is by now."""
         self.power.advance()
+        self.lives.advance()
         for migration in self._cloud.migrations:
             age, course = self._cloud.now() - migration.begun, migration.course
             appears = math.inf if course.record_after is None else course.record_after
@@ -278,7 +281,7 @@ class FakeNova:
     def _end(self, migration: Migration) -> None:
         live, server = migration.kind == "live-migration", migration.server
         migration.status = migration.course.ends or ("completed" if live else "finished")
-        server.task, server.status = None, self._before[server.id]
+        server.task, server.status = None, self.before[server.id]
         if migration.status in ("completed", "finished"):
             server.host = migration.to
         if migration.status == "finished":

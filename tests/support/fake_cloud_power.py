@@ -113,9 +113,13 @@ class FakePower:
         if fault:
             event["details"], record["message"] = fault, "Error"
 
+    def touch(self, server: Server) -> None:
+        """Remember that a server has changed now."""
+        self.changed[server.id] = time.time()
+
     def act(self, server: Server, name: str, given: Json) -> Answer:
         """Obey an action, or refuse it as Nova does."""
-        self.changed[server.id] = time.time()
+        self.touch(server)
         if name in _AT_ONCE:
             server.locked = _AT_ONCE[name]
             server.locked_reason = given.get("locked_reason", "") if server.locked else ""
@@ -149,5 +153,5 @@ class FakePower:
             self._ends.remove(end)
             _, server, server.status, server.fault, record = end
             server.task = None
-            self.changed[server.id] = time.time()
+            self.touch(server)
             self.finish(record, server.fault)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_devices import FakeDevices
-from support.fake_cloud_estate import Course, Hypervisor, Json, Server, uuid_of
+from support.fake_cloud_estate import OWNER, Course, Hypervisor, Json, Server, uuid_of
+from support.fake_cloud_flavors import FakeFlavors
 from support.fake_cloud_power import Power
+from support.fake_cloud_tables import Tables
 from verbs.verb import Verb
 
 _NAME = "web-1"
@@ -19,10 +24,26 @@ def images() -> list[Json]:
     ]
 
 
+def sizes(fake: FakeCloud) -> None:
+    """Have the flavors of examples."""
+    flavors = fake.part(FakeFlavors)
+    flavors.flavor("m1.small")
+    flavors.flavor("m1.large", ram=4096)
+
+
 class ServerStand:
     """A server."""
 
-    states = ("ACTIVE", "ERROR", "PAUSED", "RESCUE", "SHELVED_OFFLOADED", "SHUTOFF", "SUSPENDED")
+    states = (
+        "ACTIVE",
+        "ERROR",
+        "PAUSED",
+        "RESCUE",
+        "SHELVED_OFFLOADED",
+        "SHUTOFF",
+        "SUSPENDED",
+        "VERIFY_RESIZE",
+    )
     marks = ("protected", "locked")
     changes = "(POST|PUT|DELETE) .*/(servers|ports)/"
 
@@ -30,6 +51,7 @@ class ServerStand:
         fake.images += images()
         fake.hypervisors.append(Hypervisor("cmp-1"))
         fake.servers.append(Server(_NAME))
+        sizes(fake)
         self._fake = fake
         self._devices: FakeDevices | None = None
 
@@ -50,6 +72,8 @@ class ServerStand:
             self._fake.nova.migrate(self._server, "live-migration", {}).status = "running"
         if set(verb.others) & {"volume", "network", "port", "security_group"}:
             self._equip(verb)
+        else:
+            self._fake.part(Tables)  # Neutron's and Cinder's, which say what goes with a server
 
     def _equip(self, verb: Verb) -> None:
         """Give it the volumes and ports of the examples."""
@@ -64,11 +88,13 @@ class ServerStand:
         devices.port("spare-1", lan)
 
     def set(self, state: str) -> None:
+        if state == "VERIFY_RESIZE":
+            self._fake.nova.lives.hold(self._server)
         self._server.status = state
 
     def is_busy(self) -> bool:
         at_it = self._devices is not None and self._devices.is_busy(self._server)
-        return at_it or self._server.task is not None
+        return at_it or any(server.task is not None for server in self._fake.servers)
 
     def disturb(self) -> str:
         self._server.task = "image_uploading"
@@ -86,3 +112,28 @@ class ServerStand:
 
     def remove(self) -> None:
         self._fake.servers.clear()
+
+
+class ServerBirth:
+    """Nova, with what the example names."""
+
+    creates = "POST .*/servers$"
+    deletes = "DELETE .*/servers/"
+
+    def __init__(self, fake: FakeCloud) -> None:
+        self._fake = fake
+        fake.images += images()
+        fake.hypervisors.append(Hypervisor("cmp-1"))
+        sizes(fake)
+        tables = fake.part(Tables)
+        tables.networks.append({"id": "net-1", "name": "shop-net", "project_id": OWNER})
+        for project in (OWNER, "another"):
+            group = {"id": f"default-of-{project}", "name": "default", "project_id": project}
+            tables.security_groups.append(group)
+
+    def go(self, *, ends: str = "", seconds: float | None = 0.2) -> str:
+        self._fake.nova.lives.birth = Power(seconds, ends and "ERROR", "No valid host was found")
+        return "ERROR"
+
+    def there(self) -> Sequence[Any]:
+        return self._fake.servers

@@ -19,14 +19,17 @@ from support.fake_cloud_flavors import FakeFlavors
 from support.fake_cloud_volume import Course, FakeCinder
 from support.group_stands import AggregateStand, GroupBirth, ServerGroupStand
 from support.image_stands import ImageStand
-from support.server_stand import ServerStand
+from support.server_stand import ServerBirth, ServerStand
 from verbs.aggregates import AGGREGATE, AGGREGATE_VERBS
 from verbs.creation import Creation
 from verbs.flavors import FLAVOR, FLAVOR_VERBS
 from verbs.images import IMAGE, IMAGE_VERBS
 from verbs.new_groups import AGGREGATE_CREATION, SERVER_GROUP_CREATION
+from verbs.new_servers import SERVER_CREATION
 from verbs.new_volumes import VOLUME_CREATION
 from verbs.server_groups import SERVER_GROUP, SERVER_GROUP_VERBS
+from verbs.server_removal import SERVER_DELETE
+from verbs.server_sizes import SIZE_VERBS
 from verbs.servers import SERVER, SERVER_VERBS
 from verbs.servers_marks import MARK_VERBS
 from verbs.servers_migrations import MIGRATION_VERBS
@@ -51,6 +54,8 @@ TABLES: tuple[tuple[Subject, Sequence[Verb]], ...] = (
     (SERVER, REPAIR_VERBS),
     (SERVER, VOLUME_DEVICE_VERBS),
     (SERVER, PORT_VERBS),
+    (SERVER, SIZE_VERBS),
+    (SERVER, [SERVER_DELETE]),
     (VOLUME, VOLUME_VERBS),
     (FLAVOR, FLAVOR_VERBS),
     (IMAGE, (*IMAGE_VERBS, *SHARING_VERBS)),
@@ -64,6 +69,7 @@ VERBS = [verb for _, verbs in TABLES for verb in verbs]
 SUBJECT = {verb.name: subject for subject, verbs in TABLES for verb in verbs}
 CREATIONS: tuple[Creation, ...] = (
     VOLUME_CREATION,
+    SERVER_CREATION,
     AGGREGATE_CREATION,
     SERVER_GROUP_CREATION,
 )
@@ -275,6 +281,7 @@ class VolumeBirth:
 
 
 BIRTHS: dict[str, Any] = {
+    "server": ServerBirth,
     "volume": VolumeBirth,
     "aggregate": GroupBirth,
     "server_group": GroupBirth,

@@ -59,11 +59,12 @@ class Thing:
         return f"{self.kind}:{self.id}"
 
 
-def find(cloud: Cloud, kind: str, wanted: str) -> Thing:
+def find(cloud: Cloud, kind: str, wanted: str, project: str | None = None) -> Thing:
     """Return the thing of a resource with this id, or exactly this name, or ``domain/name``.
 
-    Raises NotFound with near names, or Ambiguous with the ids; CloudError for what is not found
-    where not everything could be read.
+    Of several of one name it is that of a ``project`` (by its id) if one is given. Raises NotFound
+    with near names, or Ambiguous with the ids; CloudError for what is not found where not
+    everything could be read.
     """
     if _UUID.fullmatch(wanted) and (found := look(cloud, kind, wanted)):
         return found
@@ -80,7 +81,7 @@ def find(cloud: Cloud, kind: str, wanted: str) -> Thing:
     if not answer.rows and _may_be_id(of, wanted) and (found := look(cloud, kind, wanted)):
         return found
     likely = (lambda: names(cloud, kind)) if by_name else None
-    (meant,) = _meant(cloud, kind, [wanted], answer, likely)
+    (meant,) = _meant(cloud, kind, [wanted], answer, likely, project)
     return meant
 
 
@@ -108,9 +109,17 @@ def _meant(
     wanted: Iterable[str],
     answer: Answer,
     likely: Callable[[], Iterable[str]] | None = None,
+    project: str | None = None,
 ) -> list[Thing]:
     """Return those of an answer's things that are meant; ``likely`` as of picked."""
     known = [Thing(kind, row) for row in answer.dicts()]
+    if project is not None:
+        theirs = {thing.name for thing in known if thing.values.get("project_id") == project}
+        known = [
+            thing
+            for thing in known
+            if thing.name not in theirs or thing.values["project_id"] == project
+        ]
     word, _ = resource(kind).nouns()
     where = f"cloud {cloud.name}"
     try:

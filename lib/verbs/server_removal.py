@@ -1,0 +1,151 @@
+"""Deleting a server: what goes with it is said before, or kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from accounts.cloud import Cloud
+from keeping import snapshots
+from keeping.marks import last_day
+from openstack_api import compute as change
+from query_api.execution.query import query
+from query_api.lookups import things
+from query_api.lookups.compute_types import Server
+from verbs.verb import Options, Verb, states
+from workflow_api import (
+    Context,
+    Duration,
+    ParameterGroup,
+    Plan,
+    clean,
+    count,
+    listed,
+    step,
+)
+
+# Since then Nova changes what becomes of a volume that is attached already.
+_KEEPS_VOLUMES = "2.85"
+_SOFTLY = "SOFT_DELETED"
+_DELETED_IN = (
+    "ACTIVE",
+    "ERROR",
+    "PAUSED",
+    "RESCUE",
+    "SHELVED",
+    "SHELVED_OFFLOADED",
+    "SHUTOFF",
+    "SUSPENDED",
+    "VERIFY_RESIZE",
+)
+
+
+class DeleteOptions(ParameterGroup, frozen=True, kw_only=True):
+    """What is kept of a server that is deleted.
+
+    snapshot: Save it as an image first.
+    keep_snapshot: How long that snapshot is to be kept, as 12h or 30d.
+    keep_volumes: Keep the volumes too that Nova would delete with it.
+    """
+
+    snapshot: bool = False
+    keep_snapshot: Duration = Duration.parse("30d")
+    keep_volumes: bool = False
+
+
+def _doomed(server: Server) -> list[str]:
+    """Return the ids of the volumes that Nova deletes with a server."""
+    return [one["id"] for one in server.volumes if one.get("delete_on_termination")]
+
+
+def _unfit(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
+    if options.snapshot:
+        yield from (f"no snapshot can be taken: {why}" for why in snapshots.not_taken(server))
+    if options.keep_volumes and _doomed(server) and not cloud.supports("compute", _KEEPS_VOLUMES):
+        yield f"its volumes cannot be kept: Nova offers that since microversion {_KEEPS_VOLUMES}"
+
+
+def _tells(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
+    """Tell what goes with a server, in a request each for volumes, ports and floating IPs."""
+    yield from _of_volumes(cloud, server, options)
+    ports = things.of_query(cloud, query("port").where("device_id", "equal_to", server.id))
+    if ports:
+        shown = listed(sorted(clean(address) for port in ports for address in port.addresses or ()))
+        yield (
+            f"It has {count(len(ports), 'port')}{f' ({shown})' if shown else ''}: those that Nova "
+            "made for it are deleted with it, others stay."
+        )
+        ids = [port.id for port in ports]
+        asked = query("floating_ip").where("port_id", "any_in", *ids)
+        freed = [clean(one.floating_ip_address) for one in things.of_query(cloud, asked)]
+        if freed:
+            yield f"Left without a server, and still its project's: {listed(sorted(freed))}."
+    if options.snapshot:
+        yield from snapshots.tells(cloud, server)
+
+
+def _of_volumes(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
+    attached = [one["id"] for one in server.volumes]
+    if not attached:
+        return
+    asked = query("volume").where("id", "any_in", *attached)
+    name = {one.id: _volume(one) for one in things.of_query(cloud, asked)}
+    doomed = [] if options.keep_volumes else _doomed(server)
+    if gone := [name.get(id, id) for id in attached if id in doomed]:
+        yield f"Deleted with it: {count(len(gone), 'volume')} ({listed(gone)})."
+    if kept := [name.get(id, id) for id in attached if id not in doomed]:
+        yield f"Kept, and free afterwards: {count(len(kept), 'volume')} ({listed(kept)})."
+
+
+def _volume(volume: Any) -> str:
+    return f"{clean(volume.name)}, {volume.size} GiB"
+
+
+def _before(ctx: Context, plan: Plan, server: Server, options: Options) -> None:
+    name = clean(server.name)
+    if options.snapshot:
+        plan.add(
+            snapshots.take_snapshot,
+            server=server.id,
+            name=name,
+            keep_until=last_day(ctx.asked_at, options.keep_snapshot),
+            before="deletion",
+        )
+    if options.keep_volumes:
+        kept = [{"server": server.id, "name": name, "volume": id} for id in _doomed(server)]
+        plan.each(keep_volume, kept, undo="on_failure")
+
+
+def _let_go(cloud: Cloud, server: str, volume: str) -> None:
+    change.delete_volume_with_server(cloud, server, volume, True)
+
+
+@step(
+    "server.keep_volume",
+    "have the volume {volume} stay when {name} is deleted",
+    key="{server}:{volume}",
+    undo=_let_go,
+    repeatable=True,
+)
+def keep_volume(cloud: Cloud, server: str, name: str, volume: str) -> None:
+    """Have a volume stay that Nova would delete with the server."""
+    change.delete_volume_with_server(cloud, server, volume, False)
+
+
+SERVER_DELETE = Verb(
+    name="server.delete",
+    summary="Delete a server, and say before what goes with it.",
+    sentence="delete {name}",
+    participle="deleted",
+    request=lambda cloud, id, options: change.delete_server(cloud, id),
+    begins=states(*_DELETED_IN),
+    ends=lambda server, options: server.status == _SOFTLY,
+    said=lambda server, options: "deleted, and can be restored until Nova reclaims it",
+    gone=True,
+    tasks=frozenset({"deleting", "soft-deleting"}),
+    besides=Duration.parse("7h"),
+    options=DeleteOptions,
+    unfit=_unfit,
+    tells=_tells,
+    before=_before,
+)
