@@ -41,8 +41,8 @@ NAMES = frozenset(
         "exclude", "flavor", "flavors", "floating_ip", "group", "hypervisor", "image", "key",
         "name", "network", "networks", "notice", "owner_role", "port", "ports", "project",
         "projects", "replacement", "resource", "role", "roles", "router", "run", "security_group",
-        "security_groups", "server", "server_group", "smtp", "snapshot", "subnet", "target",
-        "user", "volume", "volume_snapshot", "volume_type", "workflow_name", "zone",
+        "security_groups", "server", "server_group", "smtp", "snapshot", "source", "subnet",
+        "target", "user", "volume", "volume_snapshot", "volume_type", "workflow_name", "zone",
     }
 )  # fmt: skip
 #: Parameters that are a number of things to be done at once, in any runbook.
