@@ -32,7 +32,8 @@ class FakeDevices:
             f"POST {_SERVER}/os-interface": self._attach_port,
             f"DELETE {_SERVER}/os-interface/([^/]+)": self._detach_port,
         }.items():
-            cloud.route(line, self._on_server(handle))
+            # Before Cinder's own short way of detaching, which knows no states of servers.
+            cloud.route(line, self._on_server(handle), first=True)
         cloud.route(f"GET {_PORT}", self._port)
         cloud.route(f"PUT {_PORT}", self._update_port)
         cloud.hooks.append(lambda request: self.advance())
