@@ -60,8 +60,8 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
     the marks of what is there; where a kind has none, ``made`` finds it otherwise: it returns the
     things that this attempt can have made. Those that were there before the request are noted,
     and are not taken for it. ``ready`` are the states of one that is whole, () where it is
-    so at once. ``complete`` sends what the request cannot say, where one that is there ``differs``
-    from what was asked for. ``delete`` takes it back.
+    so at once. ``complete`` sends what the request cannot say, where one that is there ``lacks``
+    it, or ``differs`` from what was asked for. ``delete`` takes it back.
 
     ``others`` are options that name further things, as of a verb, one or a list; of several things
     of one name, that of the project is meant. ``plain`` are values of those options that name
@@ -83,6 +83,7 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
     marks_of: Callable[[Any], Marks] = lambda thing: thing.metadata or {}
     made: Callable[[Cloud, Options, Attempt], Iterable[Any]] | None = None
     complete: Callable[[Cloud, str, Options], None] | None = None
+    lacks: Callable[[Any, Options], bool] = lambda thing, options: False
     ready: tuple[str, ...] = ()
     within: Duration = Duration.parse("30m")
     others: Mapping[str, str] = {}
@@ -291,9 +292,10 @@ class _Making:
 
     def _lacks(self, thing: Any) -> bool:
         row = self.row
-        if row.complete is None or row.differs is None:
+        if row.complete is None:
             return False
-        return any(True for _ in row.differs(thing, self.options))
+        differs = row.differs(thing, self.options) if row.differs is not None else ()
+        return row.lacks(thing, self.options) or any(True for _ in differs)
 
     def _made(self) -> Any:
         if self.row.made is not None:

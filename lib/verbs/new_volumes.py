@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
 from accounts.cloud import Cloud
 from openstack_api import volume as change
-from query_api.lookups import quotas
+from query_api.lookups import quotas, things
+from query_api.wire.reader import one
 from verbs.creation import Creation, Marks, NewName, ProjectOfNew
 from verbs.verb import Options
 from verbs.volumes import VOLUME
-from workflow_api import ParameterGroup
+from workflow_api import Duration, ParameterGroup, clean, listed
+from workflow_api.parameters import ImageName, SnapshotName
+
+_GIB = 1 << 30
 
 
 class NewVolume(ParameterGroup, frozen=True, kw_only=True):
     """A new volume.
 
-    size_gib: Its size, in GiB.
+    size_gib: Its size, in GiB; at least that of what it is made from.
     description: What it is for.
     volume_type: Its type, by name or id; the cloud's default type if empty.
+    image: The image that is written to it, by its exact name or id.
+    volume_snapshot: The snapshot that it is made from, by name or id.
+    zone: The availability zone that it is in; one that Cinder chooses if empty.
+    bootable: Let servers boot from it; one from an image is bootable anyway.
     same_name: Make it although there is another of that name in the project.
     delete_failed: Delete it again if it fails.
     """
@@ -30,9 +40,22 @@ class NewVolume(ParameterGroup, frozen=True, kw_only=True):
     size_gib: Annotated[int, Meta(ge=1)]
     description: str | None = None
     volume_type: str | None = None
+    image: ImageName | None = None
+    volume_snapshot: SnapshotName | None = None
+    zone: str | None = None
+    bootable: bool = False
     project: ProjectOfNew | None = None
     same_name: bool = False
     delete_failed: bool = False
+
+
+class _Zone(msgspec.Struct, rename="camel"):
+    zone_name: str
+    zone_state: dict[str, bool] = {}
+
+
+class _Zones(msgspec.Struct):
+    zones: list[_Zone] = msgspec.field(name="availabilityZoneInfo")
 
 
 def _request(cloud: Cloud, options: Options, marks: Marks) -> str:
@@ -42,26 +65,79 @@ def _request(cloud: Cloud, options: Options, marks: Marks) -> str:
         size=options.size_gib,
         description=options.description,
         volume_type=options.volume_type,
+        image_id=options.image,
+        snapshot_id=options.volume_snapshot,
+        availability_zone=options.zone,
         metadata=dict(marks),
     )
 
 
-def _beyond_quota(cloud: Cloud, options: Options, project: str) -> Iterator[str]:
-    """Tell what of the project's quota does not suffice; one request."""
-    wanted = {"volumes": 1, "gigabytes": options.size_gib}
-    whose = project or cloud.own_project()
-    yield from quotas.lacking(cloud, "block-storage", whose, wanted)
+def _unfit(cloud: Cloud, options: Options, project: str) -> Iterator[str]:
+    """Tell what of the quota does not suffice, and what of its sources and zone does not fit."""
+    if options.image and options.volume_snapshot:
+        yield "it is made from an image or from a snapshot, not from both"
+    if options.image:
+        yield from _image_against(things.look(cloud, "image", options.image), options, project)
+    if options.volume_snapshot:
+        found = things.look(cloud, "volume_snapshot", options.volume_snapshot)
+        yield from _snapshot_against(found, options, project)
+    if options.zone:
+        known = one(cloud, "block-storage", "/os-availability-zone", _Zones).zones
+        names = [zone.zone_name for zone in known if zone.zone_state.get("available", True)]
+        if options.zone not in names:
+            yield f"there is no zone {clean(options.zone)} for volumes, but {listed(names)}"
+    needed = {"volumes": 1, "gigabytes": options.size_gib, "per_volume_gigabytes": options.size_gib}
+    if options.volume_type:
+        found = things.look(cloud, "volume_type", options.volume_type)
+        word = found.name if found else options.volume_type
+        needed |= {f"volumes_{word}": 1, f"gigabytes_{word}": options.size_gib}
+    owner = project or cloud.own_project()
+    yield from quotas.lacking(cloud, "block-storage", owner, needed)
+
+
+def _image_against(image: Any, options: Options, project: str) -> Iterator[str]:
+    if image is None:
+        yield "its image is gone"
+        return
+    if image.status != "active":
+        yield f"the image {clean(image.name)} is {clean(image.status)}"
+    if project and image.visibility == "private" and image.project_id != project:
+        yield f"the image {clean(image.name)} is private to project {image.project_id}"
+    data = max(image.virtual_size or 0, image.size or 0)
+    least = max(image.min_disk or 0, math.ceil(data / _GIB))
+    if options.size_gib < least:
+        yield f"the image {clean(image.name)} needs {least} GiB"
+
+
+def _snapshot_against(snapshot: Any, options: Options, project: str) -> Iterator[str]:
+    if snapshot is None:
+        yield "its snapshot is gone"
+        return
+    if snapshot.status != "available":
+        yield f"the snapshot {clean(snapshot.name)} is {clean(snapshot.status)}"
+    if project and snapshot.project_id != project:
+        yield f"the snapshot {clean(snapshot.name)} is of project {snapshot.project_id}"
+    if options.size_gib < snapshot.size:
+        yield f"the snapshot {clean(snapshot.name)} needs {snapshot.size} GiB"
 
 
 VOLUME_CREATION = Creation(
     name="volume.create",
-    summary="Create a volume, in any project.",
+    summary="Create a volume, empty or from an image or a snapshot, in any project.",
     subject=VOLUME,
     sentence="create the volume {name} of {options[size_gib]} GiB",
     options=NewVolume,
     request=_request,
+    complete=lambda cloud, id, options: change.set_volume_bootable(cloud, id, True),
+    lacks=lambda volume, options: options.bootable and not volume.bootable,
     delete=lambda cloud, id, options: change.delete_volume(cloud, id),
     ready=("available",),
-    others={"volume_type": "volume_type", "project": "project"},
-    unfit=_beyond_quota,
+    within=Duration.parse("2h"),
+    others={
+        "volume_type": "volume_type",
+        "image": "image",
+        "volume_snapshot": "volume_snapshot",
+        "project": "project",
+    },
+    unfit=_unfit,
 )

@@ -12,6 +12,11 @@ from support.fake_cloud_http import Answer, Request
 _V3 = "/volume/v3"
 _ID = r"([^/]+)"
 _OWNER = "os-vol-tenant-attr:tenant_id"
+# The second one is not to be used.
+_ZONES = [
+    {"zoneName": "az-1", "zoneState": {"available": True}},
+    {"zoneName": "az-2", "zoneState": {"available": False}},
+]
 
 
 class VolumeRecords:
@@ -34,6 +39,7 @@ class VolumeRecords:
         for pattern, handle in {
             # What only those are told who see all there is.
             "GET /os-services": lambda request: Answer({"services": self.services}),
+            "GET /os-availability-zone": lambda request: Answer({"availabilityZoneInfo": _ZONES}),
             "GET /types": lambda request: Answer({"volume_types": self.types}),
             f"GET /types/{_ID}": self._type,
             "GET /scheduler-stats/get_pools": lambda request: Answer({"pools": self.pools}),
