@@ -11,8 +11,9 @@ from openstack_api import volume as change
 from protection.marks import protected
 from query_api.execution.query import query
 from query_api.lookups import things
+from query_api.lookups.volume_messages import last_message
 from verbs.verb import Options, Subject, Verb, states
-from workflow_api import Duration, ParameterGroup, count
+from workflow_api import Duration, ParameterGroup, clean, count
 from workflow_api.parameters import SnapshotName
 
 _BUSY = frozenset({"creating", "deleting", "backing-up", "restoring", "unmanaging"})
@@ -36,6 +37,7 @@ VOLUME_SNAPSHOT = Subject(
     state=lambda snapshot: snapshot.status,
     busy=lambda snapshot: snapshot.status if snapshot.status in _BUSY else "",
     kept=_kept,
+    last_fault=lambda cloud, id: clean(last_message(cloud, id)),
 )
 
 

@@ -13,8 +13,9 @@ from openstack_api import volume as change
 from protection.marks import protected
 from query_api.execution.query import query
 from query_api.lookups import quotas, things
+from query_api.lookups.volume_messages import last_message
 from verbs.verb import Options, Subject, Verb, states
-from workflow_api import ParameterGroup, count
+from workflow_api import ParameterGroup, clean, count
 from workflow_api.parameters import VolumeName
 
 # Cinder's states that end by themselves.
@@ -56,6 +57,7 @@ VOLUME = Subject(
     state=lambda volume: volume.status,
     busy=lambda volume: volume.status if volume.status in _BUSY else "",
     kept=_kept,
+    last_fault=lambda cloud, id: clean(last_message(cloud, id)),
 )
 
 

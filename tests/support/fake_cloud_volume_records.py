@@ -30,6 +30,8 @@ class VolumeRecords:
         self.pools: list[Json] = []
         self.attachments: list[Json] = []
         self.transfers: list[Json] = []
+        #: What Cinder says of what went wrong, the newest first.
+        self.messages: list[Json] = []
         #: The keys that were told, each once.
         self.keys: list[str] = []
         #: By which attachment Nova has a volume, by server and volume.
@@ -40,6 +42,7 @@ class VolumeRecords:
             # What only those are told who see all there is.
             "GET /os-services": lambda request: Answer({"services": self.services}),
             "GET /os-availability-zone": lambda request: Answer({"availabilityZoneInfo": _ZONES}),
+            "GET /messages": lambda request: Answer({"messages": self.messages}),
             "GET /types": lambda request: Answer({"volume_types": self.types}),
             f"GET /types/{_ID}": self._type,
             "GET /scheduler-stats/get_pools": lambda request: Answer({"pools": self.pools}),

@@ -10,9 +10,9 @@ import pytest
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Hypervisor, Json, Server
 from support.fake_cloud_runs import Clock, FakeAttempt, drawn, perform
-from support.fake_cloud_volume import FakeCinder
+from support.fake_cloud_volume import Course, FakeCinder
 from verbs.volumes_stuck import ALLOWED
-from workflow_api import NotFound, Plan, Refused, UserError
+from workflow_api import NotFound, Plan, Refused, StepFailed, UserError
 
 
 @pytest.fixture
@@ -139,6 +139,41 @@ def test_who_may_not_see_pools_leaves_the_choice_to_the_scheduler(
     fast["extra_specs"] = {"volume_backend_name": "RBD"}
     fake.fail("GET .*/get_pools", 403, body={"forbidden": {"message": "No.", "code": 403}})
     assert len(list(plan_of(fake, "retype", volume_type="fast").steps())) == 1
+
+
+@pytest.mark.parametrize(
+    ("messages", "status", "told"),
+    [
+        (
+            [
+                {
+                    "user_message": "schedule: No valid backend.",
+                    "created_at": "2026-01-02T03:04:05.000000",
+                }
+            ],
+            200,
+            r"no more \(schedule: No valid backend, said at 2026-01-02T03:04:05Z\)\.",
+        ),
+        ([], 200, r"no more\."),
+        ([], 403, r"no more\."),
+    ],
+)
+def test_what_cinder_says_of_a_failure_is_told(
+    fake: FakeCloud,
+    cinder: FakeCinder,
+    volume: Json,
+    attempt: FakeAttempt,
+    messages: list[Json],
+    status: int,
+    told: str,
+) -> None:
+    cinder.records.messages += messages
+    cinder.courses[volume["id"]] = Course(task=False)
+    (step,) = plan_of(fake, "retype", volume_type="fast").steps()
+    if status != 200:
+        fake.fail("GET .*/messages", status, body={"forbidden": {"message": "No."}})
+    with pytest.raises(StepFailed, match=f"data-1 is left available: .* {told}"):
+        perform(step, fake.account(), attempt)
 
 
 # -- a state that hangs ------------------------------------------------------------------------
