@@ -353,7 +353,7 @@ class Site:
                 self.sdk.block_storage.delete_snapshot(id)
                 until(lambda id=id: self.find_volume_snapshot(id) is None, f"{id} to be gone")
             elif kind == "volume" and self.find_volume(id):
-                self.sdk.block_storage.delete_volume(id, force=True)
+                self.sdk.block_storage.delete_volume(id, force=True, cascade=True)
         for host in self.hosts:
             self._free(host)
 
