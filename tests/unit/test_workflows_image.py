@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -355,3 +356,21 @@ def test_what_cannot_be_rotated(fake: FakeCloud, cloud: Cloud, family: dict[str,
     family["debian-5"]["status"] = "queued"
     with pytest.raises(Refused, match="debian-5 is queued, and not active"):
         rotated(cloud)
+
+
+# -- time --------------------------------------------------------------------------------------
+
+
+def test_an_upload_may_take_longer_than_any_other_request(
+    fake: FakeCloud, source: Path, tmp_path: Path, clock: Clock
+) -> None:
+    hasty = fake.account(files={"allowed": [str(tmp_path)]}, limits={"timeouts": {"request": "1s"}})
+    run = Run(drawn(hasty, "image.create", name="debian-13", source=str(source)), hasty, clock)
+    run.go(1)
+    fake.hooks.append(lambda request: time.sleep(1.5) if request.method == "PUT" else None)
+    run.go()
+    assert fake.images[0]["status"] == "active"
+    fake.hooks[-1] = lambda request: time.sleep(1.5) if request.method == "PATCH" else None
+    (step,) = drawn(hasty, "image.update", image="debian-13", hidden=True).steps()
+    with pytest.raises(UnknownOutcome):
+        perform(step, hasty, FakeAttempt(key=step.key))
