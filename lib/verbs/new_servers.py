@@ -12,7 +12,7 @@ from accounts.cloud import Cloud
 from common.pairs import pairs
 from openstack_api import compute as change
 from query_api.execution.query import query
-from query_api.lookups import quotas, things
+from query_api.lookups import image, quotas, things
 from query_api.lookups.compute_types import Flavor
 from query_api.lookups.things import Thing
 from verbs import server_room as room
@@ -89,14 +89,26 @@ def _completed(cloud: Cloud, options: Options, others: Mapping[str, Any], projec
     return msgspec.structs.replace(
         options,
         source=source.id,
-        boots=_known(source, whose),
+        boots={**_known(source), "foreign": not _is_usable(cloud, source, whose)},
         size=room.as_data(room.size_of(others["flavor"])),
         host=others["hypervisor"].name if "hypervisor" in others else None,
         user_data_sha256=user_data.digest(file) if file else None,
     )
 
 
-def _known(source: Thing, project: str) -> dict[str, Any]:
+def _is_usable(cloud: Cloud, source: Thing, project: str) -> bool:
+    """Return whether a project may boot from it; two requests for an image that others share."""
+    if source.project_id == project:
+        return True
+    if source.kind != "image":
+        return False
+    if source.visibility == "shared":
+        shared = image.with_members(cloud, source.id)
+        return shared is not None and project in shared.members
+    return bool(source.visibility != "private")
+
+
+def _known(source: Thing) -> dict[str, Any]:
     """Return what has to be known of an image, a volume or a snapshot."""
     # An image has its size in bytes, the others in GiB.
     least = (source.min_disk or 0) if source.kind == "image" else (source.size or 0)
@@ -106,7 +118,6 @@ def _known(source: Thing, project: str) -> dict[str, Any]:
         "status": source.status,
         "gib": max(least, data),
         "ram": (source.min_ram or 0) if source.kind == "image" else 0,
-        "foreign": source.kind != "image" and source.project_id != project,
         "bootable": source.kind != "volume" or source.bootable is not False,
     }
 
@@ -207,7 +218,7 @@ def _of_source(options: Options) -> Iterator[str]:
     if boots["status"] != _WHOLE[options.boot_from]:
         yield f"{what} is {clean(boots['status'])}"
     if boots["foreign"]:
-        yield f"{what} is another project's"
+        yield f"{what} is another project's, and not shared with this one"
     if not boots["bootable"]:
         yield f"{what} is not bootable"
     if boots["ram"] > size.ram:

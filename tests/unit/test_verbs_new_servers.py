@@ -13,6 +13,7 @@ import pytest
 
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Group, Project, uuid_of
+from support.fake_cloud_http import Answer
 from support.fake_cloud_runs import Clock, FakeAttempt, drawn, perform
 from support.fake_cloud_tables import Tables
 from support.fake_cloud_volume import FakeCinder
@@ -218,6 +219,28 @@ def test_a_volume_has_to_be_fit_to_boot_from(
 ) -> None:
     fake.part(FakeCinder).volumes[0] |= facts
     assert why in refused(fake, boot_from="volume", source="root")
+
+
+@pytest.mark.parametrize(
+    ("visibility", "member", "usable"),
+    [
+        ("public", "", True),
+        ("community", "", True),
+        ("private", "", False),
+        ("shared", "someone-else", False),
+        ("shared", OWNER, True),
+    ],
+)
+def test_an_image_of_another_project_has_to_be_shared(
+    fake: FakeCloud, visibility: str, member: str, usable: bool
+) -> None:
+    fake.images[-1] |= {"visibility": visibility, "owner": "another"}
+    members = {"members": [{"member_id": member, "status": "pending"}] if member else []}
+    fake.route("GET /image/v2/images/([^/]+)/members", lambda request: Answer(members), first=True)
+    if usable:
+        assert planned(fake).changes() == 1
+    else:
+        assert "the image debian-12 is another project's, and not shared" in refused(fake)
 
 
 def test_the_hypervisor_that_is_named_has_to_have_room(fake: FakeCloud) -> None:
