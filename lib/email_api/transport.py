@@ -28,7 +28,7 @@ __all__ = ["Mailer", "Outcome", "SmtpError"]
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _DOT = re.compile(rb"(?m)^\.")
 _GO_ON, _CLOSING, _TOO_LARGE = 354, 421, 552
-_NO_UTF8 = "it takes no address with letters other than ASCII before the @ (SMTPUTF8)"
+_NO_UTF8 = "it takes no address with characters other than ASCII before the @ (SMTPUTF8)"
 Kind = Literal["sent", "refused", "deferred", "unknown"]
 
 

@@ -14,7 +14,7 @@ _WITH_TAGS, _ON_HYPERVISOR = "2.52", "2.74"
 
 
 def disable_service(cloud: Cloud, service: str, reason: str) -> None:
-    """Take a compute service (by its UUID) out of scheduling, with a reason of 1 to 255 letters."""
+    """Take a compute service (by its UUID) out of scheduling, with a reason of 1 to 255 characters."""
     with changing(cloud, "disabling a compute service") as sdk:
         sdk.compute.update_service(service, status="disabled", disabled_reason=reason)
 
@@ -108,7 +108,7 @@ def unshelve_server(cloud: Cloud, server: str) -> None:
 
 
 def lock_server(cloud: Cloud, server: str, reason: str | None = None) -> None:
-    """Lock a server, with a reason of at most 255 letters."""
+    """Lock a server, with a reason of at most 255 characters."""
     with changing(cloud, f"locking {server}") as sdk:
         sdk.compute.lock_server(server, locked_reason=reason)
 

@@ -28,7 +28,7 @@ def delete_flavor(cloud: Cloud, flavor: str) -> None:
 
 
 def describe_flavor(cloud: Cloud, flavor: str, description: str) -> None:
-    """Give a flavor a description of at most 65535 letters, "" for none."""
+    """Give a flavor a description of at most 65535 characters, "" for none."""
     with changing(cloud, f"describing flavor {flavor}") as sdk:
         sdk.compute.update_flavor(flavor, description=description or None)
 

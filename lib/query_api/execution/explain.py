@@ -16,7 +16,7 @@ from query_api.language.conditions import All, Condition, Test, conjuncts
 from query_api.language.kinds import LISTS
 from query_api.language.schema import Link, Listing, Resource
 from query_api.language.where import unparse
-from query_api.wire import visibility as sight
+from query_api.wire import visibility
 from query_api.wire.narrowing import Ask, given
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def _stage(run: Run, frame: Frame, condition: Condition, *, following: bool) -> 
     # What a link leads to is asked for by values that are not known yet.
     resource, parts = frame.resource, [] if following else _asked(run, frame, condition)
     for service in dict.fromkeys(one.service for one in resource.listings if not one.open):
-        if probe := sight.PROBES.get(service):
-            expected = "1" if sight.always(service) else "1 if the rows do not show it"
+        if probe := visibility.PROBES.get(service):
+            expected = "1" if visibility.always(service) else "1 if the rows do not show it"
             what = f"GET {probe.path}: whether it leaves out any"
             parts.append(Part(resource.name, f"also by {service}", what, expected))
     own, rest = frame.split(condition)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from common.errors import CloudError
 from query_api.execution.paths import Path
 from query_api.language.schema import Listing, Property, Resource
-from query_api.wire import visibility as sight
+from query_api.wire import visibility
 from query_api.wire.decode import Page, shape_of
 from query_api.wire.narrowing import Ask, Narrowed
 from query_api.wire.paging import Pages
@@ -58,7 +58,7 @@ class Listed:
         listings, alone = self._resource.listings, len(asks) == 1
         jobs = [partial(self._read, one, ask, alone) for one in listings for ask in asks]
         # Nova is asked what it leaves out at the same time: it has to be asked in any case.
-        looks = [partial(self._look_at, one) for one in self._services() if sight.always(one)]
+        looks = [partial(self._look_at, one) for one in self._services() if visibility.always(one)]
         tried = self._reading.tried(lambda job: job(), [*jobs, *(looks if jobs else ())])
         names = [self._called(one, ask) for one in listings for ask in asks]
         self._reading.say_failed(zip(names, tried, strict=False))
@@ -177,7 +177,7 @@ class Listed:
         return list(dict.fromkeys(one.service for one in self._resource.listings if not one.open))
 
     def _look_at(self, service: str) -> list[Row]:
-        sight.unseen(self._reading, service)
+        visibility.unseen(self._reading, service)
         return []
 
     def _say_unseen(self) -> None:
@@ -190,9 +190,9 @@ class Listed:
             self._reading.incomplete(what, f"{unproven} {why}")
         proven = unproven < seen and all(one.proof for one in self._resource.listings)
         for service in self._services():
-            if proven and not sight.always(service):
+            if proven and not visibility.always(service):
                 continue
-            if why := sight.unseen(self._reading, service):
+            if why := visibility.unseen(self._reading, service):
                 self._reading.incomplete(what, why)
 
 

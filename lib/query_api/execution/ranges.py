@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from common.duration import Duration
-from query_api.execution import row_operations as operate
+from query_api.execution import row_operations
 from query_api.language import times
 from query_api.language.groups import OTHER, Group, range_of, typed
 from query_api.language.kinds import NUMBERS, a_kind, value_for
@@ -18,7 +18,7 @@ from query_api.language.schema import Property
 Row = tuple[Any, ...]
 Key = Callable[[Row], Any]
 # What groups' values, missing ones aside, are compared by.
-Order = operate.Order
+Order = row_operations.Order
 
 
 def key_of(group: Group, prop: Property, at: int, now: datetime) -> tuple[Key, Order]:
@@ -27,7 +27,7 @@ def key_of(group: Group, prop: Property, at: int, now: datetime) -> tuple[Key, O
     Raises UserError if the group has ranges and the property is neither a number nor a time.
     """
     if not group.ranges:
-        return itemgetter(at), operate.ORDERS.get(prop.kind)
+        return itemgetter(at), row_operations.ORDERS.get(prop.kind)
     # Ranges sort as they were given, and what lies in none comes after them.
     order = [*(one.name for one in group.ranges), OTHER].index
     if prop.kind == "time":

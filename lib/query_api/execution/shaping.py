@@ -7,8 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from common.errors import UserError
-from query_api.execution import namesakes, paths
-from query_api.execution import row_operations as operate
+from query_api.execution import namesakes, paths, row_operations
 from query_api.execution.answer import Column
 from query_api.execution.columns import Frame, Options
 from query_api.execution.ranges import Key, key_of
@@ -31,7 +30,7 @@ class Grouping(NamedTuple):
 
     path: str
     key: Key
-    order: operate.Order
+    order: row_operations.Order
     is_shown: bool
 
 
@@ -112,7 +111,7 @@ class Shaping:
     def _cut(
         self, rows: list[Row], keys: Sequence[Grouping], *, by_cloud: bool
     ) -> tuple[list[Column], list[Row]]:
-        rows = operate.sorted_by(
+        rows = row_operations.sorted_by(
             rows, [(*_sort_place(self._end(p)), down) for p, down in self._sorting]
         )
         shown = self._shown
@@ -132,16 +131,16 @@ class Shaping:
             _column(path, end, path in named) for path, (end, _) in zip(shown, ends, strict=True)
         ]
         if self._query.is_distinct:
-            cut = operate.distinct(cut)
+            cut = row_operations.distinct(cut)
         return columns, cut
 
     def _grouped(self, rows: list[Row], keys: Sequence[Grouping]) -> list[tuple[Row, list[Row]]]:
         """Return the groups; in the order of their values unless the rows were sorted."""
-        found = operate.grouped(rows, [one.key for one in keys])
+        found = row_operations.grouped(rows, [one.key for one in keys])
         if self._sorting:
             return list(found.items())
         order = [(at, one.order, False) for at, one in enumerate(keys)]
-        return [(key, found[key]) for key in operate.sorted_by(list(found), order)]
+        return [(key, found[key]) for key in row_operations.sorted_by(list(found), order)]
 
     def _aggregated(
         self, rows: list[Row], keys: Sequence[Grouping]
@@ -157,14 +156,14 @@ class Shaping:
             figures.append((one.function, of[1] if of else None, of[0].kind if of else None))
         groups = self._grouped(rows, keys) if keys else [((), rows)]
         found = [
-            (*key, *(operate.aggregated(part, name, at, kind) for name, at, kind in figures))
+            (*key, *(row_operations.aggregated(part, name, at, kind) for name, at, kind in figures))
             for key, part in groups
         ]
         names = [column.name for column in kinds]
         orders = [one.order for one in keys]
-        orders += [operate.ORDERS.get(column.kind) for column in kinds[len(orders) :]]
+        orders += [row_operations.ORDERS.get(column.kind) for column in kinds[len(orders) :]]
         places = [(names.index(path), down) for path, down in self._sorting]
-        found = operate.sorted_by(found, [(at, orders[at], down) for at, down in places])
+        found = row_operations.sorted_by(found, [(at, orders[at], down) for at, down in places])
         return kinds, found
 
 
@@ -182,8 +181,8 @@ def title(one: Aggregate) -> str:
     return unparse_aggregate([one])
 
 
-def _sort_place(end: tuple[Property, int]) -> tuple[int, operate.Order]:
-    return end[1], operate.ORDERS.get(end[0].kind)
+def _sort_place(end: tuple[Property, int]) -> tuple[int, row_operations.Order]:
+    return end[1], row_operations.ORDERS.get(end[0].kind)
 
 
 def _column(path: str, end: Property, named: bool) -> Column:

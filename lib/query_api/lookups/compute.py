@@ -242,10 +242,10 @@ def _only(kind: str, wanted: str, known: Iterable[Found], cloud: Cloud, **how: A
         return picked(kind, wanted, known, where=f"cloud {cloud.name}", **how)
     except NotFound as error:
         from query_api.lookups.absent import absent
-        from query_api.wire import visibility as sight  # only for what is not there
+        from query_api.wire import visibility  # only for what is not there
         from query_api.wire.reading import Reading
 
-        why = sight.unseen(Reading(cloud), "compute")
+        why = visibility.unseen(Reading(cloud), "compute")
         raise absent(error, [(f"{kind}s of {cloud.name}", why)] if why else []) from None
 
 

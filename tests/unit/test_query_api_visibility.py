@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from query_api.execution.query import query
-from query_api.wire import visibility as sight
+from query_api.wire import visibility
 from support.memory_cloud import Json, MemoryCloud, Serve, Shelf, refused
 
 NO_RIGHT = "the account has no right to see all of them"
@@ -33,7 +33,7 @@ def service(name: str, rows: list[Json], probe: str, said: Any) -> Serve:
 
 
 def probe_of(service: str) -> str:
-    return sight.PROBES[service].path
+    return visibility.PROBES[service].path
 
 
 def asked(cloud: MemoryCloud, service: str) -> int:
@@ -162,7 +162,7 @@ def test_a_cell_can_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
     for later, complete in ((50.0, False), (70.0, True)):
         clock = SimpleNamespace(monotonic=lambda later=later: now + later)
-        monkeypatch.setattr(sight, "time", clock)
+        monkeypatch.setattr(visibility, "time", clock)
         assert question.run([cloud]).complete is complete
 
 
