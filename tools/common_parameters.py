@@ -63,7 +63,10 @@ def _answer() -> dict[str, Given]:
 def _identity(name: str) -> dict[str, Given]:
     said = {
         "workflow": ("The workflow behind this action.", name),
-        "requested_by": ("Who asks, as StackStorm says.", "{{ action_context.user }}"),
+        "requested_by": (
+            "The user who started the action, from StackStorm.",
+            "{{ action_context.user }}",
+        ),
         "deadline": ("The timeout, so that a run stops in time.", "{{ timeout }}"),
     }
     return {

@@ -50,14 +50,13 @@ class Asked(msgspec.Struct, frozen=True):
 class Options(ParameterGroup, frozen=True, kw_only=True):
     """How a campaign is sent.
 
-    note: Words of your own at the end of each mail; each line is a paragraph.
-    campaign: The key of the campaign; by default the same for whatever is asked alike in one day.
+    note: Text to add at the end of each mail; each line is a paragraph.
+    campaign: The key of the campaign; by default the same for equal parameters within a day.
     cc: Addresses that get a copy of every mail, seen by all.
     bcc: Addresses that get a copy of every mail, seen by nobody.
-    limit: Send the first so many mails only; the same campaign goes on later.
-    override_recipient: Send all mails to this address (or several) alone, each saying whom it is
-        for.
-    max_recipients: Refuse a campaign to more than so many; email.max_recipients if empty.
+    limit: Send at most this many mails now; the same campaign can continue later.
+    override_recipient: Send all mails only to this address (or several); each says whom it is for.
+    max_recipients: Refuse a campaign with more recipients than this; email.max_recipients if empty.
     """
 
     no_parameters: ClassVar[frozenset[str]] = frozenset({"asked"})

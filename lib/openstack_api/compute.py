@@ -14,7 +14,7 @@ _WITH_TAGS, _ON_HYPERVISOR = "2.52", "2.74"
 
 
 def disable_service(cloud: Cloud, service: str, reason: str) -> None:
-    """Take a compute service (by its UUID) out of scheduling, with a reason of 1 to 255 characters."""
+    """Take a compute service (by its UUID) out of scheduling; a reason has 1 to 255 characters."""
     with changing(cloud, "disabling a compute service") as sdk:
         sdk.compute.update_service(service, status="disabled", disabled_reason=reason)
 

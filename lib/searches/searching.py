@@ -53,7 +53,7 @@ class Selection(View, frozen=True, kw_only=True):
     """What of the things that pass is shown, and how.
 
     aggregate: Figures of each group, as count, sum, min, max, avg of a property.
-    follow: Links to go on over, as project; all but where is about their end.
+    follow: Links to follow, as project; everything except where applies to the linked resource.
     join: Columns of what each row leads to, as project: name; user: name.
     """
 
@@ -65,8 +65,8 @@ class Selection(View, frozen=True, kw_only=True):
 class QueryOptions(ParameterGroup, frozen=True, kw_only=True):
     """How a query is run.
 
-    explain: Show how it was asked, and the requests expected and made, instead of rows.
-    allow_partial: Succeed even if something is missing in the answer, which says so.
+    explain: Show how the query is run, and the requests expected and made, instead of rows.
+    allow_partial: Succeed even if something is missing from the answer; the answer says what.
     """
 
     explain: bool = False
@@ -112,7 +112,7 @@ def register(resource: str, plural: str, *, where: str, group_by: str, join: str
 
     where: Only those that pass, as: {where}.
     {grouped}
-    follow: Links to go on over, as {first}; all but where is about their end.
+    follow: Links to follow, as {first}; everything except where applies to the linked resource.
     join: Columns of what each row leads to, as {join}.
     """
     everything.__doc__ = f"""List all {plural}.

@@ -43,7 +43,7 @@ _ANOTHER = "same_name=true makes another one of that name."
 # The note of what could be taken for what is made, and was there before.
 _THERE = "there"
 Marks = Mapping[str, str]
-NewName = Annotated[str, Meta(description="What it is to be called.")]
+NewName = Annotated[str, Meta(description="Its name.")]
 ProjectOfNew = Annotated[
     str,
     Meta(description="The project that it is for, by name or id; the cloud's own if empty."),

@@ -72,7 +72,7 @@ class RebootOptions(ParameterGroup, frozen=True, kw_only=True):
 class LockOptions(ParameterGroup, frozen=True, kw_only=True):
     """Why a server is locked.
 
-    reason: Why, for everybody who looks at the server later.
+    reason: Why, for anybody who looks at the server later.
     """
 
     reason: str | None = None
@@ -175,7 +175,7 @@ SERVER_VERBS = (
     ),
     Verb(
         name="server.pause",
-        summary="Pause a server: it stays in memory and runs no more.",
+        summary="Pause a server: it stays in memory but does not run.",
         sentence="pause {name}",
         participle="paused",
         request=lambda cloud, id, options: change.pause_server(cloud, id),
@@ -187,7 +187,7 @@ SERVER_VERBS = (
     ),
     Verb(
         name="server.unpause",
-        summary="Let a paused server run on.",
+        summary="Let a paused server run again.",
         sentence="unpause {name}",
         participle="unpaused",
         request=lambda cloud, id, options: change.unpause_server(cloud, id),
@@ -223,7 +223,7 @@ SERVER_VERBS = (
     ),
     Verb(
         name="server.shelve",
-        summary="Shelve a server: it is kept as an image and gives up its place.",
+        summary="Shelve a server: it is kept as an image and releases its place.",
         sentence="shelve {name}",
         participle="shelved",
         request=lambda cloud, id, options: change.shelve_server(cloud, id),

@@ -60,7 +60,7 @@ MARK_VERBS = (
     ),
     Verb(
         name="server.unprotect",
-        summary="Take off a server the marks that protect it from runbooks.",
+        summary="Remove the marks that protect a server from runbooks.",
         sentence="no longer protect {name}",
         participle="left unprotected",
         request=_take_off,

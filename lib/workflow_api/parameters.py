@@ -51,15 +51,16 @@ ZoneName = Annotated[str, Meta(description="Only hypervisors of this availabilit
 RunId = Annotated[str, Meta(description="The run, by its id or the start of it.")]
 CampaignName = Annotated[str, Meta(description="The campaign, by its key or id.")]
 HypervisorReason = Annotated[
-    str, Meta(description="Why, for everybody who looks at the hypervisor later.")
+    str, Meta(description="Why, for anybody who looks at the hypervisor later.")
 ]
 MaxParallel = Annotated[
-    int, Meta(ge=1, description="How many are worked on at once; limits.max_parallel if empty.")
+    int, Meta(ge=1, description="How many to work on at once; limits.max_parallel if empty.")
 ]
 AllowPartial = Annotated[
-    bool, Meta(description="Succeed even if something is missing in the answer, which says so.")
+    bool,
+    Meta(description="Succeed even if something is missing from the answer; the answer says what."),
 ]
-AllowPast = Annotated[bool, Meta(description="Go on although the time is over.")]
+AllowPast = Annotated[bool, Meta(description="Continue although the time is in the past.")]
 Where = Annotated[
     str,
     Meta(
@@ -67,7 +68,7 @@ Where = Annotated[
         "older_than 30d."
     ),
 ]
-RowLimit = Annotated[int, Meta(ge=1, description="At most so many rows, or groups.")]
+RowLimit = Annotated[int, Meta(ge=1, description="The maximum number of rows, or of groups.")]
 PreviewDir = Annotated[
     str,
     Meta(

@@ -21,7 +21,7 @@ def orphans(
     older_than: Duration | None = None,
     allow_partial: AllowPartial = False,
 ) -> Table:
-    """Find what is left of projects that are gone, bound to nothing, or held by nobody.
+    """Find what deleted projects left behind, and what is bound to nothing or held by nobody.
 
     Nothing of a cloud is called an orphan if its projects cannot all be read; allocations and
     ports of servers that are gone are not judged without all servers. Left out are Neutron's own
@@ -35,9 +35,8 @@ def orphans(
     eleven requests for migrations, and the allocations of their providers once more; and the
     users, a listing a domain, if any are to be named.
 
-    kinds: Only these of server, volume, image, network, port and so on; all if empty.
-    older_than: Only what is older, as 30d; if empty, anything, but what is bound to nothing after
-        a day.
+    kinds: Which kinds to look at, such as server, volume, image, network or port; all if empty.
+    older_than: Only what is older, as 30d; any age if empty, a day for what is bound to nothing.
     """
     from audits import orphans as audit
     from audits.findings import audited, chosen
@@ -59,7 +58,7 @@ def security_groups(
     protocols: list[str] = ["tcp", "udp"],  # noqa: B006
     allow_partial: AllowPartial = False,
 ) -> Table:
-    """Find security group rules that open one of some ports to the world, and their servers.
+    """Find security group rules that open sensitive ports to the world, with their servers.
 
     Open to the world is what names 0.0.0.0/0 or ::/0, or neither a range nor a group. A rule for
     all ports, for a range with one of them in it, or for any protocol, opens it.
@@ -69,7 +68,7 @@ def security_groups(
     projects, domains, and the users of each domain.
 
     ports: The ports that the world should not reach, as: 22, 3389, 8000-8100.
-    protocols: Their protocols, of tcp, udp, sctp, dccp and udplite; all if empty.
+    protocols: The protocols: tcp, udp, sctp, dccp or udplite; all if empty.
     """
     from audits import rules as audit
     from audits.findings import audited, chosen
@@ -101,7 +100,7 @@ def old_snapshots(
     Costs a listing of volume snapshots and two of images; of the volumes, projects and, a listing
     a domain, the users of what was found.
 
-    older_than: The age from which a snapshot is old, as 30d.
+    older_than: The age at which a snapshot counts as old, as 30d.
     """
     from audits import snapshots as audit
     from audits.findings import audited
@@ -124,7 +123,7 @@ def roles(
     roles: list[str] = [],  # noqa: B006
     allow_partial: AllowPartial = False,
 ) -> Table:
-    """Find who has a powerful role where, and roles of the disabled, the gone and nobody.
+    """Find who has powerful roles, and roles of users who are disabled or gone.
 
     Powerful are admin, manager and service, unless ``roles`` names others. A role is found however
     it is had: itself, through a group, from above, implied by another, or on the whole system.
@@ -157,7 +156,7 @@ def drift(
     what: list[str] = [],  # noqa: B006
     allow_partial: AllowPartial = False,
 ) -> Table:
-    """Find flavors, images and aggregates of a cloud that are not as in another one.
+    """Find flavors, images and aggregates that differ from those of another cloud.
 
     Things are compared by name, and ``cloud_a`` is what ``cloud_b`` should be like. Of images only
     public ones that are not hidden, the newest of each name; of aggregates the metadata and the
@@ -167,7 +166,7 @@ def drift(
 
     cloud_a: The cloud that is as it should be; the default cloud if empty.
     cloud_b: The cloud that should be like it, as the configuration calls it.
-    what: Only these of flavors, images and aggregates; all if empty.
+    what: Which of flavors, images and aggregates to compare; all if empty.
     """
     from audits import drift as audit
     from audits.findings import chosen, parts_of, table

@@ -56,7 +56,7 @@ def report(
 ) -> Table:
     """Report what is used and free by zone and aggregate, and how many more of each flavor fit.
 
-    flavors: Flavors, by name or id, of which is said how many more fit; public ones if empty.
+    flavors: The flavors, by name or id, to report remaining capacity for; public ones if empty.
     """
     from query_api.wire.reading import Reading
 

@@ -36,8 +36,7 @@ _IDLE = {
 EveryCloud = Annotated[
     Clouds,
     Meta(
-        description="The clouds, as the configuration calls them; all of them if nothing else is "
-        "said.",
+        description="The clouds, as the configuration calls them; all of them by default.",
         extra={"default": [EVERY]},
     ),
 ]

@@ -27,7 +27,7 @@ def run(
     selection: Selection,
     options: QueryOptions,
 ) -> Table:
-    """Ask any question about the things in one or several clouds.
+    """Query any resource of one or several clouds.
 
     resource: What is asked about.
     """

@@ -102,13 +102,13 @@ def apply_run(ctx: Context, run: RunId) -> RunRequest:
 
 @workflow("run.resume")
 def resume_run(ctx: Context, run: RunId) -> RunRequest:
-    """Go on with an interrupted run; what is done stays done."""
+    """Continue an interrupted run; completed steps are not repeated."""
     return RunRequest("resume", run)
 
 
 @workflow("run.cancel", timeout="1h")
 def cancel_run(ctx: Context, run: RunId) -> RunRequest:
-    """Stop a run that is running, or give up an interrupted one."""
+    """Stop a run that is in progress, or cancel an interrupted one."""
     return RunRequest("cancel", run)
 
 
@@ -119,9 +119,8 @@ def settle_run(
     """Decide whether an open step of an interrupted run is done, where the cloud does not tell.
 
     as: What you found when you looked at the thing itself.
-    reason: How you know; it is journalled with your name.
-    step: The step, by its key as run.show tells it or a part of its sentence; the only open one if
-        empty.
+    reason: How you know; the journal keeps it with your name.
+    step: The step, by its key in run.show or a part of its sentence; if empty, the only open one.
     """
     return RunRequest("settle", run, {"step": step, "outcome": as_, "reason": reason})
 

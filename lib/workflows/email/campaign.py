@@ -42,7 +42,7 @@ class Again(ParameterGroup, frozen=True, kw_only=True):
     """How a campaign is gone on with.
 
     smtp: The SMTP account to send by; the campaign's own if empty.
-    max_recipients: Refuse to send to more than so many; email.max_recipients if empty.
+    max_recipients: Refuse to send to more recipients than this; email.max_recipients if empty.
     """
 
     smtp: str | None = None
@@ -133,9 +133,9 @@ def resume_campaign(
     resend_unknown: bool = False,
     again: Again,
 ) -> Plan:
-    """Send what is still pending of a mail campaign whose run has ended.
+    """Send the pending mails of a campaign whose run has ended.
 
-    resend_unknown: Also send again what may have arrived already, because nobody knows.
+    resend_unknown: Also send mails again that may or may not have arrived.
     """
     states: tuple[MailState, ...] = ("unknown", "sending") if resend_unknown else ()
     resuming = _Resuming(ctx, campaign, "Go on with", states)
@@ -146,7 +146,7 @@ def resume_campaign(
 def retry_failed(
     ctx: Context, campaign: CampaignName, which: Ended = "both", *, again: Again
 ) -> Plan:
-    """Try again the mails of a campaign that were given up or that the server refused.
+    """Try again to send mails of a campaign that failed or that the server refused.
 
     which: Those that were given up (failed), those that the server refused, or both.
     """

@@ -45,12 +45,11 @@ def hypervisor_notice(
     allow_past: AllowPast = False,
     options: OwnerOptions,
 ) -> Plan:
-    """Tell the owners of the servers on a hypervisor of its fault, or of work on it.
+    """Tell the owners of the servers on a hypervisor about a fault or maintenance.
 
-    notice: Whether it has a fault, or is worked on.
-    window: When (UTC without a zone), as 2026-12-01 22:00 for 4h: work needs it, of a fault it is
-        since when.
-    effect: Whether work on it stops the servers, or they are moved while they run.
+    notice: Whether the hypervisor has a fault or is under maintenance.
+    window: As 2026-12-01 22:00 for 4h (UTC by default): work needs it; of a fault, the start.
+    effect: Whether the maintenance stops the servers, or they are moved while running.
     """
     from query_api.execution.query import query
     from query_api.lookups import compute

@@ -79,13 +79,13 @@ def list_notice(
     allow_partial: bool = False,
     options: Options,
 ) -> Plan:
-    """Announce something to a mailing list, with a table of what a query finds if asked.
+    """Announce something to a mailing list, optionally with the result of a query as a table.
 
-    to: The address of the mailing list; a mail each to several.
+    to: The address of the mailing list; several addresses get one mail each.
     subject: The subject of the mail.
     text: What the mail says; each line is a paragraph.
-    unsubscribe: An https or mailto address with which a reader leaves the list.
-    allow_partial: Send even if the table is not whole.
+    unsubscribe: The https or mailto address for leaving the list.
+    allow_partial: Send even if the table is incomplete.
     """
     receivers = receivers_of(to, smtp.config.email.local_domains)
     options = options.about(to=keys_of(receivers), clouds=clouds if table.resource else None)

@@ -51,12 +51,12 @@ def query(
     selection: Selection,
     options: OwnerOptions,
 ) -> Plan:
-    """Tell owners what a query finds of theirs, in your own words or in those of any notice.
+    """Tell owners which of their resources a query finds, in your own words or with any notice.
 
-    resource: What is asked about, such as server or volume.
-    subject: The subject of the mail; Your servers, or whatever is asked about, if empty.
-    text: What the mail says, each line a paragraph; that these are theirs if empty.
-    notice: The notice that it is told with; query says just subject and text.
+    resource: The resource to query, such as server or volume.
+    subject: The subject of the mail; if empty, Your servers, or whatever the resource is.
+    text: What the mail says, each line a paragraph; if empty, that these are the reader's.
+    notice: The notice to send; query has only the subject and the text.
     select: The columns that readers see, also renamed, as since=updated_at; a few if empty.
     """
     from owners.owners import label, readers

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 Match = Annotated[
     Literal["exact", "contains"],
-    Meta(description="With contains, all whose name has this in it are meant."),
+    Meta(description="Whether the name must match exactly, or only contain this text."),
 ]
 EndDate = Annotated[str, Meta(description="The last day on which it can be used, as 2026-12-31.")]
 Replacement = Annotated[
-    str, Meta(description="What to use instead, by its exact name; it has to be there.")
+    str, Meta(description="What to use instead, by its exact name; it must exist.")
 ]
 _COLUMNS = {"name": "name", "id": "id", "project": "project.name", "created_at": "created_at"}
 _PRESETS = {"exact": "equal_to", "contains": "contains"}

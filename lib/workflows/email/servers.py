@@ -21,8 +21,7 @@ _SERVERS = {"name": "name", "id": "id", "project": "project.name"}
 AllProjects = Annotated[
     bool,
     Meta(
-        description="Servers of all projects, which is also meant if projects is empty; give one "
-        "of the two."
+        description="Servers of all projects, also meant if projects is empty; give one of the two."
     ),
 ]
 _MONTH = Duration.parse("30d")
@@ -42,10 +41,10 @@ def shutoff_servers(
 ) -> Plan:
     """Ask owners whether they still need servers that have long been shut off.
 
-    older_than: Only those whose last change is so long ago.
+    older_than: Only servers that have not changed for this long.
     projects: Only servers of these projects, by id, name or domain/name; those of all projects if
         empty.
-    include_protected: Also ask about servers that are protected, which are otherwise to stay.
+    include_protected: Also ask about protected servers, which are otherwise left out.
     """
     # Nova does not say when a server was shut off: it was not later than its last change.
     ids = _chosen(cloud, projects, all_projects)
@@ -82,7 +81,7 @@ def errored_servers(
 ) -> Plan:
     """Tell owners of servers that are in an error state, with what the cloud says of the fault.
 
-    older_than: Only those whose last change is so long ago, as 2h; all if empty.
+    older_than: Only servers that have not changed for this long, as 2h; all if empty.
     projects: Only servers of these projects, by id, name or domain/name; those of all projects if
         empty.
     """

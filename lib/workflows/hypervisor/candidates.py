@@ -87,7 +87,7 @@ def find_candidates(
 ) -> Table:
     """Find the hypervisors that are least disruptive to reinstall, with the reasons.
 
-    limit: At most so many, the best first.
+    limit: How many hypervisors to list, the best first.
     """
     if not 1 <= limit <= _MOST:
         raise UserError(f"limit is 1 to {_MOST}, not {limit}.")

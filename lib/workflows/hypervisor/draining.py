@@ -72,9 +72,9 @@ def drain(
 
     migration: Live keeps servers running, cold stops them; auto is live for running and cold for
         stopped ones.
-    max_parallel: How many servers are moved at once; limits.max_parallel if empty.
+    max_parallel: How many servers to move at once; limits.max_parallel if empty.
     target: The hypervisor that all servers go to, by host name or id; Nova chooses if empty.
-    exclude: Servers to leave where they are, and what else the plan says holds it, by name or id.
+    exclude: Servers, or whatever else holds the hypervisor, to leave, by name or id.
     on_failure: After a failed move, stop starting others or continue with them.
     on_cancel: After a cancel, leave the hypervisor disabled or restore its scheduling.
     """

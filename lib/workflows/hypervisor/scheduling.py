@@ -71,7 +71,7 @@ def enable_scheduling(
 def disable(
     ctx: Context, cloud: Cloud, hypervisor: HypervisorName, reason: HypervisorReason
 ) -> Plan:
-    """Take a hypervisor out of scheduling; its servers stay and run on."""
+    """Take a hypervisor out of scheduling; its servers keep running."""
     (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])
     refuse_shared(host, "Disabling")
     plan = Plan(f"Disable {host.name}")

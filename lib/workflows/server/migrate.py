@@ -31,7 +31,7 @@ def migrate(
         stopped ones.
     target: The hypervisor to go to, by host name or id; Nova chooses if empty.
     snapshot: Take a snapshot first, after every check has passed.
-    keep_snapshot: How long the snapshot is to be kept, as 12h or 7d.
+    keep_snapshot: How long to keep the snapshot, as 12h or 7d.
     force_forbidden: Live-migrate it although live_migration_forbidden of the configuration keeps
         servers of its kind from that.
     """
