@@ -33,6 +33,7 @@ from cases.ledger_cases import (  # noqa: E402
 )
 from cases.ledger_machine import ledger_machine  # noqa: E402
 from cases.state_machine import machine  # noqa: E402
+from cases.upgrade_cases import UpgradeCases, check_upgraded, old_store  # noqa: E402
 from common.errors import Held, UserError  # noqa: E402
 from state.journal import Journal  # noqa: E402
 from state.ledger import Ledger  # noqa: E402
@@ -40,7 +41,6 @@ from state.place import look_at  # noqa: E402
 from state.schema import identity, metadata, runs  # noqa: E402
 from state.store import Store  # noqa: E402
 from support import state_workers as workers  # noqa: E402
-from support.old_state import UpgradeCases, check_upgraded, old_store  # noqa: E402
 from support.state import begin, empty, expire, mariadb_url  # noqa: E402
 from support.state_workers import processes  # noqa: E402
 

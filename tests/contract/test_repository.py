@@ -184,3 +184,15 @@ def test_no_function_has_more_than_a_dozen_parameters() -> None:
                 if len(names) > 12:
                     many[f"{path.name}:{node.name}"] = len(names)
     assert not many, "what belongs together is a struct"
+
+
+def test_support_has_no_tests_of_its_own() -> None:
+    """Cases that several modules run stand in tests/cases, and use support; never the reverse."""
+    wrong = []
+    for path in sorted((TOP / "tests" / "support").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            is_test = isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+            is_cases = isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cases")
+            if is_test or is_cases:
+                wrong.append(f"{path.name}:{node.lineno}")
+    assert wrong == []

@@ -60,18 +60,18 @@ def _status(status: str) -> str | None:
 
 
 def _uses(reading: Reading, ids: list[Any]) -> Mapping[Any, Any]:
-    return reading.one("made-up", "/usage", dict[str, int | None])  # type: ignore[no-any-return]
+    return reading.one("synthetic", "/usage", dict[str, int | None])  # type: ignore[no-any-return]
 
 
 def _histories(reading: Reading, ids: list[Any]) -> Mapping[Any, Any]:
     def history(id: str) -> str | None:
-        return reading.one("made-up", f"/history/{id}", str | None)  # type: ignore[no-any-return]
+        return reading.one("synthetic", f"/history/{id}", str | None)  # type: ignore[no-any-return]
 
     return reading.answers(history, ids, str)
 
 
 def _listing(path: str, collection: str, **more: Any) -> tuple[Listing, ...]:
-    return (Listing(service="made-up", path=path, collection=collection, **more),)
+    return (Listing(service="synthetic", path=path, collection=collection, **more),)
 
 
 _NAME = Filter(param="name", encode=lambda name: name or None)
@@ -210,8 +210,8 @@ SHEETS = {
 def registered() -> Iterator[None]:
     """Have the resources of this module among those that can be asked for."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "query_api.resources.made_up", sys.modules[__name__])
+        patch.setitem(sys.modules, "query_api.resources.synthetic", sys.modules[__name__])
         for name in RESOURCES:
-            patch.setitem(resources._MODULE_OF, name, "made_up")
+            patch.setitem(resources._MODULE_OF, name, "synthetic")
         yield
     resources.resource.cache_clear()

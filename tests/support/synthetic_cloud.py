@@ -1,4 +1,4 @@
-"""A cloud that has the made-up resources: it pages, filters, and writes as the services do.
+"""A cloud that has the synthetic resources: it pages, filters, and writes as the services do.
 
 A row is a mapping by property: a time as the service writes it, None for what is missing.
 """
@@ -18,7 +18,7 @@ _HOLDERS = frozenset({"state", "times", "spec", "more", "boss"})
 Params = Mapping[str, Any]
 
 
-class MadeUpCloud(MemoryCloud):
+class SyntheticCloud(MemoryCloud):
     """What a query asks of a cloud, answered from a world.
 
     Pages have ``page`` rows; ``again`` of them were on the page before, as if rows had been added
@@ -29,11 +29,11 @@ class MadeUpCloud(MemoryCloud):
         self, name: str, world: World, *, page: int = 1000, again: int = 0, gone: Sequence[Row] = ()
     ) -> None:
         assert again < page
-        super().__init__({"made-up": self.serve}, most=2, name=name)
+        super().__init__({"synthetic": self.serve}, most=2, name=name)
         self.world, self.page, self.again, self.gone = world, page, again, gone
 
     def __repr__(self) -> str:
-        return f"MadeUpCloud({self.name!r}, {self.world}, page={self.page}, again={self.again})"
+        return f"SyntheticCloud({self.name!r}, {self.world}, page={self.page}, again={self.again})"
 
     def serve(self, path: str, params: Params, microversion: str | None) -> Any:
         """Return what the service answers."""
@@ -75,7 +75,7 @@ class MadeUpCloud(MemoryCloud):
         if len(page) < size:
             return page, []
         following = urlencode({**asked, "marker": page[-1]["id"]}, doseq=True)
-        return page, [{"rel": "next", "href": f"http://made-up/things?{following}"}]
+        return page, [{"rel": "next", "href": f"http://synthetic/things?{following}"}]
 
     def _by_offset(self, rows: list[Row], asked: dict[str, Any]) -> list[Row]:
         # What shifts down while a listing is read is there again on the next page.

@@ -1,4 +1,4 @@
-"""Strategies for questions about made-up worlds, with every verb, preset and depth."""
+"""Strategies for questions about synthetic worlds, with every verb, operator and depth."""
 
 from __future__ import annotations
 

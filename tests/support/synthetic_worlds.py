@@ -1,4 +1,4 @@
-"""Strategies for worlds of made-up rows: few values, so that rows meet, and each awkward once."""
+"""Strategies for worlds of synthetic rows: few values, so that rows meet, and each awkward once."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from support.fake_cloud_estate import Hypervisor, Server
 from support.memory_cloud import MemoryCloud, refused
 from support.oracle_rows import World
 from support.synthetic import registered
-from support.synthetic_cloud import MadeUpCloud
+from support.synthetic_cloud import SyntheticCloud
 
 WORLD: World = {
     "thing": [
@@ -34,7 +34,7 @@ WORLD: World = {
 }
 
 
-class Refusing(MadeUpCloud):
+class Refusing(SyntheticCloud):
     """A cloud that refuses some of what it is asked: ``refuses`` are paths, or one with an id."""
 
     def __init__(self, *refuses: str, name: str = "sore", status: int = 403) -> None:
@@ -49,14 +49,14 @@ class Refusing(MadeUpCloud):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _made_up() -> Iterator[None]:
+def _synthetic() -> Iterator[None]:
     with registered():
         yield
 
 
 def refusal(asked: Query, *refuses: str, status: int = 403) -> str:
     """Return why there is no answer. Beside a cloud that gives all, there are just its rows."""
-    sore, sound = Refusing(*refuses, status=status), MadeUpCloud("sound", WORLD)
+    sore, sound = Refusing(*refuses, status=status), SyntheticCloud("sound", WORLD)
     with pytest.raises(CloudError) as error:
         asked.run([sore])
     assert error.value.status == status

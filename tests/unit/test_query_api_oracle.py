@@ -21,7 +21,7 @@ from support.oracle import Question, answer
 from support.oracle_rows import Row, World
 from support.sampling import examples
 from support.synthetic import registered
-from support.synthetic_cloud import MadeUpCloud
+from support.synthetic_cloud import SyntheticCloud
 from support.synthetic_questions import FITS, NOW, ROWS, asking, questions
 from support.synthetic_worlds import gone, worlds
 
@@ -39,7 +39,7 @@ how = settings(
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _made_up() -> Iterator[None]:
+def _synthetic() -> Iterator[None]:
     with registered():
         yield
 
@@ -55,14 +55,16 @@ def zone(name: str) -> Iterator[None]:
 
 
 @st.composite
-def clouds(draw: st.DrawFn) -> list[MadeUpCloud]:
+def clouds(draw: st.DrawFn) -> list[SyntheticCloud]:
     """Return one cloud, or two."""
     found = []
     for number in range(draw(st.sampled_from((1, 1, 2)))):
         page = draw(st.sampled_from((1, 2, 3, 1000)))
         again = draw(st.integers(0, min(page - 1, 2)))
         name = f"cloud-{number}"
-        found.append(MadeUpCloud(name, draw(worlds()), page=page, again=again, gone=draw(gone())))
+        found.append(
+            SyntheticCloud(name, draw(worlds()), page=page, again=again, gone=draw(gone()))
+        )
     return found
 
 
@@ -96,7 +98,7 @@ def settled(question: Question) -> Question:
     return replace(question, sort_by=(*question.sort_by, *more))
 
 
-def agree(question: Question, clouds: list[MadeUpCloud], *, narrow: bool) -> None:
+def agree(question: Question, clouds: list[SyntheticCloud], *, narrow: bool) -> None:
     """Check the engine's whole answer against the oracle's."""
     expected = answer(question, {cloud.name: cloud.world for cloud in clouds}, ROWS)
     found = engine(question).run(clouds, now=NOW, narrow=narrow)
@@ -105,7 +107,7 @@ def agree(question: Question, clouds: list[MadeUpCloud], *, narrow: bool) -> Non
     assert found.rows == expected[1]
 
 
-def agree_but_for_order(question: Question, clouds: list[MadeUpCloud]) -> None:
+def agree_but_for_order(question: Question, clouds: list[SyntheticCloud]) -> None:
     """Check an answer whose rows come as requests are answered: a limit keeps any of them."""
     worlds = {cloud.name: cloud.world for cloud in clouds}
     all_rows = answer(replace(question, limit=None), worlds, ROWS)[1]
@@ -118,7 +120,7 @@ def agree_but_for_order(question: Question, clouds: list[MadeUpCloud]) -> None:
 @settings(how, max_examples=MORE or examples(25))
 @given(st.lists(questions(), min_size=4, max_size=4), clouds(), st.sampled_from(ZONES))
 def test_engine_and_oracle_agree(
-    asked: list[Question], clouds: list[MadeUpCloud], place: str
+    asked: list[Question], clouds: list[SyntheticCloud], place: str
 ) -> None:
     with zone(place):
         for question in asked:
@@ -135,7 +137,7 @@ def test_engine_and_oracle_agree(
 @settings(how, max_examples=(MORE + 9) // 10 or 2)
 @given(data=st.data(), clouds=clouds(), place=st.sampled_from(ZONES))
 def test_they_agree_on_each_preset(
-    preset: str, data: st.DataObject, clouds: list[MadeUpCloud], place: str
+    preset: str, data: st.DataObject, clouds: list[SyntheticCloud], place: str
 ) -> None:
     conditions: list[tuple[str, Condition]] = data.draw(
         st.lists(asking(preset), min_size=4, max_size=4)
@@ -201,7 +203,7 @@ ALL = All(())
 )
 def test_by_hand(question: Question) -> None:
     for page in (1, 2, 1000):
-        cloud = MadeUpCloud("cloud", WORLD, page=page, again=min(page - 1, 1), gone=GONE)
+        cloud = SyntheticCloud("cloud", WORLD, page=page, again=min(page - 1, 1), gone=GONE)
         agree(question, [cloud], narrow=False)
         agree(settled(question), [cloud], narrow=True)
         if not (question.sort_by or question.groups or question.aggregates):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("cases.journal_cases", "cases.ledger_cases", "support.old_state")
+pytest.register_assert_rewrite("cases.journal_cases", "cases.ledger_cases", "cases.upgrade_cases")
 from cases.ledger_cases import (  # noqa: E402
     FenceCases,
     ForgetCases,
@@ -15,7 +15,7 @@ from cases.ledger_cases import (  # noqa: E402
     ledger,
     store,
 )
-from support.old_state import UpgradeCases  # noqa: E402
+from cases.upgrade_cases import UpgradeCases  # noqa: E402
 from support.state import memory_folder, sqlite_url  # noqa: E402
 
 __all__ = ["ledger", "store"]

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from cases.upgrade_cases import OF_0_1_0, check_upgraded, old_store
 from common.errors import StoreLost, UserError
 from state import files
 from state.journal import Journal
 from state.schema import HEAD
 from state.store import Store
-from support.old_state import OF_0_1_0, check_upgraded, old_store
 from support.runs import House, new_state, toy_house
 from support.sample_runbooks import WORLD, World
 from support.state import begin, end, expire, sqlite_url
