@@ -70,8 +70,8 @@ def _shut_off() -> Query:
 
 def _columns(of: str, *paths: str, **where: Any) -> Query:
     asked = query(of)
-    for path, (preset, *values) in where.items():
-        asked = asked.where(path, preset, *values)
+    for path, (operator, *values) in where.items():
+        asked = asked.where(path, operator, *values)
     return asked.select(*paths)
 
 

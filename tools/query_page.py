@@ -54,7 +54,7 @@ def page() -> str:
     """Return the whole page."""
     made = {
         "one_by_one": _one_by_one(),
-        "presets": _presets(),
+        "operators": _operators(),
         "kinds": _kinds(),
         "contents": _contents(),
         "resources": "\n".join(_resource(resource(name)) for name in names()),
@@ -78,7 +78,7 @@ def _one_by_one() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _presets() -> str:
+def _operators() -> str:
     also: dict[str, list[str]] = {}
     for alias, name in ALIASES.items():
         also.setdefault(name, []).append(f"`{alias}`")
@@ -87,7 +87,7 @@ def _presets() -> str:
         f"| `{name}` | {' '.join(also.get(name, []))} | {takes[arity]} | {_SAYS[name]} |"
         for name, arity in ARITY.items()
     ]
-    return table("preset", "also", "takes", "passes if the property", rows=rows)
+    return table("operator", "also", "takes", "passes if the property", rows=rows)
 
 
 def _kinds() -> str:
@@ -95,7 +95,7 @@ def _kinds() -> str:
     for kind, says in _KINDS.items():
         fits = [name for name in fitting(kind) if name in POSITIVE or name in NEGATIVE]
         rows.append(f"| {kind} | {says} | {_listed(fits)} |")
-    return table("kind", "what it is", "presets that fit", rows=rows)
+    return table("kind", "what it is", "operators that fit", rows=rows)
 
 
 def _contents() -> str:
@@ -172,14 +172,14 @@ def _property(prop: Property) -> str:
 
 
 def _narrowed(prop: Property) -> str:
-    """Return the presets that the service is asked with, and by which of its parameters."""
+    """Return the operators that the service is asked with, and by which of its parameters."""
     by_param: dict[str, list[str]] = {}
-    for preset, filter_ in prop.filters.items():
-        presets = by_param.setdefault(filter_.param, [])
-        presets.append(preset)
+    for operator, filter_ in prop.filters.items():
+        operators = by_param.setdefault(filter_.param, [])
+        operators.append(operator)
         # Several values are asked for by the same parameter.
-        presets += ["any_in"] * (preset == "equal_to" and "any_in" not in prop.filters)
-    return "; ".join(f"{_listed(presets)} as {param}" for param, presets in by_param.items())
+        operators += ["any_in"] * (operator == "equal_to" and "any_in" not in prop.filters)
+    return "; ".join(f"{_listed(operators)} as {param}" for param, operators in by_param.items())
 
 
 def _links(of: Resource) -> list[str]:

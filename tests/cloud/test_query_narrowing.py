@@ -28,15 +28,15 @@ TRIES = 3
 
 
 def filters() -> Iterator[tuple[str, str, str]]:
-    """Every filter of every table: the resource, the property, the preset; also what it needs."""
+    """Every filter of every table: the resource, the property, the operator; also what it needs."""
     for name in names():
         for prop in resource(name).properties:
-            presets = list(prop.filters)
+            operators = list(prop.filters)
             if resource(name).needs.get(prop.name):
-                presets = ["equal_to"]
-            if "equal_to" in presets and "any_in" not in presets:
-                presets.append("any_in")
-            yield from ((name, prop.name, preset) for preset in presets)
+                operators = ["equal_to"]
+            if "equal_to" in operators and "any_in" not in operators:
+                operators.append("any_in")
+            yield from ((name, prop.name, operator) for operator in operators)
 
 
 class Listings:
@@ -116,23 +116,23 @@ def differs(of: Resource, condition: Test, cloud: Cloud, listings: Listings) -> 
     return f"{condition}: lacks {lacking or 'nothing'}, has {more or 'nothing'} more"
 
 
-@pytest.mark.parametrize(("name", "path", "preset"), list(filters()))
+@pytest.mark.parametrize(("name", "path", "operator"), list(filters()))
 def test_a_filter_finds_what_is_there(
-    name: str, path: str, preset: str, cloud: Cloud, listings: Listings
+    name: str, path: str, operator: str, cloud: Cloud, listings: Listings
 ) -> None:
     of = resource(name)
     prop = of.property(path)
     assert prop is not None
-    filter_ = prop.filters.get(preset) or prop.filters.get("equal_to") or Filter(param="")
+    filter_ = prop.filters.get(operator) or prop.filters.get("equal_to") or Filter(param="")
     listings.known_only = True
     there = query(name).select(path).run([cloud], narrow=False).column(path)
     listings.known_only = False
     is_path = any(f"{{{path}}}" in one.path for one in of.listings)
     wrong: list[str] = []
     fired = False
-    turn = sum(map(ord, name + path + preset))
-    for given in values(prop, preset, bool(filter_.many), there, turn):
-        condition = test(path, preset, *given)
+    turn = sum(map(ord, name + path + operator))
+    for given in values(prop, operator, bool(filter_.many), there, turn):
+        condition = test(path, operator, *given)
         assert isinstance(condition, Test)
         if not fits(name, condition):
             continue

@@ -47,7 +47,7 @@ def test_examples_are_of_the_resource(name: str) -> None:
         assert resolve(resource(name), test.path)
 
 
-def test_every_preset_is_explained() -> None:
+def test_every_operator_is_explained() -> None:
     assert list(_SAYS) == list(ARITY)
 
 

@@ -68,7 +68,7 @@ _MOMENTS = (
 
 
 def values(
-    prop: Property, preset: str, many: bool, there: Sequence[Any], turn: int
+    prop: Property, operator: str, many: bool, there: Sequence[Any], turn: int
 ) -> list[list[Any]]:
     """Return the values of each test of a property: lists of one, or of several for any_in.
 
@@ -76,10 +76,10 @@ def values(
     ``many`` says that the service is asked for several in one request.
     """
     known = _chosen(prop, there)
-    if preset == "any_in":
+    if operator == "any_in":
         found = list(_several(prop, known, many))
     else:
-        found = [[value] for value in _single(prop, preset, known, turn)]
+        found = [[value] for value in _single(prop, operator, known, turn)]
     once = {repr(given): given for given in found if given}
     return list(once.values())
 
@@ -108,7 +108,7 @@ def _several(prop: Property, known: list[Any], many: bool) -> Iterator[list[Any]
         yield [*known[:1], *(f"{NOTHING}-{number}" for number in range(120))]
 
 
-def _single(prop: Property, preset: str, known: list[Any], turn: int) -> Iterator[Any]:
+def _single(prop: Property, operator: str, known: list[Any], turn: int) -> Iterator[Any]:
     if prop.kind == "boolean":
         yield from (True, False)
     elif prop.kind in ("integer", "number"):
@@ -116,40 +116,40 @@ def _single(prop: Property, preset: str, known: list[Any], turn: int) -> Iterato
         yield from (known[-1] + 1, known[-1] - 0.5) if known else ()
         yield from _turned(_NUMBERS, turn, 3)
     elif prop.kind == "time":
-        yield from _moments(preset, known, turn)
+        yield from _moments(operator, known, turn)
     elif prop.kind in ("address", "addresses"):
         yield from known[-2:]
         yield from _turned(_ADDRESSES, turn, 2)
-    elif preset in ("equal_to", "has_tag") or prop.kind in LISTS:
+    elif operator in ("equal_to", "has_tag") or prop.kind in LISTS:
         yield from (known[:1] + known[-1:])
         yield from (part for one in known[:1] for part in (one.swapcase(), one[:-1]))
         yield from _turned((NOTHING, *ODD), turn, 1)
     else:
-        yield from _parts(preset, known, turn)
+        yield from _parts(operator, known, turn)
 
 
-def _moments(preset: str, known: list[str], turn: int) -> Iterator[str]:
+def _moments(operator: str, known: list[str], turn: int) -> Iterator[str]:
     for one in known[-1:]:
         at = datetime.fromisoformat(one[:19])
         for seconds in (-1.0, 0.0, 0.5):
             yield (at + timedelta(seconds=seconds)).isoformat() + "Z"
-    if preset in ("older_than", "younger_than"):
+    if operator in ("older_than", "younger_than"):
         yield from _turned(_MOMENTS, turn, 2)
     else:
         yield from _turned(_MOMENTS[3:], turn, 1)
 
 
-def _parts(preset: str, known: list[str], turn: int) -> Iterator[str]:
+def _parts(operator: str, known: list[str], turn: int) -> Iterator[str]:
     for one in known[:1] + known[-1:]:
-        if preset == "starts_with":
+        if operator == "starts_with":
             yield from (one[:8], one)
-        elif preset == "contains":
+        elif operator == "contains":
             yield from (one[2:9], one)
-        elif preset == "glob":
+        elif operator == "glob":
             yield from (f"{one[:8]}*", f"*{one[-2:]}", f"{one[:-1]}?", f"[a-z]{one[1:]}")
     for one in known[:1]:
         yield from (one[:8].swapcase(), f"{one[1:8]}.")
-    if preset == "matches_regex":
+    if operator == "matches_regex":
         yield from _PATTERNS
     yield from _turned(ODD, turn, 3)
 

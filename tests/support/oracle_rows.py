@@ -14,7 +14,7 @@ from support.oracle_values import LISTS, About, moment, passes, shown
 Row = Mapping[str, Any]
 # The rows by resource.
 World = Mapping[str, Sequence[Row]]
-# The negative presets: each is passed by whatever its positive one is not.
+# The negative operators: each is passed by whatever its positive one is not.
 _NEGATIONS = {
     "not_equal_to": "equal_to",
     "not_any_in": "any_in",
@@ -117,8 +117,8 @@ class Rows:
             return any(self.passes(world, name, row, part) for part in condition.parts)
         value = self.value(world, name, row, condition.path)
         about = self.about(name, condition.path)
-        if condition.preset in _NEGATIONS:
-            positive = Test(condition.path, _NEGATIONS[condition.preset], condition.values)
+        if condition.operator in _NEGATIONS:
+            positive = Test(condition.path, _NEGATIONS[condition.operator], condition.values)
             return not passes(about, value, positive, self.now)
         return passes(about, value, condition, self.now)
 

@@ -34,38 +34,38 @@ class About(NamedTuple):
 
 def passes(about: About, value: Any, test: Test, now: datetime) -> bool:
     """Return whether a value, of a path or missing, passes a test that is no negative one."""
-    if test.preset == "not_null":
+    if test.operator == "not_null":
         return value not in (None, [], {})
-    if test.preset == "has_key":
+    if test.operator == "has_key":
         return test.values[0] in (value or {})
     if about.kind in LISTS:
         single = about._replace(kind="address" if about.kind == "addresses" else "text")
-        preset = "equal_to" if test.preset in ("contains", "has_tag") else test.preset
-        return any(_passes(single, one, preset, test.values, now) for one in value or [])
-    return value is not None and _passes(about, value, test.preset, test.values, now)
+        operator = "equal_to" if test.operator in ("contains", "has_tag") else test.operator
+        return any(_passes(single, one, operator, test.values, now) for one in value or [])
+    return value is not None and _passes(about, value, test.operator, test.values, now)
 
 
-def _passes(about: About, value: Any, preset: str, given: tuple[Any, ...], now: datetime) -> bool:
-    if preset in ("equal_to", "any_in"):
+def _passes(about: About, value: Any, operator: str, given: tuple[Any, ...], now: datetime) -> bool:
+    if operator in ("equal_to", "any_in"):
         compared = ipaddress.ip_address(value) if about.kind == "address" else value
         return any(compared == _given(about, one) for one in given)
-    if preset == "older_than":
+    if operator == "older_than":
         return bool(value < _cutoff(given[0], now))
-    if preset == "younger_than":
+    if operator == "younger_than":
         return bool(value > _cutoff(given[0], now))
-    if preset in _COMPARED:
-        return bool(_COMPARED[preset](value, _given(about, given[0])))
-    if preset == "matches_regex":
+    if operator in _COMPARED:
+        return bool(_COMPARED[operator](value, _given(about, given[0])))
+    if operator == "matches_regex":
         return re.search(given[0], value) is not None
-    if preset == "in_cidr":
+    if operator == "in_cidr":
         inside = ipaddress.ip_network(given[0], strict=False)
         return ipaddress.ip_address(value) in inside
     part = _in_case(about, given[0])
-    if preset == "contains":
+    if operator == "contains":
         return part in value
-    if preset == "starts_with":
+    if operator == "starts_with":
         return bool(value[: len(part)] == part)
-    assert preset == "glob", preset
+    assert operator == "glob", operator
     return fnmatch.fnmatchcase(value, part)
 
 

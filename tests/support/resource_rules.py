@@ -16,7 +16,7 @@ from query_api.wire.decode import Shape
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 _PROPERTY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _SENTENCE = re.compile(r"[^\s].*[.]", re.ASCII)
-# Presets whose parameter would have to widen what is asked for.
+# Operators whose parameter would have to widen what is asked for.
 _NEGATIVE = frozenset({"not_equal_to", "not_any_in", "not_matches_regex", "is_null", "not_null"})
 
 
@@ -118,15 +118,15 @@ def _property(resource: Resource, prop: Property) -> Iterator[str]:
     if prop.case and prop.kind not in ("text", "texts"):
         yield f"{name} is no text and has a case"
     fits = fitting(prop.kind)
-    for preset, filter_ in prop.filters.items():
-        if preset not in ARITY or preset not in fits:
-            yield f"{name}: {preset} does not fit a {prop.kind}"
-        if preset in _NEGATIVE:
-            yield f"{name}: {preset} takes in what is missing, which no filter does"
+    for operator, filter_ in prop.filters.items():
+        if operator not in ARITY or operator not in fits:
+            yield f"{name}: {operator} does not fit a {prop.kind}"
+        if operator in _NEGATIVE:
+            yield f"{name}: {operator} takes in what is missing, which no filter does"
         if not filter_.param:
-            yield f"{name}: {preset} has no parameter"
-        if filter_.many and preset not in ("equal_to", "any_in"):
-            yield f"{name}: {preset} takes one value"
+            yield f"{name}: {operator} has no parameter"
+        if filter_.many and operator not in ("equal_to", "any_in"):
+            yield f"{name}: {operator} takes one value"
         if filter_.unless and resource.property(filter_.unless[0]) is None:
             yield f"{name}: there is no {filter_.unless[0]} to leave rows out by"
     if prop.filters and (not prop.is_listed or prop.place == (WHOLE,)):

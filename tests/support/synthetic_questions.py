@@ -131,17 +131,17 @@ _SINGLES = {
 
 
 _FITTING = {
-    preset: tuple(
+    operator: tuple(
         (name, path, pool)
         for name in ("thing", "part")
         for path, pool in _NEAR[name]
-        if preset in FITS[ROWS.about(name, path).kind]
+        if operator in FITS[ROWS.about(name, path).kind]
     )
-    for preset in {preset for presets in FITS.values() for preset in presets}
+    for operator in {operator for operators in FITS.values() for operator in operators}
 }
 
 
-def _given(about: About, preset: str, pool: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+def _given(about: About, operator: str, pool: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     """Return values as an operator gives them."""
     fixed: dict[str, tuple[Any, ...]] = {
         "matches_regex": _PATTERNS,
@@ -153,10 +153,10 @@ def _given(about: About, preset: str, pool: tuple[Any, ...]) -> st.SearchStrateg
         "older_than": (*_DURATIONS, *_OWN_TIMES, *w.TIMES),
         "younger_than": (*_DURATIONS, *_OWN_TIMES, *w.TIMES),
     }
-    if preset == "contains" and about.kind not in LISTS:
+    if operator == "contains" and about.kind not in LISTS:
         return st.sampled_from(_PARTS)
-    if preset in fixed:
-        return st.sampled_from(fixed[preset])
+    if operator in fixed:
+        return st.sampled_from(fixed[operator])
     if about.kind == "time":
         return st.sampled_from((*pool, *_OWN_TIMES))
     if about.kind in NUMBERS:
@@ -174,25 +174,25 @@ def _given(about: About, preset: str, pool: tuple[Any, ...]) -> st.SearchStrateg
 def checks(draw: st.DrawFn, name: str) -> Test:
     """Return one test of a path of a resource."""
     path, pool = draw(_places(name))
-    preset = draw(st.sampled_from(FITS[ROWS.about(name, path).kind]))
-    return draw(_check(name, path, preset, pool))
+    operator = draw(st.sampled_from(FITS[ROWS.about(name, path).kind]))
+    return draw(_check(name, path, operator, pool))
 
 
 @st.composite
-def asking(draw: st.DrawFn, preset: str) -> tuple[str, Test]:
-    """Return a resource and a test of one of its paths that asks by a preset."""
-    name, path, pool = draw(st.sampled_from(_FITTING[preset]))
-    return name, draw(_check(name, path, preset, pool))
+def asking(draw: st.DrawFn, operator: str) -> tuple[str, Test]:
+    """Return a resource and a test of one of its paths that asks by an operator."""
+    name, path, pool = draw(st.sampled_from(_FITTING[operator]))
+    return name, draw(_check(name, path, operator, pool))
 
 
 @st.composite
-def _check(draw: st.DrawFn, name: str, path: str, preset: str, pool: tuple[Any, ...]) -> Test:
-    if preset in _NULL:
-        return Test(path, preset)
-    given = _given(ROWS.about(name, path), preset, pool)
-    if preset in ("any_in", "not_any_in"):
-        return Test(path, preset, tuple(draw(st.lists(given, max_size=4))))
-    return Test(path, preset, (draw(given),))
+def _check(draw: st.DrawFn, name: str, path: str, operator: str, pool: tuple[Any, ...]) -> Test:
+    if operator in _NULL:
+        return Test(path, operator)
+    given = _given(ROWS.about(name, path), operator, pool)
+    if operator in ("any_in", "not_any_in"):
+        return Test(path, operator, tuple(draw(st.lists(given, max_size=4))))
+    return Test(path, operator, (draw(given),))
 
 
 @st.composite

@@ -139,7 +139,7 @@ def test_the_defaults_of_a_form_are_not_refused(name: str, config: dict[str, Any
 
 
 def test_an_example_is_not_refused(name: str, config: dict[str, Any]) -> None:
-    """What the docs show is a condition, a preset, a date, a name that is understood."""
+    """What the docs show is a condition, an operator, a date, a name that is understood."""
     dry = {"dry_run": True} if "dry_run" in action(name)["parameters"] else {}
     kind, result = dispatch(name, {**example_of(name), **dry}, config)
     assert kind != "refused", result["summary"]

@@ -121,8 +121,8 @@ def test_what_no_service_can_look_up_in_a_condition_is_looked_for_here(
     """Asked for it, a service fails, or something on the way refuses the address."""
     value, known, asked = ODD[kind], resource(name.partition(".")[0]), 0
     for prop in known.properties:
-        for preset in prop.filters:
-            condition = f'{prop.name} {preset} ("{value}")'
+        for operator in prop.filters:
+            condition = f'{prop.name} {operator} ("{value}")'
             cloud.requests.clear()
             answered(name, {"where": condition, "allow_partial": True}, config)
             asked += len(cloud.requests) > 0

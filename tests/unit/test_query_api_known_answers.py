@@ -59,7 +59,7 @@ def _anywhere(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_anywhere")
 @pytest.mark.parametrize(
-    ("preset", "given", "ids"),
+    ("operator", "given", "ids"),
     [
         ("older_than", "1d", ["s1", "s3"]),
         ("older_than", "24h", ["s1", "s3"]),
@@ -74,7 +74,7 @@ def _anywhere(request: pytest.FixtureRequest) -> Iterator[None]:
         ("greater_or_equal", "2026-02-28T12:00:00", ["s0", "s2", "s4"]),
     ],
 )
-def test_ages_are_in_utc_wherever_it_runs(preset: str, given: Any, ids: list[str]) -> None:
+def test_ages_are_in_utc_wherever_it_runs(operator: str, given: Any, ids: list[str]) -> None:
     made = (
         "2026-02-28T12:00:00Z",  # a day old, to the second
         "2026-02-28T11:59:59Z",
@@ -84,7 +84,7 @@ def test_ages_are_in_utc_wherever_it_runs(preset: str, given: Any, ids: list[str
         None,
     )
     servers = [server(number, created=one) for number, one in enumerate(made)]
-    asked = query("server").where("created_at", preset, given).select("id")
+    asked = query("server").where("created_at", operator, given).select("id")
     found = asked.run([cloud(Nova(*servers))], now=NOW)
     assert found.column("id") == ids
     # Nor does it matter if who asks forgot the zone.
@@ -125,7 +125,7 @@ def test_a_pattern_matches_anywhere(pattern: str, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "given", "names"),
+    ("operator", "given", "names"),
     [
         ("greater_than", 2048, ["large"]),
         ("greater_or_equal", "2GiB", ["medium", "large"]),
@@ -134,7 +134,7 @@ def test_a_pattern_matches_anywhere(pattern: str, names: list[str]) -> None:
         ("equal_to", "2 GiB", ["medium"]),
     ],
 )
-def test_more_is_more_and_less_is_less(preset: str, given: Any, names: list[str]) -> None:
+def test_more_is_more_and_less_is_less(operator: str, given: Any, names: list[str]) -> None:
     flavors = {"small": 1024, "medium": 2048, "large": 4096}
 
     def nova(path: str, params: Mapping[str, Any], version: str | None) -> Json:
@@ -142,7 +142,7 @@ def test_more_is_more_and_less_is_less(preset: str, given: Any, names: list[str]
         rows = [{"id": n, "name": n, "ram": ram} for n, ram in flavors.items() if ram >= least]
         return {"flavors": rows}
 
-    found = query("flavor").where("ram", preset, given).select("name").run([cloud(nova)])
+    found = query("flavor").where("ram", operator, given).select("name").run([cloud(nova)])
     assert found.column("name") == names
 
 
@@ -220,7 +220,7 @@ def test_a_flavor_is_joined_by_the_name_that_a_server_has_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "preset", "given", "names"),
+    ("path", "operator", "given", "names"),
     [
         ("created_at", "older_than", "30d", ["old"]),
         ("created_at", "younger_than", "30d", ["new"]),
@@ -228,7 +228,7 @@ def test_a_flavor_is_joined_by_the_name_that_a_server_has_of_it() -> None:
         ("size", "less_or_equal", 5, ["old"]),
     ],
 )
-def test_images_by_date_and_size(path: str, preset: str, given: Any, names: list[str]) -> None:
+def test_images_by_date_and_size(path: str, operator: str, given: Any, names: list[str]) -> None:
     images = [
         {"id": "i1", "name": "old", "created_at": "2025-01-01T00:00:00Z", "size": 5},
         {"id": "i2", "name": "new", "created_at": "2026-02-28T00:00:00Z", "size": 2 << 30},
@@ -238,7 +238,7 @@ def test_images_by_date_and_size(path: str, preset: str, given: Any, names: list
     def glance(path: str, params: Mapping[str, Any], version: str | None) -> Json:
         return {"tasks": []} if path == "/v2/tasks" else {"images": images}
 
-    asked = query("image").where(path, preset, given).select("name")
+    asked = query("image").where(path, operator, given).select("name")
     assert asked.run([MemoryCloud({"image": glance})], now=NOW).column("name") == names
 
 

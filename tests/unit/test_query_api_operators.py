@@ -1,4 +1,4 @@
-"""Which values pass which preset, and what is said of tests that cannot be made."""
+"""Which values pass which operator, and what is said of tests that cannot be made."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ STATUS = text("status", "", case="upper")
 DAY = "2026-01-01"
 
 
-def passes(prop: Property, preset: str, value: Any, *given: Any) -> bool:
+def passes(prop: Property, operator: str, value: Any, *given: Any) -> bool:
     """Return whether a value passes a test of a property."""
-    return compiled(Test("x", preset, given), lambda _: (prop, 0), NOW)((value,))
+    return compiled(Test("x", operator, given), lambda _: (prop, 0), NOW)((value,))
 
 
 @pytest.mark.parametrize(
-    ("prop", "preset", "given", "passing", "failing"),
+    ("prop", "operator", "given", "passing", "failing"),
     [
         (STATUS, "equal_to", ["error"], ["ERROR"], ["error", "ERRORS", None]),
         (STATUS, "starts_with", ["shelved"], ["SHELVED", "SHELVED_OFFLOADED"], [None]),
@@ -82,16 +82,16 @@ def passes(prop: Property, preset: str, value: Any, *given: Any) -> bool:
         (time("at", ""), "less_than", [DAY], ["2025-12-31T23:59:59Z"], [f"{DAY}T00:00:00Z", None]),
     ],
 )
-def test_presets(
-    prop: Property, preset: str, given: list[Any], passing: list[Any], failing: list[Any]
+def test_operators(
+    prop: Property, operator: str, given: list[Any], passing: list[Any], failing: list[Any]
 ) -> None:
-    assert [passes(prop, preset, value, *given) for value in passing] == [True] * len(passing)
-    assert [passes(prop, preset, value, *given) for value in failing] == [False] * len(failing)
+    assert [passes(prop, operator, value, *given) for value in passing] == [True] * len(passing)
+    assert [passes(prop, operator, value, *given) for value in failing] == [False] * len(failing)
 
 
-def test_every_preset_fits_something() -> None:
+def test_every_operator_fits_something() -> None:
     kinds = ("text", "integer", "boolean", "time", "address", "texts", "addresses", "map")
-    fits = {preset for kind in kinds for preset in fitting(kind)}  # type: ignore[arg-type]
+    fits = {operator for kind in kinds for operator in fitting(kind)}  # type: ignore[arg-type]
     assert fits == {*POSITIVE, *NEGATIVE}
 
 
@@ -112,14 +112,14 @@ def test_conditions_of_no_parts_and_of_many() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prop", "preset", "given", "says"),
+    ("prop", "operator", "given", "says"),
     [
         (RAM, "matches_regex", ["1"], "x is an integer: matches_regex does not fit. These do: eq"),
         (texts("tags", ""), "greater_than", ["a"], "x is a list of texts: greater_than does not"),
         (mapping("m", ""), "equal_to", ["a"], "These do: not_null, has_key, is_null."),
         (boolean("b", ""), "older_than", ["1d"], "x is a boolean: older_than does not fit"),
-        (RAM, "equals_to", [1], "'equals_to' is not a preset. Did you mean equal_to"),
-        (RAM, "zzz", [1], "'zzz' is not a preset. Known: equal_to, any_in"),
+        (RAM, "equals_to", [1], "'equals_to' is not an operator. Did you mean equal_to"),
+        (RAM, "zzz", [1], "'zzz' is not an operator. Known: equal_to, any_in"),
         (RAM, "equal_to", [1, 2], "equal_to takes one value, not 2."),
         (RAM, "greater_than", [], "greater_than takes one value, not 0."),
         (RAM, "is_null", [1], "is_null takes no value, not 1."),
@@ -134,10 +134,10 @@ def test_conditions_of_no_parts_and_of_many() -> None:
     ],
 )
 def test_tests_that_cannot_be_made(
-    prop: Property, preset: str, given: list[Any], says: str
+    prop: Property, operator: str, given: list[Any], says: str
 ) -> None:
     with pytest.raises(Unfit) as caught:
-        passes(prop, preset, None, *given)
+        passes(prop, operator, None, *given)
     assert says in str(caught.value)
 
 

@@ -26,7 +26,7 @@ from support.synthetic_questions import FITS, NOW, ROWS, asking, questions
 from support.synthetic_worlds import gone, worlds
 
 ZONES = ("UTC", "Asia/Tokyo", "America/New_York")
-PRESETS = sorted({preset for presets in FITS.values() for preset in presets})
+OPERATORS = sorted({operator for operators in FITS.values() for operator in operators})
 # The same worlds and queries each time, unless somebody wants more: ORACLE_WORLDS=1000.
 MORE = int(os.environ.get("ORACLE_WORLDS", "0"))
 how = settings(
@@ -133,14 +133,14 @@ def test_engine_and_oracle_agree(
             engine(question).explain(now=NOW)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("operator", OPERATORS)
 @settings(how, max_examples=(MORE + 9) // 10 or 2)
 @given(data=st.data(), clouds=clouds(), place=st.sampled_from(ZONES))
-def test_they_agree_on_each_preset(
-    preset: str, data: st.DataObject, clouds: list[SyntheticCloud], place: str
+def test_they_agree_on_each_operator(
+    operator: str, data: st.DataObject, clouds: list[SyntheticCloud], place: str
 ) -> None:
     conditions: list[tuple[str, Condition]] = data.draw(
-        st.lists(asking(preset), min_size=4, max_size=4)
+        st.lists(asking(operator), min_size=4, max_size=4)
     )
     with zone(place):
         for name, condition in conditions:

@@ -30,7 +30,7 @@ from query_api.language.where import parse, pointed, unparse
 
 def without_places(condition: Condition) -> Condition:
     if isinstance(condition, Test):
-        return Test(condition.path, condition.preset, condition.values)
+        return Test(condition.path, condition.operator, condition.values)
     if isinstance(condition, Not):
         return Not(without_places(condition.part))
     return type(condition)(tuple(map(without_places, condition.parts)))
@@ -146,7 +146,7 @@ def test_each_test_knows_its_place() -> None:
     assert [text[one.at or 0] for one in each_of(parse(text))] == ["a", '"', "c"]
 
 
-def test_each_preset_and_value_knows_its_place_too() -> None:
+def test_each_operator_and_value_knows_its_place_too() -> None:
     text = "a >  1 and b  Not  in ( x,'y' , z) or c is  null"
     places = [one.typed for one in each_of(parse(text))]
     assert places == [Typed(">", 2, (5,)), Typed("Not in", 14, (24, 26, 32)), Typed("is null", 40)]
@@ -157,15 +157,15 @@ def test_many_values() -> None:
     assert said(f"id in ({','.join(ids)})") == test("id", "any_in", *ids)
 
 
-@pytest.mark.parametrize("preset", ARITY)
-def test_every_preset_takes_what_it_takes(preset: str) -> None:
+@pytest.mark.parametrize("operator", ARITY)
+def test_every_operator_takes_what_it_takes(operator: str) -> None:
     typed, taken = {"none": ("", ()), "one": ("x", ("x",)), "many": ("(x, y)", ("x", "y"))}[
-        ARITY[preset]
+        ARITY[operator]
     ]
-    assert said(f"p {preset} {typed}") == test("p", preset, *taken)
+    assert said(f"p {operator} {typed}") == test("p", operator, *taken)
 
 
-def test_the_names_are_those_of_presets() -> None:
+def test_the_names_are_those_of_operators() -> None:
     assert {*ALIASES.values(), *FOR_MANY, *FOR_MANY.values()} <= ARITY.keys()
     assert {*ARITY.values()} == {"none", "one", "many"}
     assert {ARITY[name] for name in FOR_MANY.values()} == {"many"}
@@ -177,15 +177,15 @@ def test_the_names_are_those_of_presets() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("status ¶anyin (A)", "'anyin' is not a preset; did you mean any_in"),
-        ("a=1 or status ¶qqq 1", "the presets are equal_to, not_equal_to"),
-        ("a ¶is ACTIVE", "'is ACTIVE' is not a preset; did you mean = or is null?"),
+        ("status ¶anyin (A)", "'anyin' is not an operator; did you mean any_in"),
+        ("a=1 or status ¶qqq 1", "the operators are equal_to, not_equal_to"),
+        ("a ¶is ACTIVE", "'is ACTIVE' is not an operator; did you mean = or is null?"),
         ("a ¶not contains x", "there is no 'not contains': write not before the property"),
-        ("a ¶not x", "'not x' is not a preset"),
-        ("a ¶! x", "'!' is not a preset"),
-        ("a ¶(x)", "'(' is not a preset"),
-        ("a¶", "'a' wants a preset"),
-        ("a ¶and b=1", "'a' wants a preset"),
+        ("a ¶not x", "'not x' is not an operator"),
+        ("a ¶! x", "'!' is not an operator"),
+        ("a ¶(x)", "'(' is not an operator"),
+        ("a¶", "'a' wants an operator"),
+        ("a ¶and b=1", "'a' wants an operator"),
         ("a ¶=", "= wants a value"),
         ("a ¶contains", "contains wants a value"),
         ("a = ¶and b = 1", "'and' is a reserved word: quote it if it is the value"),
@@ -228,7 +228,7 @@ def test_the_names_are_those_of_presets() -> None:
         ("a = x¶\u200by", "a control or invisible character (U+200B)"),
         ("a = ¶\x1b[31m", "a control or invisible character (U+001B)"),
         ("a = 'x¶\ty'", "a quoted text holds no tabs and no line breaks"),
-        ("a" * 200 + " ¶xx", "'xx' is not a preset"),
+        ("a" * 200 + " ¶xx", "'xx' is not an operator"),
     ],
 )  # fmt: skip
 def test_errors_point_at_the_word(text: str, message: str) -> None:
@@ -285,10 +285,10 @@ paths = st.text(visible, min_size=1, max_size=8) | tricky.filter(bool)
 
 @st.composite
 def single(draw: st.DrawFn) -> Condition:
-    preset = draw(st.sampled_from(sorted(ARITY)))
-    least, most = {"none": (0, 0), "one": (1, 1), "many": (1, 3)}[ARITY[preset]]
+    operator = draw(st.sampled_from(sorted(ARITY)))
+    least, most = {"none": (0, 0), "one": (1, 1), "many": (1, 3)}[ARITY[operator]]
     given_values = draw(st.lists(values, min_size=least, max_size=most))
-    return test(draw(paths), preset, *given_values)
+    return test(draw(paths), operator, *given_values)
 
 
 def compound(inner: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:

@@ -276,7 +276,7 @@ def test_no_cloud_that_answers_is_no_answer(sore: FakeCloud) -> None:
         ("where", "name = x and name ~ ¶'a('", "name ~: 'a(' is not a regular expression"),
         ("where", "created_at older_than ¶soon", "created_at older_than"),
         ("where", "created_at = ¶yesterday", "created_at ="),
-        ("where", "name ¶resembles x", "'resembles' is not a preset"),
+        ("where", "name ¶resembles x", "'resembles' is not an operator"),
         ("where", "name = x or ¶flavor.extra_specs.* = x", "a star does not stand for all keys"),
         ("where", "¶'metadata.*' = x", "a star does not stand for all keys"),
         ("group_by", "host, ¶metadata.*", "Select metadata for the whole map; metadata has_key"),

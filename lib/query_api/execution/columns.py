@@ -126,7 +126,7 @@ class Frame:
         """Have every path of a condition among the columns, and what its filters look at."""
         for test in tests(condition):
             path = self.go_by(test.path)
-            filter_ = path.prop.filters.get(test.preset) if not path.links else None
+            filter_ = path.prop.filters.get(test.operator) if not path.links else None
             if filter_ is not None and filter_.unless:
                 self.need(filter_.unless[0])
 
@@ -159,7 +159,7 @@ class Frame:
     def compile(self, condition: Condition, now: datetime) -> None:
         """Compile a condition's parts for :meth:`passes`; the condition has to outlive the frame.
 
-        Raises UserError for a preset or value that does not fit.
+        Raises UserError for an operator or value that does not fit.
         """
         for part in conjuncts(condition):
             self._compiled[id(part)] = compiled(part, self.where, now)

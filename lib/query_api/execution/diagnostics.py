@@ -13,7 +13,7 @@ from query_api.language.schema import Property
 
 
 def in_its_words(error: Unfit, condition: Condition, where: Where, now: datetime) -> Unfit:
-    """Return what is wrong with a test of the condition, pointing at the preset or the value.
+    """Return what is wrong with a test of the condition, pointing at the operator or the value.
 
     ``error`` says the same of the test as a whole; it is returned if that was made in Python.
     """
@@ -26,13 +26,13 @@ def in_its_words(error: Unfit, condition: Condition, where: Where, now: datetime
 
 
 def _misfit(test: Test, typed: Typed, prop: Property, index: int, now: datetime) -> Unfit | None:
-    if test.preset not in fitting(prop.kind):
-        return does_not_fit(_moved(test, typed.at), prop, typed.preset)
+    if test.operator not in fitting(prop.kind):
+        return does_not_fit(_moved(test, typed.at), prop, typed.operator)
     for value, at in zip(test.values, typed.values, strict=True):
         try:
-            predicate(prop, test.preset, (value,), now, index)
+            predicate(prop, test.operator, (value,), now, index)
         except ValueError as error:
-            return has_a_flaw(_moved(test, at), typed.preset, error)
+            return has_a_flaw(_moved(test, at), typed.operator, error)
     return None
 
 

@@ -28,7 +28,7 @@ class Unfit(UserError):
 
 
 def compiled(condition: Condition, where: Where, now: datetime) -> Passes:
-    """Return whether a row passes a condition. Raises Unfit for a preset or value that is wrong."""
+    """Return whether a row passes a condition. Raises Unfit for a wrong operator or value."""
     if isinstance(condition, Test):
         return _test(condition, where, now)
     if isinstance(condition, Not):
@@ -58,28 +58,28 @@ def all_pass(parts: Sequence[Passes]) -> Passes:
 def _test(test: Test, where: Where, now: datetime) -> Passes:
     prop, index = where(test.path)
     fits = fitting(prop.kind)
-    if test.preset not in fits:
-        if test.preset in POSITIVE or test.preset in NEGATIVE:
-            raise does_not_fit(test, prop, test.preset)
-        likely = near(test.preset, [*POSITIVE, *NEGATIVE])
+    if test.operator not in fits:
+        if test.operator in POSITIVE or test.operator in NEGATIVE:
+            raise does_not_fit(test, prop, test.operator)
+        likely = near(test.operator, [*POSITIVE, *NEGATIVE])
         advice = f"Did you mean {' or '.join(likely)}?" if likely else f"Known: {', '.join(fits)}."
-        raise Unfit(f"{clean(test.preset)!r} is not a preset.", test, advice=advice)
-    most = {"none": 0, "one": 1}.get(ARITY[test.preset])
+        raise Unfit(f"{clean(test.operator)!r} is not an operator.", test, advice=advice)
+    most = {"none": 0, "one": 1}.get(ARITY[test.operator])
     if most is not None and len(test.values) != most:
         wanted = "no value" if most == 0 else "one value"
-        raise Unfit(f"{test.preset} takes {wanted}, not {len(test.values)}.", test)
+        raise Unfit(f"{test.operator} takes {wanted}, not {len(test.values)}.", test)
     try:
-        return predicate(prop, test.preset, test.values, now, index)
+        return predicate(prop, test.operator, test.values, now, index)
     except ValueError as error:
-        raise has_a_flaw(test, test.preset, error) from None
+        raise has_a_flaw(test, test.operator, error) from None
 
 
 def does_not_fit(test: Test, prop: Property, called: str) -> Unfit:
-    """Return the error of a preset, as it is ``called``, that is not for the property's kind."""
+    """Return the error of an operator, as it is ``called``, that is not for the property's kind."""
     message = f"{clean(test.path)} is {a_kind(prop.kind)}: {clean(called)} does not fit."
     return Unfit(message, test, advice=f"These do: {', '.join(fitting(prop.kind))}.")
 
 
 def has_a_flaw(test: Test, called: str, error: ValueError) -> Unfit:
-    """Return the error of a value that the preset, as it is ``called``, does not take."""
+    """Return the error of a value that the operator, as it is ``called``, does not take."""
     return Unfit(f"{clean(test.path)} {clean(called)}: {clean(error)}.", test)

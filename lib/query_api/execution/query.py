@@ -70,13 +70,13 @@ class Query(msgspec.Struct, frozen=True):
         own = (p.name for p in self.resource.properties if p.is_listed and p.wire != WHOLE)
         return self._with(selected=tuple(own))
 
-    def where(self, path: str | Condition, preset: str = "", *values: Any) -> Query:
+    def where(self, path: str | Condition, operator: str = "", *values: Any) -> Query:
         """Keep only rows that pass; several calls all have to be passed.
 
         Takes ``("status", "any_in", "SHUTOFF", "ERROR")`` or a condition made of ``any_of``,
         ``all_of`` and ``not_``. Raises UserError for one that is nested too deep.
         """
-        new = Test(path, preset, values) if isinstance(path, str) else path
+        new = Test(path, operator, values) if isinstance(path, str) else path
         if too_deep(new):
             raise UserError(
                 f"A condition is nested more than {DEEPEST} deep.",

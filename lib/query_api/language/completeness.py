@@ -17,7 +17,7 @@ def passed_by_nothing(condition: Condition, *, negated: bool = False) -> Iterato
     ['user.name']
     """
     if isinstance(condition, Test):
-        if (condition.preset in NEGATIVE) is not negated:
+        if (condition.operator in NEGATIVE) is not negated:
             yield condition.path
     elif isinstance(condition, Not):
         yield from passed_by_nothing(condition.part, negated=not negated)
@@ -39,7 +39,7 @@ def _implied(condition: Condition, of: Resource) -> dict[str, frozenset[str]]:
     """Return the values, by property, of which each row that passes has one."""
     if isinstance(condition, Test):
         prop = of.property(condition.path)
-        if prop is None or prop.only is None or condition.preset in NEGATIVE:
+        if prop is None or prop.only is None or condition.operator in NEGATIVE:
             return {}
         return {prop.only[0]: frozenset({prop.only[1]})}
     if isinstance(condition, Not):

@@ -13,22 +13,22 @@ DEEPEST = 100
 
 
 class Typed(msgspec.Struct, frozen=True):
-    """How a preset was typed, and where in the text it stands, and each of the values."""
+    """How an operator was typed, and where in the text it stands, and each of the values."""
 
-    preset: str
+    operator: str
     at: int
     values: tuple[int, ...] = ()
 
 
 class Test(msgspec.Struct, frozen=True):
-    """One property, one preset, its values as they were given.
+    """One property, one operator, its values as they were given.
 
     ``at`` is the place of the test in the text it was read from, for messages, and ``typed`` what
     else is known of that; both are None if it was made in Python.
     """
 
     path: str
-    preset: str
+    operator: str
     values: tuple[Any, ...] = ()
     at: int | None = None
     typed: Typed | None = None
@@ -58,13 +58,13 @@ class Not(msgspec.Struct, frozen=True):
 Condition = Test | All | Any_ | Not
 
 
-def test(path: str, preset: str, *values: Any) -> Test:
-    """Return the condition that a property passes a preset.
+def test(path: str, operator: str, *values: Any) -> Test:
+    """Return the condition that a property passes an operator.
 
     >>> test("status", "any_in", "SHUTOFF", "ERROR").values
     ('SHUTOFF', 'ERROR')
     """
-    return Test(path, preset, values)
+    return Test(path, operator, values)
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # nor the function

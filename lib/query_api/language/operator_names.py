@@ -1,8 +1,8 @@
-"""The presets by name: how many values each takes, and what else it is called in a text."""
+"""The operators by name: how many values each takes, and what else it is called in a text."""
 
 from __future__ import annotations
 
-# How many values a preset takes: none, one, or as many as are given, but at least one.
+# How many values an operator takes: none, one, or as many as are given, but at least one.
 ARITY: dict[str, str] = {
     "equal_to": "one",
     "not_equal_to": "one",
@@ -26,10 +26,10 @@ ARITY: dict[str, str] = {
     "has_tag": "one",
 }
 
-# The preset to suggest to whoever gives several values to one that takes one.
+# The operator to suggest to whoever gives several values to one that takes one.
 FOR_MANY: dict[str, str] = {"equal_to": "any_in", "not_equal_to": "not_any_in"}
 
-# `not` before the name of a preset whose own name has a `not_` form is that form.
+# `not` before the name of an operator whose own name has a `not_` form is that form.
 ALIASES: dict[str, str] = {
     "=": "equal_to",
     "==": "equal_to",

@@ -1,6 +1,6 @@
-"""Presets: which kinds each fits, and what it makes of the values that it was given.
+"""Operators: which kinds each fits, and what it makes of the values that it was given.
 
-What is missing is None and passes no positive preset. A negative preset is its positive one's
+What is missing is None and passes no positive operator. A negative operator is its positive one's
 negation, so it is passed by what is missing. A list passes if one of its elements does; a list or
 map with nothing in it is null.
 """
@@ -21,7 +21,7 @@ from query_api.language.schema import Kind, Property
 
 Passes = Callable[[Any], bool]
 Row = Sequence[Any]
-# What a preset makes of its values: whether one single value, never a missing one, passes.
+# What an operator makes of its values: whether one single value, never a missing one, passes.
 Make = Callable[[Property, Sequence[Any], datetime], Passes]
 _ALL: frozenset[Kind] = frozenset(
     {"text", "integer", "number", "boolean", "time", "address", "texts", "addresses", "map"}
@@ -29,8 +29,8 @@ _ALL: frozenset[Kind] = frozenset(
 _LONGEST_GLOB = 1000
 
 
-class Preset(msgspec.Struct, frozen=True):
-    """The kinds that a preset fits, and what it makes of its values.
+class Operator(msgspec.Struct, frozen=True):
+    """The kinds that an operator fits, and what it makes of its values.
 
     ``whole`` says that it looks at a list as one value, not at its elements.
     """
@@ -165,23 +165,23 @@ def _there(prop: Property, values: Sequence[Any], now: datetime) -> Passes:
 
 _MAP: frozenset[Kind] = frozenset({"map"})
 _TIME: frozenset[Kind] = frozenset({"time"})
-POSITIVE: dict[str, Preset] = {
-    "equal_to": Preset(_ALL - _MAP, _one_of),
-    "any_in": Preset(_ALL - _MAP, _one_of),
-    "greater_than": Preset(ORDERED, _more),
-    "less_than": Preset(ORDERED, _less),
-    "greater_or_equal": Preset(ORDERED, _at_least),
-    "less_or_equal": Preset(ORDERED, _at_most),
-    "older_than": Preset(_TIME, _older),
-    "younger_than": Preset(_TIME, _younger),
-    "matches_regex": Preset(TEXTUAL, _regex),
-    "contains": Preset(TEXTUAL, _contains),
-    "starts_with": Preset(TEXTUAL, _starts),
-    "glob": Preset(TEXTUAL, _glob),
-    "not_null": Preset(_ALL, _there, whole=True),
-    "in_cidr": Preset(frozenset({"address", "addresses"}), _in_cidr),
-    "has_key": Preset(_MAP, _has_key, whole=True),
-    "has_tag": Preset(frozenset({"texts"}), _one_of),
+POSITIVE: dict[str, Operator] = {
+    "equal_to": Operator(_ALL - _MAP, _one_of),
+    "any_in": Operator(_ALL - _MAP, _one_of),
+    "greater_than": Operator(ORDERED, _more),
+    "less_than": Operator(ORDERED, _less),
+    "greater_or_equal": Operator(ORDERED, _at_least),
+    "less_or_equal": Operator(ORDERED, _at_most),
+    "older_than": Operator(_TIME, _older),
+    "younger_than": Operator(_TIME, _younger),
+    "matches_regex": Operator(TEXTUAL, _regex),
+    "contains": Operator(TEXTUAL, _contains),
+    "starts_with": Operator(TEXTUAL, _starts),
+    "glob": Operator(TEXTUAL, _glob),
+    "not_null": Operator(_ALL, _there, whole=True),
+    "in_cidr": Operator(frozenset({"address", "addresses"}), _in_cidr),
+    "has_key": Operator(_MAP, _has_key, whole=True),
+    "has_tag": Operator(frozenset({"texts"}), _one_of),
 }
 # Each is the negation of the positive one.
 NEGATIVE = {
@@ -193,26 +193,26 @@ NEGATIVE = {
 
 
 def fitting(kind: Kind) -> list[str]:
-    """Return the presets that fit a kind."""
-    positive = [name for name, preset in POSITIVE.items() if kind in preset.fits]
+    """Return the operators that fit a kind."""
+    positive = [name for name, operator in POSITIVE.items() if kind in operator.fits]
     return positive + [name for name, other in NEGATIVE.items() if kind in POSITIVE[other].fits]
 
 
 def predicate(
     prop: Property, name: str, values: Sequence[Any], now: datetime, index: int
 ) -> Passes:
-    """Return whether a row passes a preset with its value at ``index``.
+    """Return whether a row passes an operator with its value at ``index``.
 
-    Raises ValueError if a value is of the wrong type. The preset must fit the property's kind.
+    Raises ValueError if a value is of the wrong type. The operator must fit the property's kind.
     """
     if name in NEGATIVE:
         positive = predicate(prop, NEGATIVE[name], values, now, index)
         return lambda row: not positive(row)
-    preset = POSITIVE[name]
-    passes = preset.make(prop, values, now)
-    if prop.kind in LISTS and not preset.whole:
+    operator = POSITIVE[name]
+    passes = operator.make(prop, values, now)
+    if prop.kind in LISTS and not operator.whole:
         return lambda row: any(map(passes, row[index] or ()))
-    if preset.make is _one_of and prop.kind != "address":
+    if operator.make is _one_of and prop.kind != "address":
         # None is in no set of wanted values.
         return lambda row: passes(row[index])
 

@@ -44,8 +44,8 @@ class Property(msgspec.Struct, frozen=True, kw_only=True):
 
     ``wire`` is its place in the service's answer, ``/`` between nested keys, or WHOLE; ``shape``
     is the type it has there if that is not the kind's own, and ``of`` makes the value of it.
-    ``case`` says that the service writes the value in ``upper`` or ``lower`` case, so that an
-    operator need not. ``filters`` says by preset how the service is asked for less. ``source``
+    ``case`` says that the service writes the value in ``upper`` or ``lower`` case, so that a
+    condition need not. ``filters`` says by operator how the service is asked for less. ``source``
     names one of the resource's sources: the value is then ``of`` what that source says of the
     row. ``over`` are paths over links: the value is ``of`` the lists of what stands there.
     ``asked`` says that the value is not in the answer: it is the one that was asked for.

@@ -2,8 +2,8 @@
 
 ``status any_in (SHUTOFF, ERROR) and not (updated_at older_than 30d or metadata.owner is null)``
 
-``not`` binds tighter than ``and``, and that tighter than ``or``. A property's name is followed by a
-preset (see operator_names) and its value, or values in parentheses. All values stay texts here:
+``not`` binds tighter than ``and``, and that tighter than ``or``. After a property's name come an
+operator (see operator_names) and its value, or values in parentheses. All values stay texts here:
 the kind of the property says later what they are. What holds white space, a comma, a parenthesis or
 starts with a symbol is quoted with ' or ". ``true`` and ``false`` are conditions too.
 """
@@ -37,7 +37,7 @@ _RESERVED = _JOINS | {"null"}
 _CONSTANTS = frozenset({"true", "false"})
 _SYMBOL = re.compile(r"[=!<]=|<>|>=|!~|[=<>~]")
 _PHRASE = re.compile(r"(?:is(?:\s+not)?|not)\s+\w+", re.IGNORECASE)
-_PRESET = re.compile(r"[^\s(),'\"=<>!~]+")
+_OPERATOR = re.compile(r"[^\s(),'\"=<>!~]+")
 _VALUE = re.compile(r"[^\s(),'\"=<>!~][^\s(),]*")
 # What a value is made of that is shown without quotes.
 _PLAIN = re.compile(r"[\w.:\-*@/+]+")
@@ -48,7 +48,7 @@ def parse(text: str) -> Condition:
     """Return the condition that the text says; an empty one says ``All(())``, which is true.
 
     Each test knows its property's place in the text (``at``, an offset in characters from 0), how
-    its preset was ``typed``, and the places of that and of the values.
+    its operator was ``typed``, and the places of that and of the values.
     Raises UserError that points at the word which cannot be understood.
     """
     words = Words(text)
@@ -130,21 +130,21 @@ def _test(words: Words) -> Condition:
     bare = words.text[at : words.at].lower()
     if bare in _CONSTANTS and _over(words):
         return All(()) if bare == "true" else Any_(())
-    preset, typed, start = _preset(words, path)
-    arity = ARITY[preset]
-    given = [] if arity == "none" else _values(words, preset, typed, start)
+    operator, typed, start = _operator(words, path)
+    arity = ARITY[operator]
+    given = [] if arity == "none" else _values(words, operator, typed, start)
     if not _over(words):
         raise _left_over(words, typed, arity)
     values, places = (tuple(part) for part in zip(*given, strict=True)) if given else ((), ())
-    return Test(path, preset, values, at, Typed(typed, start, places))
+    return Test(path, operator, values, at, Typed(typed, start, places))
 
 
-def _preset(words: Words, path: str) -> tuple[str, str, int]:
-    """Read a preset; return its name, how it was typed and where."""
+def _operator(words: Words, path: str) -> tuple[str, str, int]:
+    """Read an operator; return its name, how it was typed and where."""
     if _over(words):
-        raise words.wrong(f"{shown(path)} wants a preset, such as = or is_null")
+        raise words.wrong(f"{shown(path)} wants an operator, such as = or is_null")
     start = words.at
-    typed = words.match(_SYMBOL) or words.match(_PHRASE) or words.match(_PRESET)
+    typed = words.match(_SYMBOL) or words.match(_PHRASE) or words.match(_OPERATOR)
     typed = " ".join(typed.split())
     said = typed.lower()
     name = ALIASES.get(said, said)
@@ -158,13 +158,13 @@ def _preset(words: Words, path: str) -> tuple[str, str, int]:
     if said.startswith("is "):
         hint = "; did you mean = or is null?"
     else:
-        hint = meant(typed, ARITY) or f"; the presets are {listed(ARITY, len(ARITY))}"
+        hint = meant(typed, ARITY) or f"; the operators are {listed(ARITY, len(ARITY))}"
     words.at = start
-    raise words.wrong(f"{shown(typed) if typed else words.here()} is not a preset{hint}")
+    raise words.wrong(f"{shown(typed) if typed else words.here()} is not an operator{hint}")
 
 
-def _values(words: Words, preset: str, typed: str, start: int) -> list[tuple[str, int]]:
-    """Read the values of a preset; return each with its place."""
+def _values(words: Words, operator: str, typed: str, start: int) -> list[tuple[str, int]]:
+    """Read the values of an operator; return each with its place."""
     if not words.take("("):
         if words.ended():
             raise words.wrong(f"{typed} wants a value", start)
@@ -173,8 +173,8 @@ def _values(words: Words, preset: str, typed: str, start: int) -> list[tuple[str
     values: list[tuple[str, int]] = []
     while not values or words.take(","):
         words.ended()
-        if len(values) == 1 and ARITY[preset] == "one":
-            better = FOR_MANY.get(preset)
+        if len(values) == 1 and ARITY[operator] == "one":
+            better = FOR_MANY.get(operator)
             hint = f"; did you mean {better}?" if better else ""
             raise words.wrong(f"{words.here()} is too much: {typed} takes one value{hint}")
         if words.ended():
@@ -265,11 +265,11 @@ def _joined(part: All | Any_, around: str) -> list[str | tuple[Condition, str]]:
 def _written(test: Test) -> str:
     path = written(test.path, PATH, _JOINS | _CONSTANTS)
     values = [_said(value) for value in test.values]
-    if not values and ARITY.get(test.preset) != "many":
-        return f"{path} {test.preset}"
-    if len(values) == 1 and ARITY.get(test.preset) == "one":
-        return f"{path} {test.preset} {values[0]}"
-    return f"{path} {test.preset} ({', '.join(values)})"
+    if not values and ARITY.get(test.operator) != "many":
+        return f"{path} {test.operator}"
+    if len(values) == 1 and ARITY.get(test.operator) == "one":
+        return f"{path} {test.operator} {values[0]}"
+    return f"{path} {test.operator} ({', '.join(values)})"
 
 
 def _said(value: Any) -> str:

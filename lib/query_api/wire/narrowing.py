@@ -111,8 +111,8 @@ def _way(resource: Resource, test: Test) -> tuple[Property, Filter] | None:
     prop = resource.property(test.path)
     if prop is None:
         return None
-    filter_ = prop.filters.get(test.preset)
-    if filter_ is None and test.preset == "any_in":
+    filter_ = prop.filters.get(test.operator)
+    if filter_ is None and test.operator == "any_in":
         filter_ = prop.filters.get("equal_to")
     return (prop, filter_) if filter_ is not None else None
 
@@ -121,12 +121,12 @@ def _asked(
     prop: Property, filter_: Filter, test: Test, now: datetime
 ) -> list[dict[str, Any]] | None:
     """Return the parameters of each request that a test takes; None if the service has no way."""
-    values = sorted({_plain(prop, test.preset, value, now) for value in test.values}, key=str)
+    values = sorted({_plain(prop, test.operator, value, now) for value in test.values}, key=str)
     encoded = [filter_.encode(value) for value in values]
     given = [text for text in encoded if text is not None and _is_askable(text)]
     if len(given) < len(encoded):
         return None
-    if test.preset != "any_in":
+    if test.operator != "any_in":
         return [{filter_.param: text} for text in given[:1]] if len(given) == 1 else None
     if len(given) == 1 or not filter_.many:
         return [{filter_.param: text} for text in given]
@@ -158,10 +158,10 @@ _JOINS: dict[str, Callable[[list[str]], Any]] = {
 }
 
 
-def _plain(prop: Property, preset: str, value: Any, now: datetime) -> Any:
-    if preset in _AGES:
+def _plain(prop: Property, operator: str, value: Any, now: datetime) -> Any:
+    if operator in _AGES:
         return times.cutoff(value, now) + "Z"
-    if preset in ("equal_to", "any_in", "has_tag") or prop.kind in ("integer", "number", "time"):
+    if operator in ("equal_to", "any_in", "has_tag") or prop.kind in ("integer", "number", "time"):
         return value_for(prop, value)
     return value
 
@@ -178,7 +178,7 @@ def refuse_flood(why: str, requests: int) -> None:
 
 def given(name: str, tests: Iterable[Test]) -> Test | None:
     """Return the test that gives the values of a property which a resource needs, if one does."""
-    return next((t for t in tests if t.path == name and t.preset in ("equal_to", "any_in")), None)
+    return next((t for t in tests if t.path == name and t.operator in ("equal_to", "any_in")), None)
 
 
 def _needed(resource: Resource, tests: Sequence[Test], expand: Expand) -> list[Mapping[str, Any]]:

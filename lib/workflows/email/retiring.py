@@ -28,7 +28,7 @@ Replacement = Annotated[
     str, Meta(description="What to use instead, by its exact name; it must exist.")
 ]
 _COLUMNS = {"name": "name", "id": "id", "project": "project.name", "created_at": "created_at"}
-_PRESETS = {"exact": "equal_to", "contains": "contains"}
+_OPERATORS = {"exact": "equal_to", "contains": "contains"}
 
 
 @mail_workflow("email.retiring_image")
