@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -126,6 +127,16 @@ def test_folders_stand_one_above_the_other() -> None:
     """No two folders may import each other, whatever the table above comes to say."""
     graph = {one: {other for other in MAY if other != one and may(one, other)} for one in MAY}
     TopologicalSorter(graph).prepare()
+
+
+def test_the_page_says_which_shared_folders_use_others() -> None:
+    page = (TOP / "docs" / "ARCHITECTURE.md").read_text()
+    (note,) = re.findall(r"^- Some shared folders use others: (.*)\.$", page, re.MULTILINE)
+    said = {}
+    for clause in note.split("; "):
+        one, *others = re.findall(r"`(\w+)/`", clause)
+        said[one] = {*others}
+    assert said == {one: others for one, others in _SHARED.items() if others}
 
 
 def test_runbooks_see_the_engine_through_workflow_api_alone() -> None:
