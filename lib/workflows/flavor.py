@@ -1,4 +1,4 @@
-"""Runbooks about flavors: list, search, the verbs of ``verbs.flavors``, create, copy and retire."""
+"""Runbooks about flavors: flavor.list and flavor.search, and all that changes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbooks about floating IPs: list, search."""
+"""Runbooks about floating IPs: floating_ip.list, floating_ip.search."""
 
 from searches.searching import register
 

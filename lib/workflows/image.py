@@ -1,4 +1,4 @@
-"""Runbooks about images: list, search, the verbs of ``verbs.images``, create and rotate."""
+"""Runbooks about images: image.list, image.search, the verbs of ``verbs.images``, create, rotate."""
 
 from __future__ import annotations
 

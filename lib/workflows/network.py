@@ -1,4 +1,4 @@
-"""Runbooks about networks: list, search."""
+"""Runbooks about networks: network.list, network.search."""
 
 from searches.searching import register
 

@@ -1,4 +1,4 @@
-"""Runbooks about ports: list, search."""
+"""Runbooks about ports: port.list, port.search."""
 
 from searches.searching import register
 

@@ -1,4 +1,4 @@
-"""Runbooks about projects: list, search."""
+"""Runbooks about projects: project.list, project.search."""
 
 from searches.searching import register
 

@@ -1,4 +1,4 @@
-"""Runbooks about routers: list, search."""
+"""Runbooks about routers: router.list, router.search."""
 
 from searches.searching import register
 

@@ -1,4 +1,4 @@
-"""Runbooks about security groups: list, search."""
+"""Runbooks about security groups: security_group.list, security_group.search."""
 
 from searches.searching import register
 

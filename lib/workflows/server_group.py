@@ -1,4 +1,4 @@
-"""Runbooks about server groups: list, search, verbs, and the repair of one that is broken."""
+"""Runbooks about server groups: server_group.list, server_group.search, verbs, and a repair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runbooks about users: list, search."""
+"""Runbooks about users: user.list, user.search."""
 
 from searches.searching import register
 

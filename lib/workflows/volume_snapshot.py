@@ -1,4 +1,4 @@
-"""Runbooks about snapshots of volumes: list, search, and ``verbs.volume_snapshots``."""
+"""Runbooks about snapshots of volumes: volume_snapshot.list, volume_snapshot.search, and verbs."""
 
 from searches import searching
 from verbs import runbooks

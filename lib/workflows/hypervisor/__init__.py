@@ -1,4 +1,4 @@
-"""Runbooks about hypervisors: list and search here, the others in the modules beside."""
+"""Runbooks about hypervisors: hypervisor.list and hypervisor.search; more in the other modules."""
 
 from searches.searching import register
 

@@ -1,4 +1,4 @@
-"""Runbooks about servers: list and search here, the others in the modules beside."""
+"""Runbooks about servers: server.list and server.search; more in the other modules."""
 
 from searches.searching import register
 

@@ -1,4 +1,4 @@
-"""Runbooks about volumes: list, search, and the verbs of ``verbs.volumes``."""
+"""Runbooks about volumes: volume.list, volume.search, and the verbs of ``verbs.volumes``."""
 
 from searches import searching
 from verbs import runbooks
