@@ -1,4 +1,4 @@
-"""Runbooks about host aggregates: list, search, show, and the verbs of ``verbs.aggregates``."""
+"""Runbooks about host aggregates: aggregate.list, aggregate.search, aggregate.show, and verbs."""
 
 from __future__ import annotations
 
