@@ -1,4 +1,4 @@
-"""Runbooks about images: image.list, image.search, the verbs of ``verbs.images``, create, rotate."""
+"""Runbooks about images: image.list and image.search, and all that changes them."""
 
 from __future__ import annotations
 
