@@ -45,6 +45,10 @@ def cloud() -> Iterator[AuditCloud]:
     with AuditCloud(**{kind: [dict(thing)] for kind in KINDS.split()}) as cloud:
         groups = Answer({"server_groups": [thing]})
         cloud.route("GET /compute/v2.1/os-server-groups", lambda request: groups, first=True)
+        aggregates = Answer({"aggregates": [{**thing, "id": 1, "hosts": []}]})
+        cloud.route("GET /compute/v2.1/os-aggregates", lambda request: aggregates, first=True)
+        snapshots = Answer({"snapshots": [thing]})
+        cloud.route("GET /volume/v3/snapshots/detail", lambda request: snapshots, first=True)
         yield cloud
 
 
@@ -55,12 +59,17 @@ def config(cloud: AuditCloud) -> dict[str, Any]:
     return cloud.config(state_url=state, smtp_accounts=[{**account, "security": "none"}])
 
 
-def conditions() -> Iterator[str]:
+def key(name: str) -> str:
+    """Return the property that has the text: the ids of aggregates are numbers."""
+    return "name" if name.startswith("aggregate.") else "id"
+
+
+def conditions(key: str) -> Iterator[str]:
     for pattern in ENDLESS:
-        yield f'id ~ "{pattern}"'
-        yield f'not id !~ "{pattern}"'
+        yield f'{key} ~ "{pattern}"'
+        yield f'not {key} !~ "{pattern}"'
     for pattern in SHELL:
-        yield f'id glob "{pattern}"'
+        yield f'{key} glob "{pattern}"'
 
 
 def test_much_takes_a_condition() -> None:
@@ -69,7 +78,7 @@ def test_much_takes_a_condition() -> None:
 
 @pytest.mark.parametrize("name", SEARCHED)
 def test_no_condition_hangs_an_action(name: str, config: dict[str, Any]) -> None:
-    for condition in conditions():
+    for condition in conditions(key(name)):
         answered(name, {**plain_call(name), "where": condition}, config)
 
 
@@ -77,7 +86,7 @@ def test_no_condition_hangs_an_action(name: str, config: dict[str, Any]) -> None
 def test_the_patterns_are_matched_with_that_text(name: str, config: dict[str, Any]) -> None:
     if name == "hypervisor.search":
         pytest.skip("this cloud has none")
-    result = answered(name, {"where": 'id ~ "^a+!$"', "allow_partial": True}, config)
+    result = answered(name, {"where": f'{key(name)} ~ "^a+!$"', "allow_partial": True}, config)
     assert len(result["rows"]) == 1, result["summary"]
 
 
@@ -89,7 +98,7 @@ def test_nothing_that_is_said_in_chat_hangs(alias: dict[str, Any], config: dict[
             names = re.findall(r"\{\{\s*(\w+)\s*\}\}|\(\?P<(\w+)>", text)
             if not names:
                 continue
-            for said in [*ENDLESS[:1], *SHELL, *conditions()]:
+            for said in [*ENDLESS[:1], *SHELL, *conditions("id")]:
                 given = {one or other: said for one, other in names}
                 answered(alias["action_ref"].partition(".")[2], {**given, **fixed}, config)
 
@@ -131,5 +140,5 @@ def test_what_no_service_can_look_up_in_a_condition_is_looked_for_here(
             asked += len(cloud.requests) > 0
             sent = [text for one in cloud.requests for text in one.query.values()]
             assert not [text for text in sent if value[:300] in text], condition
-    by_no_text = ("flavor.search", "hypervisor.search", "server_group.search")
+    by_no_text = ("aggregate.search", "flavor.search", "hypervisor.search", "server_group.search")
     assert asked or name in by_no_text
