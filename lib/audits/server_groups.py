@@ -90,4 +90,4 @@ _REMARK = (
 
 
 def _names(members: Iterable[Sequence[str]], names: Mapping[str, str]) -> list[str]:
-    return [names.get(member) or member for on in members for member in on]
+    return sorted(names.get(member) or member for on in members for member in on)
