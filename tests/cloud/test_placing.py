@@ -31,9 +31,8 @@ def test_a_crowded_group_is_found_and_repaired(site: Site, operator: Operator) -
     assert found["servers"] == sorted(guest.name for guest in guests)
     assert found["hosts"] == [site.source]
 
-    ended = operator.done("server_group.repair", server_group=group, dry_run=False)
+    operator.done("server_group.repair", server_group=group, dry_run=False)
 
-    assert "server_group.verify" in str(ended.result)
     assert len({site.host_of(guest) for guest in guests}) == 2
     assert group not in rows(operator, "server_groups")
     again = operator.done("server_group.repair", server_group=group, dry_run=False)
