@@ -17,7 +17,7 @@ from common.pairs import pairs
 from openstack_api import aggregate as aggregates
 from openstack_api import server_group as server_groups
 from query_api.execution.query import query
-from query_api.lookups import things
+from query_api.lookups import quotas, things
 from query_api.lookups.things import Thing
 from verbs.aggregates import AGGREGATE
 from verbs.creation import Creation, NewName, ProjectOfNew
@@ -105,12 +105,8 @@ def _against_group(cloud: Cloud, options: Options, project: str) -> Iterator[str
     """Tell what policy and quota say against a new group; one request."""
     if options.max_server_per_host is not None and options.policy != "anti-affinity":
         yield f"max_server_per_host is for anti-affinity, not for {options.policy}"
-    asked = query("quota").where("project_id", "equal_to", project or cloud.own_project())
-    asked = asked.where("service", "equal_to", "compute")
-    asked = asked.where("resource", "equal_to", "server_groups")
-    for limit, free in asked.select("limit", "free").run([cloud]).rows:
-        if free is not None and free < 1:
-            yield f"the project's quota of server groups is {limit}, and none is free"
+    whose = project or cloud.own_project()
+    yield from quotas.lacking(cloud, "compute", whose, {"server_groups": 1})
 
 
 SERVER_GROUP_CREATION = Creation(

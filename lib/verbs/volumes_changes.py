@@ -16,7 +16,7 @@ from query_api.lookups.volume_pools import Pool, pools
 from verbs.verb import Options, Verb, states
 from verbs.volumes import INSTEAD, snapshots_of
 from verbs.volumes_stuck import evidence, refusals
-from workflow_api import CloudError, Duration, ParameterGroup, clean, count, listed
+from workflow_api import CloudError, Duration, ParameterGroup, clean, count
 
 _Text = Annotated[str, Meta(max_length=255)]
 
@@ -99,17 +99,10 @@ def _update(cloud: Cloud, id: str, options: Options) -> None:
 
 
 def _is_updated(volume: Any, options: Options) -> bool:
-    return _asks_something(options) and not list(_missing(volume, options))
-
-
-def _asks_something(options: Options) -> bool:
-    return bool(options != VolumeChanges())
+    return not list(_missing(volume, options))
 
 
 def _no_update(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
-    if not _asks_something(options):
-        fields = listed(VolumeChanges.__struct_fields__)
-        yield f"nothing is to be changed: give one or more of {fields}"
     for key in sorted(options.metadata.keys() & set(options.remove_metadata)):
         yield f"the metadata {clean(key)} is to be set and to be removed"
 

@@ -22,7 +22,6 @@ class FakeGroups:
     def __init__(self, cloud: FakeCloud) -> None:
         self._cloud = cloud
         #: How many server groups a project may have.
-        self.most = 10
         for pattern, handle in {
             f"POST {_AGGREGATES}": self._create_aggregate,
             f"GET {_AGGREGATES}/([^/]+)": self._shown_aggregate,
@@ -32,7 +31,6 @@ class FakeGroups:
             f"POST {_GROUPS}": self._create_group,
             f"GET {_GROUPS}/([^/]+)": self._shown_group,
             f"DELETE {_GROUPS}/([^/]+)": self._delete_group,
-            "GET /compute/v2.1/os-quota-sets/([^/]+)/detail": self._quota,
         }.items():
             cloud.route(pattern, handle)
 
@@ -138,11 +136,6 @@ class FakeGroups:
             return found
         self._cloud.groups.remove(found)
         return Answer(status=204)
-
-    def _quota(self, request: Request) -> Answer:
-        used = len([one for one in self._cloud.groups if one.project == request.parts[0]])
-        row = {"limit": self.most, "in_use": used, "reserved": 0}
-        return Answer({"quota_set": {"id": request.parts[0], "server_groups": row}})
 
     def _group(self, request: Request) -> Group | Answer:
         known = (one for one in self._cloud.groups if one.id == request.parts[0])

@@ -30,7 +30,7 @@ class FakeLives:
         #: How the next server that is created comes out.
         self.birth = Power()
         #: What a project may have, -1 for any number.
-        self.quota = {"instances": 10, "cores": 20, "ram": 51200}
+        self.quota = {"instances": 10, "cores": 20, "ram": 51200, "server_groups": 10}
         #: Whether what is deleted can be restored for a time.
         self.softly = False
         self._ends: list[tuple[float, Callable[[], None]]] = []
@@ -187,6 +187,7 @@ class FakeLives:
             "instances": len(mine),
             "cores": sum(server.flavor.vcpus for server in mine),
             "ram": sum(server.flavor.ram for server in mine),
+            "server_groups": len([g for g in self._cloud.groups if g.project == request.parts[0]]),
         }
         rows: dict[str, Any] = {
             name: {"limit": limit, "in_use": used[name], "reserved": 0}

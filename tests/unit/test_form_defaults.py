@@ -15,8 +15,9 @@ from examples import example
 from support.action_files import NAMES, action
 from support.example_servers import example_servers
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Aggregate, Group, Hypervisor
+from support.fake_cloud_estate import Aggregate, Group, Hypervisor, Project
 from support.fake_cloud_tables import Tables
+from support.fake_cloud_volume import FakeCinder
 from support.mail_cloud import MailCloud, mail_cloud, project, server, user
 from support.runs import new_state
 from support.smtp_faults import Fault
@@ -34,6 +35,12 @@ FLAVOR = {"id": "1", "name": "m1.small", "vcpus": 1, "ram": 1024, "disk": 10}
 IMAGE = {"id": "image-1", "name": "debian-12", "status": "active", "visibility": "public"}
 
 
+# Stories about one volume, and the state in which there is something to do.
+OF_A_VOLUME = {
+    "volume.detach_stuck": "detaching",
+    "volume.snapshot": "available",
+    "volume.transfer": "available",
+}
 VERB = {verb.name: verb for verb in VERBS}
 CREATED = {row.name for row in CREATIONS}
 
@@ -93,6 +100,11 @@ def stand(name: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
     with FakeCloud() as cloud:
         if name in VERB:
             ready(cloud, VERB[name])
+        elif name in OF_A_VOLUME:
+            cloud.projects.append(Project("shop", id="shop"))
+            volume = cloud.part(FakeCinder).volume("data-1", status=OF_A_VOLUME[name])
+            if volume["status"] == "detaching":
+                cloud.part(FakeCinder).records.attach(volume, str(uuid.uuid4()))
         else:
             BIRTHS[name.partition(".")[0]](cloud)
         yield cloud.config(state_url=new_state(tmp_path / "state.db"))
@@ -114,7 +126,7 @@ def config(name: str, post: MailCloud, request: pytest.FixtureRequest) -> dict[s
         post.ask("list_notice", **notice, dry_run=False)
         post.smtp.fault()
     config = post.config()
-    if name in VERB or name in CREATED:
+    if name in VERB or name in CREATED or name in OF_A_VOLUME:
         return dict(request.getfixturevalue("stand"))
     if name.startswith(ON_HOSTS) and not name.endswith((".search", ".list")):
         config = request.getfixturevalue("house")

@@ -218,13 +218,13 @@ def test_metadata_that_is_none_is_told(fake: FakeCloud) -> None:
         drawn(fake.account(), "aggregate.create", name="new", metadata="ssd")
 
 
-def test_a_group_beyond_policy_or_quota_is_refused(fake: FakeCloud, groups: FakeGroups) -> None:
-    groups.most = 1
+def test_a_group_beyond_policy_or_quota_is_refused(fake: FakeCloud) -> None:
+    fake.nova.lives.quota["server_groups"] = 1
     fake.groups.append(Group("one", "affinity", []))
     options = {"name": "web", "policy": "affinity", "max_server_per_host": 2}
     told = refused(fake, "server_group.create", **options)
     assert "max_server_per_host is for anti-affinity, not for affinity" in told
-    assert "the project's quota of server groups is 1, and none is free" in told
+    assert "the project's quota of server_groups is 1, of which 0 are free" in told
 
 
 def test_what_becomes_of_the_servers_of_a_group_is_told(fake: FakeCloud) -> None:
