@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import os
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_runs import tracing_as
 from support.raw_http import Call, RawServer, answer
+from support.sampling import sampled
 from workflow_api import CloudError
 
 TOP = Path(__file__).parents[2]
@@ -84,8 +86,9 @@ DRIPS: dict[str, Callable[[Call], None]] = {
 # -- time --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-@pytest.mark.parametrize("what", DRIPS)
+@pytest.mark.parametrize(
+    ("what", "secure"), sampled(list(itertools.product(DRIPS, (False, True))), len(DRIPS))
+)
 def test_what_drips_ends_in_time(what: str, secure: bool, authority: Authority) -> None:
     """The login: it is asked first, and by the same session as everything else."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from query_api.lookups import things
 from query_api.resources.server_values import known_status
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_runs import Clock, FakeAttempt, drawn, look_up, perform, take_back
+from support.sampling import dealt, sampled
 from support.verb_stands import (
     NAME,
     STANDS,
@@ -28,13 +30,17 @@ from workflow_api.planned import PlannedStep
 NAMED = {verb.name: verb for verb in VERBS}
 
 
+# Every day a verb is in every other test, and in all of them with ``make test-long``.
+_HANDS = itertools.cycle((0, 1))
+
+
 def each(verbs: list[Verb]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("verb", verbs, ids=lambda verb: verb.name)
+    dealt_out = dealt(verbs, 2)[next(_HANDS)]
+    return pytest.mark.parametrize("verb", dealt_out, ids=lambda verb: verb.name)
 
 
-each_verb = each(VERBS)
 # Those that take their time, and so can be given up on the way.
-each_task = each([verb for verb in VERBS if verb.tasks])
+TASKS = [verb for verb in VERBS if verb.tasks]
 
 
 @pytest.fixture
@@ -110,7 +116,7 @@ def test_a_server_is_in_each_state_at_times(verb: Verb) -> None:
 # -- the plan ----------------------------------------------------------------------------------
 
 
-@each_verb
+@each(VERBS)
 def test_a_plan_is_one_change_and_drawing_it_changes_nothing(fake: FakeCloud, verb: Verb) -> None:
     ready(fake, verb)
     plan = drawn(fake.account(), verb.name, **parameters_of(verb))
@@ -132,9 +138,12 @@ def test_what_is_so_already_is_skipped(fake: FakeCloud, attempt: FakeAttempt, ve
     assert len(fake.changes) == sent
 
 
+STATES = [(verb, state) for verb in VERBS for state in elsewhere(verb)]
+
+
 @pytest.mark.parametrize(
     ("verb", "state"),
-    [(verb, state) for verb in VERBS for state in elsewhere(verb)],
+    sampled(STATES, len(STATES) // 3),
     ids=lambda given: given if isinstance(given, str) else given.name,
 )
 def test_what_the_cloud_would_refuse_is_refused_before(
@@ -177,7 +186,7 @@ def test_who_wants_no_disturbance_has_none(fake: FakeCloud, verb: Verb, how: str
 # -- the step ----------------------------------------------------------------------------------
 
 
-@each_verb
+@each(VERBS)
 def test_it_is_asked_for_once_and_waited_for(
     fake: FakeCloud, attempt: FakeAttempt, verb: Verb
 ) -> None:
@@ -189,7 +198,7 @@ def test_it_is_asked_for_once_and_waited_for(
     assert told["said"] == f"{NAME} is {outcome(fake, verb)}"
 
 
-@each_verb
+@each(VERBS)
 def test_a_lost_answer_is_looked_up_and_not_repeated(
     fake: FakeCloud, attempt: FakeAttempt, verb: Verb
 ) -> None:
@@ -208,7 +217,7 @@ def test_a_lost_answer_is_looked_up_and_not_repeated(
     assert is_there(fake, verb)
 
 
-@each_verb
+@each(VERBS)
 def test_a_request_that_never_arrived_is_known_not_to_have(
     fake: FakeCloud, attempt: FakeAttempt, clock: Clock, verb: Verb
 ) -> None:
@@ -221,7 +230,7 @@ def test_a_request_that_never_arrived_is_known_not_to_have(
     assert look_up(step, fake.account(), FakeAttempt(wait=clock.wait)) is None
 
 
-@each_verb
+@each(VERBS)
 def test_what_the_cloud_refuses_is_told_with_its_words(
     fake: FakeCloud, attempt: FakeAttempt, verb: Verb
 ) -> None:
@@ -233,7 +242,7 @@ def test_what_the_cloud_refuses_is_told_with_its_words(
         perform(step, fake.account(), attempt)
 
 
-@each_task
+@each(TASKS)
 def test_what_the_cloud_gives_up_is_a_failure(
     fake: FakeCloud, attempt: FakeAttempt, verb: Verb
 ) -> None:
@@ -243,7 +252,7 @@ def test_what_the_cloud_gives_up_is_a_failure(
         perform(planned(fake, verb), fake.account(), attempt)
 
 
-@each_task
+@each(TASKS)
 def test_what_never_ends_is_told_as_not_known(fake: FakeCloud, clock: Clock, verb: Verb) -> None:
     ready(fake, verb).go(seconds=None)
     # Each wait takes longer than it should, as on a busy machine: that makes fewer of them.
@@ -274,7 +283,7 @@ def test_it_is_taken_back_once(fake: FakeCloud, attempt: FakeAttempt, verb: Verb
     assert len(fake.changes) == 2
 
 
-@each_verb
+@each(VERBS)
 def test_a_thing_that_is_gone_is_a_failure_unless_it_was_to_go(
     fake: FakeCloud, attempt: FakeAttempt, verb: Verb
 ) -> None:
@@ -291,7 +300,7 @@ def test_a_thing_that_is_gone_is_a_failure_unless_it_was_to_go(
 # -- the tables --------------------------------------------------------------------------------
 
 
-@each_verb
+@each(VERBS)
 def test_a_row_is_sound(verb: Verb) -> None:
     assert verb.name.startswith(f"{SUBJECT[verb.name].name}.")
     assert verb.undo is None or verb.undo in NAMED
