@@ -40,10 +40,12 @@ def sent(proxied: Proxied, guests: Sequence[Guest]) -> Counter[str]:
 def test_a_dozen_are_stopped_by_query_and_started_by_a_file(
     site: Site, operator: Operator, proxied: Proxied, dozen: list[Guest], tmp_path: Path
 ) -> None:
+    asked = {"action": "server.stop", "where": named(dozen), "max_parallel": 6}
+    proxied.operator.dry_run("bulk.run", **asked)
+    assert proxied.proxy.changes() == []
+
     before = len(proxied.proxy.requests)
-    ended = proxied.operator.done(
-        "bulk.run", action="server.stop", where=named(dozen), max_parallel=6
-    )
+    ended = proxied.operator.done("bulk.run", **asked)
     assert statuses(site, dozen) == {"SHUTOFF": _DOZEN}
     assert [row["state"] for row in ended.result["rows"]] == ["done"] * _DOZEN
     assert sent(proxied, dozen) == {guest.id: 1 for guest in dozen}
