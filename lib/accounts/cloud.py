@@ -43,6 +43,8 @@ class Cloud:
         self._shared: dict[Any, Any] = {}
         self._addresses: dict[str, str] = {}
         self._lock = threading.RLock()
+        # A service that keeps one waiting for its versions keeps nobody from the others.
+        self._asking: dict[str, threading.RLock] = {}
 
     def __repr__(self) -> str:
         return f"<Cloud {self.name}>"
@@ -185,8 +187,12 @@ class Cloud:
         with self.errors(f"asking {service} for its versions"):
             return self._located(service)
 
-    def _located(self, service: str) -> str:
+    def _lock_of(self, service: str) -> threading.RLock:
         with self._lock:
+            return self._asking.setdefault(service, threading.RLock())
+
+    def _located(self, service: str) -> str:
+        with self._lock_of(service):
             if service not in self._addresses:
                 self._addresses[service] = catalogue.address(self, service)
             return self._addresses[service]
@@ -238,7 +244,7 @@ class Cloud:
         """Return keystoneauth's EndpointData of a service, None if the catalogue has none."""
         from keystoneauth1.exceptions import EndpointNotFound
 
-        with self._lock, self.errors(f"asking {service} for its versions"):
+        with self._lock_of(service), self.errors(f"asking {service} for its versions"):
             try:
                 return catalogue.described(self, service, self._located(service))
             except EndpointNotFound:

@@ -280,3 +280,26 @@ def test_what_a_service_does_not_say_as_json(fake: FakeCloud) -> None:
     fake.fail("GET .*/servers/detail", 200, body={"servers": "none"})
     with pytest.raises(CloudError, match="/servers/detail: the answer was not understood: "):
         compute.servers(fake.account())
+
+
+def test_a_service_that_keeps_one_waiting_keeps_nobody_from_the_others(fake: FakeCloud) -> None:
+    fake.fail("GET /image", 429, times=10**6, headers={"Retry-After": "60"})
+    cloud, waiting, go = fake.new_account(), threading.Event(), threading.Event()
+    cloud.log_in()
+
+    def wait(seconds: float) -> None:
+        if seconds:
+            waiting.set()
+            go.wait(20)
+            fake.faults.clear()
+
+    cloud.wait = wait
+    with ThreadPoolExecutor(2) as pool:
+        image = pool.submit(cloud.address, "image")
+        try:
+            assert waiting.wait(10)
+            address = pool.submit(cloud.address, "compute").result(timeout=10)
+        finally:
+            go.set()
+        assert address.endswith("/compute/v2.1")
+        assert image.result(timeout=10)
