@@ -52,7 +52,7 @@ def preview(session: Session, plan: Plan, claims: Claims) -> dict[str, report.Ch
             child = ready.plan
         else:
             call = child_call(session, step, step.data["parameters"])
-            child = draw(session, call, claims, None)
+            child = draw(session, call, claims, None, many=_is_row(step))
         found[step.key] = report.Child(child, preview(session, child, claims))
     return found
 
@@ -120,7 +120,7 @@ class ChildRuns:
             journal.create(new, "running", generation=fence[1])
             run = new.id
         try:
-            plan = self._draw(running, run, call, within.look)
+            plan = self._draw(running, run, call, within.look, many=_is_row(step))
         except RunbookError as error:
             told = running.told(error)
             running.journal.finish(*running.fence, run, "failed", summary=told, error=told)
@@ -144,7 +144,7 @@ class ChildRuns:
         return result.summary
 
     def _engine(self, run: str, plan: Plan, running: Running, step: PlannedStep) -> Engine:
-        if step.about and sum(1 for _ in plan.steps()) == 1:
+        if _is_row(step) and sum(1 for _ in plan.steps()) == 1:
             # Of many rows each is told of once, and not its run and its step besides.
             running = dataclasses.replace(running, reporter=Aside(running.reporter))
         return Engine(run, plan, running, self)
@@ -161,7 +161,9 @@ class ChildRuns:
             new, root=running.lease.root, parent=parent, parent_step=step.key
         )
 
-    def _draw(self, running: Running, run: str, call: Call, look: Look | None) -> Plan:
+    def _draw(
+        self, running: Running, run: str, call: Call, look: Look | None, *, many: bool
+    ) -> Plan:
         claims: Claims = HeldClaims(running)
         if look is not None:
             claims = LookedAt(claims, self._mine(running), look)
@@ -169,7 +171,7 @@ class ChildRuns:
                 look.forget()
         try:
             with looking(look):
-                plan = draw(self.session, call, claims, run)
+                plan = draw(self.session, call, claims, run, many=many)
         except RunbookError:
             raise
         except Exception as error:
@@ -178,6 +180,11 @@ class ChildRuns:
         changes = self._changes.with_plan(running.journal, top.id, run, plan.changes())
         bounded(self.session, plan.title, changes, top.max_changes)
         return plan
+
+
+def _is_row(step: PlannedStep) -> bool:
+    """Return whether a child run is one of many rows; not one that a plan names itself."""
+    return bool(step.about)
 
 
 def store_plan(running: Running, run: str, plan: Plan) -> None:

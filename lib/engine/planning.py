@@ -44,15 +44,22 @@ class _Others:
         """Return the plan of the workflow."""
         admit(parameters, self._session.redactor.knows)
         call = child_call_of(self._session, workflow, self._accounts, parameters)
-        return draw(self._session, call, claims, self._run, self._asked_at)
+        return draw(self._session, call, claims, self._run, self._asked_at, many=True)
 
 
 def draw(
-    session: Session, call: Call, claims: Claims, run: str | None, asked_at: float | None = None
+    session: Session,
+    call: Call,
+    claims: Claims,
+    run: str | None,
+    asked_at: float | None = None,
+    *,
+    many: bool = False,
 ) -> Plan:
     """Call the workflow and return its plan with every step's accounts filled in.
 
     ``asked_at`` is when the run was asked for, in seconds since the epoch; now if it is not given.
+    ``many`` says that it is one of many rows of another run.
     """
 
     context = Context(
@@ -63,6 +70,7 @@ def draw(
         open_journal=lambda: session.journal,
         run=run,
         others=_Others(session, call.accounts, run, asked_at),
+        many=many,
     )
     if asked_at is not None:
         context.asked_at = datetime.datetime.fromtimestamp(asked_at, datetime.timezone.utc)

@@ -41,11 +41,13 @@ class Movement(msgspec.Struct, frozen=True):
     """How a server will be moved, or why it is left.
 
     One that is moved has a ``why`` if the configuration speaks against it and was overruled.
+    ``kept`` says that it is left because it is protected or locked.
     """
 
     server: Server
     how: How | None
     why: str = ""
+    kept: bool = False
 
 
 def movement(
@@ -62,8 +64,10 @@ def movement(
     ``overrule`` has one live-migrated although the configuration forbids it.
     """
     marked = bulk and protected(server.tags, server.metadata, config.protected)
-    if why := marked or _busy(server):
-        return Movement(server, None, why)
+    if why := marked or _locked(server):
+        return Movement(server, None, why, kept=True)
+    if server.task_state:
+        return Movement(server, None, f"a task is under way on it ({server.task_state})")
     how = _HOW.get(server.status, {}).get(wanted)
     if how is None:
         return Movement(server, None, _why_not(server))
@@ -92,12 +96,8 @@ def step_data(server: Server, how: How, source: str, target: str | None) -> dict
     }
 
 
-def _busy(server: Server) -> str:
-    if server.locked:
-        return "it is locked: unlock it first if its owner agrees"
-    if server.task_state:
-        return f"a task is under way on it ({server.task_state})"
-    return ""
+def _locked(server: Server) -> str:
+    return "it is locked: unlock it first if its owner agrees" if server.locked else ""
 
 
 def _why_not(server: Server) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from accounts.cloud import Cloud
-from verbs.verb import Options, Subject, Verb
+from verbs.verb import Kept, Options, Subject, Verb
 from workflow_api import Context, Plan, clean
 from workflow_api.ref import as_parameter
 from workflow_api.step import step_named
@@ -44,6 +44,7 @@ def plan_of(
         return plan
     reasons = verb.refusals(subject, cloud, thing, options, ctx.config)
     kept = bool(subject.kept(thing, ctx.config, verb))
+    kept |= any(isinstance(why, Kept) for why in reasons)
     plan.refuse((f"{name} cannot be {verb.participle}: {why}" for why in reasons), kept=kept)
     for note in verb.tells(cloud, thing, options):
         plan.note(note)

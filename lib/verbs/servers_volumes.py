@@ -11,7 +11,7 @@ from protection.marks import protected
 from query_api.lookups import server_devices, things
 from query_api.lookups.compute_types import Server
 from verbs.servers import INSTEAD
-from verbs.verb import Options, Verb, states
+from verbs.verb import Kept, Options, Verb, states
 from workflow_api import ParameterGroup, clean, listed
 from workflow_api.parameters import VolumeName
 
@@ -52,7 +52,7 @@ def _not_to_be_detached(cloud: Cloud, server: Server, options: Options) -> Itera
         return
     name = clean(volume.name)
     if why := protected((), volume.metadata, cloud.config.protected):
-        yield f"of the volume {name}: {why}"
+        yield Kept(f"of the volume {name}: {why}")
     if volume.status != "in-use":
         yield f"the volume {name} is {clean(volume.status)}"
     if server.boots_from_volume and _device(volume, server) in _FIRST_DISKS:

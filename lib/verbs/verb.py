@@ -20,6 +20,10 @@ Options = Any  # an instance of the verb's own group
 Request = Callable[[Cloud, str, Options], None]
 
 
+class Kept(str):
+    """A reason against a verb: that something else which it touches is protected."""
+
+
 class NoOptions(ParameterGroup, frozen=True, kw_only=True):
     """The options of a verb that has none."""
 
@@ -74,8 +78,9 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     before, and their ids sent; the sentence has them as ``names``, empty where none was named.
     Those in ``claims`` are claimed too. ``completed`` fills in what the options leave to the thing
     or to the configuration, so that the plan has it: fields that are ``no_parameters``, or empty.
-    ``unfit`` tells what else speaks against it and ``tells`` what goes with it, each
-    by a look at the cloud. ``look`` stands in for the subject's where more has to be seen.
+    ``unfit`` tells what else speaks against it, as ``Kept`` what one of many is skipped for, and
+    ``tells`` what goes with it, each by a look at the cloud. ``look`` stands in for the subject's
+    where more has to be seen.
 
     ``before`` adds to the plan what is done first; ``then`` names the verbs, without options, that
     follow on the same thing; ``besides`` is how long all that may take.

@@ -110,6 +110,8 @@ class Context(msgspec.Struct):
 
     ``asked_at`` is when the run was asked for, in UTC: a plan that is shown and later applied is
     drawn twice with the same, so that what goes by the day does not differ at midnight.
+    ``many`` says that the plan is one of many that another runbook asks for: nobody has named its
+    thing, so a runbook that ignores protection when a thing is named heeds it then.
     """
 
     config: PackConfig
@@ -119,6 +121,7 @@ class Context(msgspec.Struct):
     open_journal: Callable[[], Journal]
     run: str | None = None
     others: Others | None = None
+    many: bool = False
     asked_at: datetime.datetime = msgspec.field(
         default_factory=lambda: datetime.datetime.now(datetime.timezone.utc)
     )

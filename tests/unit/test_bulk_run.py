@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from engine import children
 from engine.dispatch import dispatch
 from support.bulk import Site
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_power import Power
+from workflow_api import Plan
 
 TAG = "openstack-ops-protected"
 
@@ -216,3 +218,44 @@ def test_what_has_changed_since_the_plan_was_drawn_is_seen(
     assert ("web-3 cannot be stopped: it is paused" in why) is redrawn
     assert ("while it is in vm_state PAUSED" in why) is not redrawn
     assert len(site.fake.changes) == (2 if redrawn else 3)
+
+
+# -- what nobody has named -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def moving(tmp_path: Path) -> Iterator[Site]:
+    servers = [Server("web-1"), Server("safe-1", tags=[TAG]), Server("held-1", locked=True)]
+    with FakeCloud([Hypervisor("cmp-1"), Hypervisor("cmp-2")], servers) as fake:
+        yield Site(fake, tmp_path)
+
+
+def test_protected_servers_are_migrated_if_named_and_never_in_bulk(moving: Site) -> None:
+    kind, result = moving.bulk("server.migrate", resource="server", dry_run=True)
+    assert kind == "done", result["text"]
+    assert [(entry["what"], entry["why"]) for entry in result["skipped"]] == [
+        ("held-1", "held-1 cannot be moved: it is locked: unlock it first if its owner agrees"),
+        ("safe-1", f"safe-1 cannot be moved: it is protected by the tag {TAG}"),
+    ]
+    assert (result["left"], "live-migrate web-1" in result["text"]) == ([], True)
+    kind, result = moving.ask("server.migrate", server="safe-1", dry_run=True)
+    assert kind == "done"
+    assert "live-migrate safe-1" in result["text"]
+
+
+def test_a_server_that_is_protected_meanwhile_is_not_migrated(
+    moving: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its plan is drawn again when it is reached, as one of many still."""
+    monkeypatch.setattr("engine.children._FRESH", 0.0)
+    drawn_when_reached = children.draw
+
+    def protect_first(*arguments: Any, **more: Any) -> Plan:
+        moving.fake.server("web-1").tags = [TAG]
+        return drawn_when_reached(*arguments, **more)
+
+    monkeypatch.setattr(children, "draw", protect_first)
+    kind, result = moving.bulk("server.migrate", resource="server", where="name = web-1")
+    assert kind == "failed", result["text"]
+    assert f"it is protected by the tag {TAG}" in result["rows"][0]["error"]
+    assert moving.fake.changes == []

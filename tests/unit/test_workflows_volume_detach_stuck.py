@@ -166,6 +166,13 @@ def test_what_was_changed_lately_is_left_alone(fake: FakeCloud) -> None:
     assert does(fake, plan_of(fake, older_than="0s")) == ("forget gone",)
 
 
+def test_a_protected_one_is_left_alone(fake: FakeCloud) -> None:
+    made(fake, CASES[0])["metadata"] = {"openstack_ops:protected": "yes"}
+    with pytest.raises(Refused, match="it is protected by its metadata") as refused:
+        plan_of(fake)
+    assert refused.value.kept, "one of many rows is skipped for that"
+
+
 def test_one_that_does_not_settle_is_a_failure(fake: FakeCloud, attempt: FakeAttempt) -> None:
     volume = made(fake, CASES[0])
     first, check = plan_of(fake).steps()

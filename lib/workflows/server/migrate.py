@@ -27,6 +27,8 @@ def migrate(
 ) -> Plan:
     """Move one server to another hypervisor.
 
+    A protected server is moved if it is named, and skipped as one of many rows (bulk.run).
+
     migration: Live keeps it running, cold stops it; auto is live for running servers and cold for
         stopped ones.
     target: The hypervisor to go to, by host name or id; Nova chooses if empty.
@@ -38,9 +40,9 @@ def migrate(
     version = compute.to_judge(cloud)
     (found,) = ctx.claimed(lambda: [compute.find_server(cloud, server, microversion=version)])
     plan = Plan(f"Migrate {clean(found.name)}")
-    judged = movement(found, migration, ctx.config, bulk=False, overrule=force_forbidden)
+    judged = movement(found, migration, ctx.config, bulk=ctx.many, overrule=force_forbidden)
     if judged.how is None:
-        plan.refuse([f"{clean(found.name)} cannot be moved: {judged.why}"])
+        plan.refuse([f"{clean(found.name)} cannot be moved: {judged.why}"], kept=judged.kept)
     known = compute.hypervisors(cloud)
     source = compute.hypervisor_of(cloud, found, known)
     refuse_down(source)

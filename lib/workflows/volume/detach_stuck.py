@@ -134,9 +134,9 @@ def detach_stuck_volume(
     if repair is None:
         plan.skip(name, "Nova and Cinder say the same of it: nothing hangs")
         return plan
-    plan.refuse(
-        f"{name} cannot be cleared up: {why}" for why in _reasons(ctx, found, known, older_than)
-    )
+    mark = protected((), found.metadata, ctx.config.protected)
+    reasons = [*filter(None, [mark]), *_reasons(found, known, older_than)]
+    plan.refuse((f"{name} cannot be cleared up: {why}" for why in reasons), kept=bool(mark))
     of_volume: dict[str, Any] = {"volume": found.id, "name": name}
     for record in repair.forget:
         server = of_server(known, record.instance)
@@ -180,9 +180,7 @@ def _lost(known: Attached) -> list[str]:
     ]
 
 
-def _reasons(ctx: Context, volume: Any, known: Attached, older_than: Duration) -> Iterator[str]:
-    if why := protected((), volume.metadata, ctx.config.protected):
-        yield why
+def _reasons(volume: Any, known: Attached, older_than: Duration) -> Iterator[str]:
     age = age_of(volume)
     if age is not None and age < older_than:
         yield (

@@ -122,9 +122,11 @@ def snapshot_volume(
     called = clean(name or f"{found.name} {ctx.asked_at:%Y-%m-%d}")[:255]
     plan = Plan(f"Take a snapshot of volume {clean(found.name)}")
     project = _owner(cloud, found.project_id)
+    mark = protected((), found.metadata, ctx.config.protected)
+    reasons = [*filter(None, [mark]), *_reasons(cloud, found, project, force)]
     plan.refuse(
-        f"no snapshot can be taken of {clean(found.name)}: {why}"
-        for why in _reasons(ctx, cloud, found, project, force)
+        (f"no snapshot can be taken of {clean(found.name)}: {why}" for why in reasons),
+        kept=bool(mark),
     )
     if not project and found.project_id != cloud.own_project():
         plan.note(
@@ -160,9 +162,7 @@ def _within(cloud: Cloud, project: str) -> Cloud:
     return cloud.in_project(project) if project else cloud
 
 
-def _reasons(ctx: Context, cloud: Cloud, volume: Any, project: str, force: bool) -> Iterator[str]:
-    if why := protected((), volume.metadata, ctx.config.protected):
-        yield why
+def _reasons(cloud: Cloud, volume: Any, project: str, force: bool) -> Iterator[str]:
     if volume.status == "in-use" and not force:
         yield "it is attached to a server: detach it first, or take it with force=true"
     elif volume.status not in ("available", "in-use"):

@@ -139,10 +139,9 @@ def transfer_volume(
     if found.project_id == receiving.id:
         plan.skip(name, f"it is of project {owner} already")
         return plan
-    plan.refuse(
-        f"{name} cannot be transferred: {why}"
-        for why in _reasons(ctx, cloud, found, receiving, snapshots)
-    )
+    mark = protected((), found.metadata, ctx.config.protected)
+    reasons = [*filter(None, [mark]), *_reasons(cloud, found, receiving, snapshots)]
+    plan.refuse((f"{name} cannot be transferred: {why}" for why in reasons), kept=bool(mark))
     if (known := len(snapshots_of(cloud, found.id))) and not snapshots:
         plan.note(f"with project {found.project_id} stays what it has: {count(known, 'snapshot')}")
     plan.add(
@@ -157,11 +156,7 @@ def transfer_volume(
     return plan
 
 
-def _reasons(
-    ctx: Context, cloud: Cloud, volume: Any, receiving: Any, snapshots: bool
-) -> Iterator[str]:
-    if why := protected((), volume.metadata, ctx.config.protected):
-        yield why
+def _reasons(cloud: Cloud, volume: Any, receiving: Any, snapshots: bool) -> Iterator[str]:
     if volume.status == "awaiting-transfer":
         ids = ", ".join(one.id for one in transfers.open_transfers(cloud, volume.id))
         yield f"it is offered by another transfer ({ids}): withdraw that first"
