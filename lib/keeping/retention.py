@@ -209,16 +209,47 @@ def in_use(cloud: Cloud, going: Iterable[Snapshot]) -> dict[str, str]:
     return {image: f"{' and '.join(said)} came from it" for image, said in users.items()}
 
 
-def parts(cloud: Cloud, images: Iterable[Snapshot]) -> list[tuple[Thing, Snapshot]]:
-    """Return the snapshots of volumes that images hold the data in, each with its image.
+class Part(msgspec.Struct, frozen=True):
+    """A snapshot of a volume that an image says its data are in.
 
-    The image of a server that boots from a volume has no data of its own.
+    ``foreign`` says why it is not known to be that image's, ``stays`` why it cannot go.
+    """
+
+    thing: Thing
+    foreign: str
+    stays: str
+
+
+def parts(
+    cloud: Cloud, images: Iterable[Snapshot], retention: Retention, marks: Protected
+) -> dict[str, list[Part]]:
+    """Return the snapshots of volumes that images hold the data in, by the image's id.
+
+    The image of a server that boots from a volume has no data of its own. Its owner can write
+    what he likes where Nova says which snapshots have them, so that alone proves nothing.
     """
     of = {id: one for one in images for id in _snapshots_in(one.thing)}
+    found: dict[str, list[Part]] = {}
     if not of:
-        return []
+        return found
     asked = query(VOLUME_SNAPSHOT).where("id", "any_in", *sorted(of))
-    return [(thing, of[thing.id]) for thing in things.of_query(cloud, asked)]
+    for thing in things.of_query(cloud, asked):
+        image = of[thing.id].thing
+        part = Part(thing, _foreign(thing, image, retention), _cannot(thing, marks))
+        found.setdefault(image.id, []).append(part)
+    return found
+
+
+def _foreign(part: Thing, image: Thing, retention: Retention) -> str:
+    """Return why a snapshot is not known to be an image's data, and none of ours that may go.
+
+    Nova takes it in the image's project, and calls it after the image.
+    """
+    if marked(part.values[_MARKS[VOLUME_SNAPSHOT]], RUN) is not None:
+        return _held(part, retention, set())
+    if part.project_id == image.project_id and part.name == f"snapshot for {image.name}":
+        return ""
+    return f"the image {clean(image.name)} says that its data are there, and nothing else does"
 
 
 def _snapshots_in(image: Thing) -> list[str]:

@@ -14,7 +14,7 @@ from support.fake_cloud_estate import OWNER, Hypervisor, Json, Server, uuid_of
 from support.fake_cloud_http import Answer
 from support.fake_cloud_runs import Clock, FakeAttempt, drawn, look_up, perform
 from support.fake_cloud_volume import FakeCinder
-from workflow_api import NotFound, Plan, UnknownOutcome, UserError
+from workflow_api import CloudError, NotFound, Plan, UnknownOutcome, UserError
 
 
 def day(days: int) -> str:
@@ -182,12 +182,80 @@ def test_an_image_goes_with_the_snapshots_that_hold_its_data(
     part = snapshot(cinder, volume, "snapshot for mine")
     mapping = json.dumps([{"snapshot_id": part["id"], "boot_index": 0}, {"snapshot_id": None}])
     image(fake, "mine", block_device_mapping=mapping, **ours())
-    plan = pruned(fake)
-    assert [step.data["name"] for step in plan.steps()] == ["mine", "snapshot for mine"]
-    assert "the data of the image mine" in list(plan.steps())[1].sentence
-    for step in plan.steps():
-        perform(step, fake.account(), attempt)
+    (step,) = pruned(fake).steps()
+    assert "its data: snapshot for mine" in step.sentence
+    said = perform(step, fake.account(), attempt)["said"]
+    assert said == "mine is gone, with 1 snapshot"
     assert (fake.images, cinder.snapshots) == ([], [])
+
+
+def with_data(fake: FakeCloud, part: Json, name: str = "mine", **facts: Any) -> Json:
+    mapping = json.dumps([{"snapshot_id": part["id"], "boot_index": 0}])
+    return image(fake, name, block_device_mapping=mapping, **{**ours(), **facts})
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("theirs", {}),
+        ("snapshot for another", {}),
+        ("snapshot for mine", {"os-extended-snapshot-attributes:project_id": "p-2"}),
+        ("theirs", {"metadata": ours(5)}),
+    ],
+)
+def test_a_snapshot_that_an_image_only_claims_to_be_its_data_stays(
+    fake: FakeCloud, cinder: FakeCinder, volume: Json, name: str, facts: Json
+) -> None:
+    part = snapshot(cinder, volume, name, **facts)
+    with_data(fake, part)
+    plan = pruned(fake)
+    (step,) = plan.steps()
+    assert (step.data["name"], step.data["data"]) == ("mine", [])
+    assert name in why(plan)
+
+
+def test_such_a_snapshot_goes_with_its_image_if_named_or_ours(
+    fake: FakeCloud, cinder: FakeCinder, volume: Json
+) -> None:
+    with_data(fake, snapshot(cinder, volume, "theirs"))
+    with_data(fake, snapshot(cinder, volume, "past", metadata=ours()), "too")
+    plan = pruned(fake, also=["theirs"])
+    data = {step.data["name"]: [one["name"] for one in step.data["data"]] for step in plan.steps()}
+    assert data == {"mine": ["theirs"], "too": ["past"]}
+    assert plan.left == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"metadata": {"openstack_ops:protected": "yes"}}, "it is protected by its metadata"),
+        ({"status": "creating"}, "it is creating"),
+    ],
+)
+def test_an_image_stays_whose_data_cannot_go(
+    fake: FakeCloud, cinder: FakeCinder, volume: Json, facts: Json, said: str
+) -> None:
+    with_data(fake, snapshot(cinder, volume, "snapshot for mine", **facts))
+    plan = pruned(fake)
+    assert list(plan.steps()) == []
+    assert said in why(plan)["mine"]
+
+
+def test_an_image_that_is_not_deleted_keeps_its_data(
+    fake: FakeCloud, cinder: FakeCinder, volume: Json, attempt: FakeAttempt
+) -> None:
+    with_data(fake, snapshot(cinder, volume, "snapshot for mine"))
+    (step,) = pruned(fake).steps()
+    fake.fail("DELETE .*/images/", status=409)
+    with pytest.raises(CloudError):
+        perform(step, fake.account(), attempt)
+    assert (len(fake.images), len(cinder.snapshots)) == (1, 1)
+    # Cut off between the two, it goes on with what is left.
+    fake.images.clear()
+    assert look_up(step, fake.account(), attempt) is None
+    perform(step, fake.account(), attempt)
+    assert cinder.snapshots == []
+    assert look_up(step, fake.account(), attempt) == {"said": "mine is gone, with 1 snapshot"}
 
 
 def test_others_go_if_named(fake: FakeCloud, cinder: FakeCinder, volume: Json) -> None:
