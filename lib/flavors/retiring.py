@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accounts.cloud import Cloud
 from accounts.config import PackConfig
-from flavors.making import add_flavor, facts_of, take_from
+from flavors.making import Data, add_flavor, facts_of, take_from
 from openstack_api import flavor as change
 from protection.marks import protected
 from query_api.execution.query import query
@@ -21,7 +21,7 @@ def plan_retirement(plan: Plan, cloud: Cloud, flavor: Thing, config: PackConfig)
     """
     name = str(clean(flavor.name))
     mark = protected((), flavor.extra_specs, config.protected)
-    plan.refuse([f"{name} cannot be retired: {mark}"] if mark else [])
+    plan.refuse([f"{name} cannot be retired: {mark}"] if mark else [], kept=bool(mark))
     servers = usage.servers_with(cloud, flavor)
     if not servers:
         plan.add(delete, flavor=flavor.id, name=name)
@@ -31,9 +31,12 @@ def plan_retirement(plan: Plan, cloud: Cloud, flavor: Thing, config: PackConfig)
             "Nova cannot make a flavor private: it is deleted and made anew, private, with the "
             "same id. Servers keep what they have of it."
         )
-        plan.add(delete, flavor=flavor.id, name=name)
-        facts = {**facts_of(flavor), "is_public": False}
-        add_flavor(plan, cloud, flavor.name, facts, flavor.extra_specs or {}, flavor_id=flavor.id)
+        facts, specs = facts_of(flavor), dict(flavor.extra_specs or {})
+        about = {"flavor": flavor.id, "name": flavor.name}
+        # The flavor must not be lost if it cannot be made anew.
+        plan.add(delete, undo="on_failure", facts=facts, specs=specs, **about)
+        private = {**facts, "is_public": False}
+        add_flavor(plan, cloud, flavor.name, private, specs, flavor_id=flavor.id)
     else:
         _take_from_all(plan, cloud, flavor)
     plan.leave(f"flavor {name}", f"{count(servers, 'server')} still {_have(servers)} it")
@@ -68,12 +71,44 @@ def _have(servers: int) -> str:
 def find_gone(attempt: Attempt, cloud: Cloud, flavor: str, name: str) -> dict[str, str] | None:
     """Return that the flavor is gone; None if it is there."""
     if things.look(cloud, "flavor", flavor) is None:
-        return {"said": f"flavor {name} is gone"}
+        return {"said": f"flavor {clean(name)} is gone"}
     return None
 
 
-@step("flavor.remove", "delete flavor {name}", key="{flavor}", find=find_gone)
-def delete(attempt: Attempt, cloud: Cloud, flavor: str, name: str) -> dict[str, str]:
-    """Delete the flavor; its servers keep what they have of it."""
+def bring_back(
+    attempt: Attempt, cloud: Cloud, flavor: str, name: str, facts: Data, specs: Data
+) -> None:
+    """Make the flavor again as it was, with its id, if it is gone or was made anew in part.
+
+    One that was made anew with all its specs stays: then nothing is lost, whatever failed later.
+    Raises CloudError 409 if its id is another flavor's by now.
+    """
+    now = things.look(cloud, "flavor", flavor)
+    if now is not None and now.name != name:
+        now = None
+    if now is not None and (now.extra_specs or {}) == specs:
+        return
+    if now is not None and not now.is_public:
+        change.delete_flavor(cloud, flavor)
+        now = None
+    if now is None:
+        change.create_flavor(cloud, name=name, id=flavor, **facts)
+    if specs:
+        change.set_extra_specs(cloud, flavor, specs)
+
+
+@step("flavor.remove", "delete flavor {name}", key="{flavor}", find=find_gone, undo=bring_back)
+def delete(
+    attempt: Attempt,
+    cloud: Cloud,
+    flavor: str,
+    name: str,
+    facts: Data | None = None,
+    specs: Data | None = None,
+) -> Data:
+    """Delete the flavor; its servers keep what they have of it.
+
+    ``facts`` and ``specs`` are what it is made again of if that has to be undone.
+    """
     change.delete_flavor(cloud, flavor)
-    return {"said": f"flavor {name} is gone"}
+    return {"said": f"flavor {clean(name)} is gone"}

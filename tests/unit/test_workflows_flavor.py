@@ -13,8 +13,17 @@ from engine.parameters import bind
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Flavor, Hypervisor, Project, Server
 from support.fake_cloud_flavors import FakeFlavors
-from support.fake_cloud_runs import FakeAttempt, Remembered, drawn, look_up, perform
-from workflow_api import Context, NotFound, Plan, Refused, Requester, UnknownOutcome, UserError
+from support.fake_cloud_runs import FakeAttempt, Remembered, drawn, look_up, perform, take_back
+from workflow_api import (
+    CloudError,
+    Context,
+    NotFound,
+    Plan,
+    Refused,
+    Requester,
+    UnknownOutcome,
+    UserError,
+)
 from workflow_api.ref import resolve
 from workflow_api.workflow import workflow_named
 
@@ -252,8 +261,42 @@ def test_a_lost_deletion_is_looked_up(fake: FakeCloud, flavors: FakeFlavors) -> 
 
 def test_a_protected_flavor_is_not_retired(fake: FakeCloud, flavors: FakeFlavors) -> None:
     flavors.flavor("m1.old", extra_specs={"openstack_ops:protected": "yes"})
-    with pytest.raises(Refused, match="it is protected by its metadata"):
+    with pytest.raises(Refused, match="it is protected by its metadata") as refused:
         retired(fake)
+    assert refused.value.kept, "one of many rows is skipped for that"
+
+
+@pytest.mark.parametrize("made", ["nothing", "half", "all"])
+def test_a_flavor_that_cannot_be_made_anew_is_brought_back(
+    fake: FakeCloud, flavors: FakeFlavors, made: str
+) -> None:
+    row = flavors.flavor("m1.old", extra_specs={"hw:numa_nodes": "2"}, description="old")
+    before = {**row, "swap": 0}
+    fake.servers.append(Server("web-1", flavor=Flavor("m1.old")))
+    first, make, specs = retired(fake).steps()
+    assert (first.name, first.undo) == ("flavor.remove", "on_failure")
+    results: dict[str, Any] = {}
+    for step in [first, make, specs][: {"nothing": 1, "half": 2, "all": 3}[made]]:
+        step.data = resolve(step.data, results)
+        results[step.key] = perform(step, fake.account(), FakeAttempt(key=step.key))
+    # What was made anew with all that it had is not lost: it stays as it is.
+    expected = {**before, "os-flavor-access:is_public": made != "all"}
+    for _ in range(2):
+        take_back(first, fake.account(), FakeAttempt(key=first.key))
+        assert flavors.rows == [expected]
+
+
+def test_another_flavor_of_that_id_is_not_touched_by_the_undo(
+    fake: FakeCloud, flavors: FakeFlavors
+) -> None:
+    id = flavors.flavor("m1.old", extra_specs={"hw:numa_nodes": "2"})["id"]
+    fake.servers.append(Server("web-1", flavor=Flavor("m1.old")))
+    first, *_ = retired(fake).steps()
+    flavors.rows.clear()
+    other = dict(flavors.flavor("m1.other", id=id))
+    with pytest.raises(CloudError, match="409"):
+        take_back(first, fake.account(), FakeAttempt(key=first.key))
+    assert flavors.rows == [other]
 
 
 def test_the_owners_are_told_by_a_child_run(fake: FakeCloud, flavors: FakeFlavors) -> None:
