@@ -98,14 +98,9 @@ def _completed(cloud: Cloud, options: Options, others: Mapping[str, Any], projec
 
 def _is_usable(cloud: Cloud, source: Thing, project: str) -> bool:
     """Return whether a project may boot from it; two requests for an image that others share."""
-    if source.project_id == project:
-        return True
-    if source.kind != "image":
-        return False
-    if source.visibility == "shared":
-        shared = image.with_members(cloud, source.id)
-        return shared is not None and project in shared.members
-    return bool(source.visibility != "private")
+    if source.kind == "image":
+        return image.is_usable(cloud, source, project)
+    return bool(source.project_id == project)
 
 
 def _known(source: Thing) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from msgspec import Meta
 from accounts.cloud import Cloud
 from openstack_api import volume as change
 from query_api.lookups import quotas, things
+from query_api.lookups.image import is_usable
 from query_api.wire.reader import one
 from verbs.creation import Creation, Marks, NewName, ProjectOfNew
 from verbs.verb import Options
@@ -76,8 +77,9 @@ def _unfit(cloud: Cloud, options: Options, project: str) -> Iterator[str]:
     """Tell what of the quota does not suffice, and what of its sources and zone does not fit."""
     if options.image and options.volume_snapshot:
         yield "it is made from an image or from a snapshot, not from both"
+    owner = project or cloud.own_project()
     if options.image:
-        yield from _image_against(things.look(cloud, "image", options.image), options, project)
+        yield from _image_against(cloud, options, owner)
     if options.volume_snapshot:
         found = things.look(cloud, "volume_snapshot", options.volume_snapshot)
         yield from _snapshot_against(found, options, project)
@@ -91,18 +93,18 @@ def _unfit(cloud: Cloud, options: Options, project: str) -> Iterator[str]:
         found = things.look(cloud, "volume_type", options.volume_type)
         word = found.name if found else options.volume_type
         needed |= {f"volumes_{word}": 1, f"gigabytes_{word}": options.size_gib}
-    owner = project or cloud.own_project()
     yield from quotas.lacking(cloud, "block-storage", owner, needed)
 
 
-def _image_against(image: Any, options: Options, project: str) -> Iterator[str]:
+def _image_against(cloud: Cloud, options: Options, owner: str) -> Iterator[str]:
+    image = things.look(cloud, "image", options.image)
     if image is None:
         yield "its image is gone"
         return
     if image.status != "active":
         yield f"the image {clean(image.name)} is {clean(image.status)}"
-    if project and image.visibility == "private" and image.project_id != project:
-        yield f"the image {clean(image.name)} is private to project {image.project_id}"
+    if not is_usable(cloud, image, owner):
+        yield f"the image {clean(image.name)} is another project's, and not shared with this one"
     data = max(image.virtual_size or 0, image.size or 0)
     least = max(image.min_disk or 0, math.ceil(data / _GIB))
     if options.size_gib < least:

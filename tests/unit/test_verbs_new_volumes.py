@@ -99,12 +99,29 @@ def _private(fake: FakeCloud, image: Json, snapshot: Json) -> None:
     image["visibility"] = "private"
 
 
+@pytest.mark.parametrize("project", [None, SHOP])
+def test_an_image_of_others_has_to_be_shared_with_the_project(
+    fake: FakeCloud, cinder: FakeCinder, image: Json, project: str | None
+) -> None:
+    given = {"image": "debian-12", **({"project": project} if project else {})}
+    image["visibility"] = "shared"
+    members = fake.glance.members.setdefault(image["id"], {"p-2": "accepted"})
+    with pytest.raises(Refused, match="debian-12 is another project's, and not shared"):
+        planned(fake, **given)
+    members[project or fake.project] = "pending"
+    assert planned(fake, **given).data["options"]["image"] == image["id"]
+
+
 @pytest.mark.parametrize(
     ("options", "prepare", "why"),
     [
         ({"image": "debian-12", "size_gib": 2}, None, "the image debian-12 needs 3 GiB"),
         ({"image": "debian-12"}, _broken, "the image debian-12 is deactivated"),
-        ({"image": "debian-12", "project": SHOP}, _private, "debian-12 is private to project"),
+        (
+            {"image": "debian-12", "project": SHOP},
+            _private,
+            "debian-12 is another project's, and not shared",
+        ),
         ({"volume_snapshot": "daily", "size_gib": 19}, None, "the snapshot daily needs 20 GiB"),
         ({"volume_snapshot": "daily"}, _broken, "the snapshot daily is error"),
         ({"volume_snapshot": "daily", "project": SHOP}, None, "the snapshot daily is of project"),

@@ -35,6 +35,19 @@ def images(cloud: Cloud, **properties: str) -> list[Image]:
     ]
 
 
+def is_usable(cloud: Cloud, image: Thing, project: str) -> bool:
+    """Return whether a project may use an image; two requests for one that others share.
+
+    Raises CloudError.
+    """
+    if image.project_id == project:
+        return True
+    if image.visibility == "shared":
+        shared = with_members(cloud, image.id)
+        return shared is not None and project in shared.members
+    return bool(image.visibility != "private")
+
+
 class _Member(msgspec.Struct):
     member_id: str
     status: str
