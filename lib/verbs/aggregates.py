@@ -209,7 +209,6 @@ AGGREGATE_VERBS = (
         options=HostOptions,
         completed=_with_host,
         unfit=_leaves_zone,
-        disturbs=False,
     ),
     Verb(
         name="aggregate.delete",

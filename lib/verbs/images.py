@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +14,7 @@ from common.pairs import pairs
 from openstack_api import image as change
 from protection.marks import protected
 from query_api.lookups import things, usage
-from verbs.verb import Options, Subject, Verb, states
+from verbs.verb import Kept, Options, Subject, Verb, states
 from workflow_api import ParameterGroup, count, listed
 from workflow_api.parameters import ImageName
 
@@ -26,6 +26,7 @@ _INSTEAD = {
     "killed": "its upload failed",
 }
 Visibility = Literal["public", "community", "shared", "private"]
+_WIDEST_FIRST = get_args(Visibility)
 
 
 class AboutImage(ParameterGroup, frozen=True, kw_only=True):
@@ -140,6 +141,16 @@ def _at_odds(cloud: Cloud, image: Any, options: ImageChanges) -> Iterator[str]:
         yield f"the property {name} is to be set and to be removed"
     for tag in sorted(set(options.add_tags) & set(options.remove_tags)):
         yield f"the tag {tag} is to be added and to be removed"
+    mark = protected(image.tags, image.properties, cloud.config.protected)
+    if mark and _takes_away(image, options):
+        yield Kept(mark)
+
+
+def _takes_away(image: Any, options: ImageChanges) -> bool:
+    """Return whether users of an image notice: it leaves their lists, or is theirs no more."""
+    wanted = options.visibility or image.visibility
+    narrower = _WIDEST_FIRST.index(wanted) > _WIDEST_FIRST.index(image.visibility)
+    return narrower or bool(options.hidden and not image.os_hidden)
 
 
 # -- protection ------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class ImageOnCloud:
             "image.share": {"members": {self._project: "pending"}},
             "image.unprotect": {"protected": False, "tags": []},
             "image.unshare": {"members": {}},
-            "image.update": {"os_distro": "debian", "os_version": "12", "os_hidden": True},
+            "image.update": {"os_distro": "debian", "os_version": "12", "min_ram": 512},
         }[self._verb.name]
         return wanted.items() <= shown.items()
 

@@ -93,6 +93,16 @@ def test_an_added_host_is_removed_again(fake: FakeCloud) -> None:
     assert fake.aggregates[0].hosts == ["cmp-1"]
 
 
+def test_a_protected_aggregate_keeps_its_hosts_and_can_be_given_more(fake: FakeCloud) -> None:
+    fake.aggregates[0].metadata["openstack_ops:protected"] = "yes"
+    told = refused(fake, "aggregate.remove_host", aggregate="plain", hypervisor="cmp-1")
+    assert "it is protected by its metadata openstack_ops:protected" in told
+    step = planned(fake, "aggregate.add_host", aggregate="plain", hypervisor="cmp-3")
+    perform(step, fake.account(), FakeAttempt())
+    take_back(step, fake.account(), FakeAttempt())
+    assert fake.aggregates[0].hosts == ["cmp-1"], "what a run has added it takes back"
+
+
 def test_an_aggregate_with_hosts_is_not_deleted(fake: FakeCloud) -> None:
     told = refused(fake, "aggregate.delete", aggregate="plain")
     assert "it has 1 host (cmp-1): aggregate.remove_host takes them out" in told

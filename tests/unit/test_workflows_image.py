@@ -374,3 +374,25 @@ def test_an_upload_may_take_longer_than_any_other_request(
     (step,) = drawn(hasty, "image.update", image="debian-13", hidden=True).steps()
     with pytest.raises(UnknownOutcome):
         perform(step, hasty, FakeAttempt(key=step.key))
+
+
+@pytest.mark.parametrize(
+    ("given", "notices"),
+    [
+        ({"hidden": True}, True),
+        ({"visibility": "private"}, True),
+        ({"visibility": "public"}, False),
+        ({"name": "debian"}, False),
+        ({"remove_tags": ["openstack-ops-protected"]}, False),
+    ],
+)
+def test_a_protected_image_is_not_taken_from_its_users(
+    fake: FakeCloud, given: dict[str, Any], notices: bool
+) -> None:
+    fake.glance.image("debian-13", visibility="community", tags=["openstack-ops-protected"])
+    if not notices:
+        assert drawn(fake.account(), "image.update", image="debian-13", **given).changes() == 1
+        return
+    with pytest.raises(Refused, match="it is protected by the tag") as refused:
+        drawn(fake.account(), "image.update", image="debian-13", **given)
+    assert refused.value.kept, "one of many rows is skipped for that"
