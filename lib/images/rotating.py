@@ -15,13 +15,14 @@ from protection.marks import protected
 from query_api.execution.query import query
 from query_api.lookups import things, usage
 from query_api.lookups.things import Thing
-from workflow_api import Attempt, Plan, UserError, clean, count, listed, step
+from workflow_api import Attempt, Plan, UserError, clean, step
 
 Data = dict[str, Any]
 #: What marks an image that a newer one has taken the place of.
 DEPRECATED = "deprecated"
 # Private images are their users' own, whatever they call them.
 _OF_ALL = frozenset({"public", "community", "shared"})
+_IN_USE = "it is not deleted, for it is used"
 
 
 class Rotation(msgspec.Struct, frozen=True):
@@ -94,10 +95,7 @@ def plan_rotation(
     else:
         plan.skip(new.name, f"it is {visibility} already, and shown")
     beyond = older[max(0, keep - 1) :]
-    used = {
-        image.id: (usage.servers_from(cloud, image.id), usage.volumes_from(cloud, image.id))
-        for image in beyond
-    }
+    used = usage.of_images(cloud, {image.id for image in beyond})
     kept: list[Data] = []
     removed: list[Data] = []
     for image in older:
@@ -110,7 +108,10 @@ def plan_rotation(
         elif changes := _set_back(image):
             kept.append({**named, "changes": changes})
         if image.id in used and any(used[image.id]):
-            plan.leave(f"image {clean(image.name)} ({image.id})", _users(*used[image.id]))
+            plan.leave(
+                f"image {clean(image.name)} ({image.id})",
+                f"{_IN_USE}: {usage.users(*used[image.id])}",
+            )
     plan.each(set_back, kept)
     plan.each(remove, removed)
     return Rotation(new, older, used)
@@ -125,14 +126,6 @@ def _protection(image: Thing, config: PackConfig) -> str:
     if image.protected:
         return "Glance protects it: take that off first, with image.unprotect"
     return protected(image.tags, image.properties, config.protected)
-
-
-def _users(servers: int, volumes: int) -> str:
-    used = [
-        count(servers, "server") if servers else "",
-        count(volumes, "volume") if volumes else "",
-    ]
-    return f"it is not deleted, for it is used: {listed(filter(None, used))}"
 
 
 def _published(new: Thing, visibility: str) -> list[Data]:

@@ -19,9 +19,9 @@ from query_api.execution.query import Query, query
 from query_api.language import times
 from query_api.language.conditions import any_of, test
 from query_api.language.where import parse
-from query_api.lookups import things
+from query_api.lookups import things, usage
 from query_api.lookups.things import Thing
-from workflow_api import NotFound, UserError, clean, count
+from workflow_api import NotFound, UserError, clean
 
 IMAGE, VOLUME_SNAPSHOT = "image", "volume_snapshot"
 KINDS = (IMAGE, VOLUME_SNAPSHOT)
@@ -195,18 +195,12 @@ def in_use(cloud: Cloud, going: Iterable[Snapshot]) -> dict[str, str]:
 
     It costs a listing of servers and one of volumes if there is any image.
     """
-    images = sorted({one.thing.id for one in going if one.kind == IMAGE})
-    if not images:
-        return {}
-    users: dict[str, list[str]] = {}
-    for kind, word in (("server", "server"), ("volume", "volume")):
-        asked = query(kind).where("image_id", "any_in", *images)
-        counts: dict[str, int] = {}
-        for row in things.of_query(cloud, asked):
-            counts[row.image_id] = counts.get(row.image_id, 0) + 1
-        for image, many in counts.items():
-            users.setdefault(image, []).append(count(many, word))
-    return {image: f"{' and '.join(said)} came from it" for image, said in users.items()}
+    used = usage.of_images(cloud, {one.thing.id for one in going if one.kind == IMAGE})
+    return {
+        image: f"{usage.users(*numbers)} came from it"
+        for image, numbers in used.items()
+        if any(numbers)
+    }
 
 
 class Part(msgspec.Struct, frozen=True):

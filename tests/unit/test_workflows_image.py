@@ -326,6 +326,17 @@ def test_volumes_keep_an_image_too_and_protected_ones_are_left(
     assert "it is protected by the tag" in why["debian-3"]
 
 
+def test_one_listing_of_volumes_tells_what_all_images_are_used_by(
+    fake: FakeCloud, cloud: Cloud, family: dict[str, Any]
+) -> None:
+    used = family["debian-3"]["id"]
+    fake.part(FakeCinder).volume("root", volume_image_metadata={"image_id": used})
+    fake.servers.append(Server("web-1", image=family["debian-2"]["id"]))
+    plan = rotated(cloud, keep=1)
+    assert [entry["why"].partition(": ")[2] for entry in plan.left] == ["1 volume", "1 server"]
+    assert fake.count("GET /volume/v3/volumes/detail") == 1
+
+
 def test_a_lost_deletion_is_looked_up(
     fake: FakeCloud, cloud: Cloud, family: dict[str, Any]
 ) -> None:
