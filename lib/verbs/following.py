@@ -173,7 +173,7 @@ class _Story:
             self.attempt.wait(pause)
             return self._look(), pause
         together = watch(self.cloud, self.subject)
-        now, took = together.after(self.attempt, self.id, pause, self._since)
+        now, took = together.after(self.attempt, self.id, pause, self._since, self.verb.tasks)
         return self._there(now), took
 
     def _look(self) -> Any:

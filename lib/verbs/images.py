@@ -14,7 +14,7 @@ from common.pairs import pairs
 from openstack_api import image as change
 from protection.marks import protected
 from query_api.lookups import things, usage
-from verbs.verb import Kept, Options, Subject, Verb, states
+from verbs.verb import FEW, Kept, Options, Subject, Verb, listed_by_table, states
 from workflow_api import ParameterGroup, count, listed
 from workflow_api.parameters import ImageName
 
@@ -46,6 +46,8 @@ IMAGE = Subject(
     about=AboutImage,
     find=lambda cloud, wanted: things.find(cloud, "image", wanted),
     look=lambda cloud, id: things.look(cloud, "image", id),
+    look_many=listed_by_table("image"),
+    few=FEW,
     state=lambda image: image.status,
     busy=lambda image: image.status if image.status in _BUSY else "",
     kept=_kept,

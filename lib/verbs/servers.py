@@ -53,7 +53,7 @@ SERVER = Subject(
     recorded=server_actions.newest_request,
     last_fault=server_actions.last_fault,
     judges=frozenset({409}),
-    look_many=compute.changed_servers,
+    look_many=lambda cloud, wanted: compute.changed_servers(cloud, wanted.ids, wanted.since),
     changed_at=lambda server: compute.moment(server.updated),
 )
 

@@ -14,8 +14,11 @@ import msgspec
 
 from accounts.cloud import Cloud
 from accounts.config import PackConfig
+from query_api.lookups import things
 from workflow_api import Context, Duration, ParameterGroup, Plan, UnknownOutcome, clean
 
+# So many things are asked for one by one where a listing may take more than one request.
+FEW = 3
 Options = Any  # an instance of the verb's own group
 Request = Callable[[Cloud, str, Options], None]
 
@@ -26,6 +29,18 @@ class Kept(str):
 
 class NoOptions(ParameterGroup, frozen=True, kw_only=True):
     """The options of a verb that has none."""
+
+
+class Awaited(msgspec.Struct, frozen=True):
+    """Many things that are waited for, by their ids.
+
+    They have been changed ``since`` a moment (in seconds since 1970, by the cloud's clock) or
+    later. ``tasks`` are those that they are likely to be in; some are through with theirs.
+    """
+
+    ids: Collection[str]
+    since: float
+    tasks: Collection[str]
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,9 +54,9 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     newest one failed.
 
     ``judges`` are the statuses with which the cloud itself refuses a request that does not fit the
-    thing's state: then it is asked without a look before. ``look_many`` returns those of many
-    things that have changed since a moment (in seconds since 1970), by id, in one listing;
-    ``changed_at`` tells when that was, by the cloud's clock.
+    thing's state: then it is asked without a look before. ``look_many`` returns, by id, those of
+    many things that a listing shows for what is waited for; it is asked if more than ``few`` are
+    waited for. ``changed_at`` tells when a thing was changed, by the cloud's clock.
     """
 
     name: str
@@ -55,7 +70,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     recorded: Callable[[Cloud, str, str], str] = lambda cloud, id, kind: ""
     last_fault: Callable[[Cloud, str], str] = lambda cloud, id: ""
     judges: frozenset[int] = frozenset()
-    look_many: Callable[[Cloud, Collection[str], float], Mapping[str, Any]] | None = None
+    look_many: Callable[[Cloud, Awaited], Mapping[str, Any]] | None = None
+    few: int = 1
     changed_at: Callable[[Any], float | None] = lambda thing: None
 
 
@@ -153,6 +169,14 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
         why = self.instead.get(state, f"it is {state}")
         fault = clean(subject.fault(thing))
         return f"{why}: {fault}" if fault else why
+
+
+def listed_by_table(kind: str) -> Callable[[Cloud, Awaited], Mapping[str, Any]]:
+    """Return the ``look_many`` of a subject over a resource of the query whose state is its task.
+
+    A service that lists by ids shows all of them; else a listing shows those still at work.
+    """
+    return lambda cloud, wanted: things.look_many(cloud, kind, wanted.ids, wanted.tasks)
 
 
 def states(*names: str) -> Callable[[Options], frozenset[str]]:

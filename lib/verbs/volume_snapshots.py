@@ -12,7 +12,7 @@ from protection.marks import protected
 from query_api.execution.query import query
 from query_api.lookups import things
 from query_api.lookups.volume_messages import last_message
-from verbs.verb import Options, Subject, Verb, states
+from verbs.verb import FEW, Options, Subject, Verb, listed_by_table, states
 from workflow_api import Duration, ParameterGroup, clean, count
 from workflow_api.parameters import SnapshotName
 
@@ -34,6 +34,8 @@ VOLUME_SNAPSHOT = Subject(
     about=AboutSnapshot,
     find=lambda cloud, wanted: things.find(cloud, "volume_snapshot", wanted),
     look=lambda cloud, id: things.look(cloud, "volume_snapshot", id),
+    look_many=listed_by_table("volume_snapshot"),
+    few=FEW,
     state=lambda snapshot: snapshot.status,
     busy=lambda snapshot: snapshot.status if snapshot.status in _BUSY else "",
     kept=_kept,

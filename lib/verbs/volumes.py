@@ -14,7 +14,7 @@ from protection.marks import protected
 from query_api.execution.query import query
 from query_api.lookups import quotas, things
 from query_api.lookups.volume_messages import last_message
-from verbs.verb import Options, Subject, Verb, states
+from verbs.verb import FEW, Options, Subject, Verb, listed_by_table, states
 from workflow_api import ParameterGroup, clean, count
 from workflow_api.parameters import VolumeName
 
@@ -54,6 +54,8 @@ VOLUME = Subject(
     about=AboutVolume,
     find=lambda cloud, wanted: things.find(cloud, "volume", wanted),
     look=lambda cloud, id: things.look(cloud, "volume", id),
+    look_many=listed_by_table("volume"),
+    few=FEW,
     state=lambda volume: volume.status,
     busy=lambda volume: volume.status if volume.status in _BUSY else "",
     kept=_kept,

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Set
 from typing import Any
 
 import msgspec
 
 from accounts.cloud import Cloud
 from common.errors import CutOff, Interrupted, RunbookError
-from verbs.verb import Subject
+from verbs.verb import Awaited, Subject
 from workflow_api import Attempt
 
 # Two listings are at least so far apart, in seconds, and so many times as long as one takes.
 _LEAST, _SPARING = 0.25, 1.0
 # How often one who waits looks up, to see whether it has to leave.
 _GLANCE = 0.2
-# So many who wait are asked for by their ids.
+# So many wait each for themselves.
 _FEW = 1
 # Clocks of a cloud and of this machine differ by less than this many seconds, as a rule; once it
 # is known by how many they do, a listing can begin later and is shorter. What it lacks all the same
@@ -30,10 +31,14 @@ _MARGIN, _KNOWN_MARGIN = 30.0, 3.0
 
 
 class _Waiting(msgspec.Struct, eq=False):
-    """One who waits for a thing; ``since`` is when it was changed, by this machine's clock."""
+    """One who waits for a thing; ``since`` is when it was changed, by this machine's clock.
+
+    ``tasks`` are those that the change sets off.
+    """
 
     id: str
     since: float
+    tasks: Set[str] = frozenset()
     seen: Any = None
     error: RunbookError | None = None
     told: bool = False
@@ -49,16 +54,25 @@ class Watch:
         self._not_before = 0.0
         # By how much the cloud's clock is ahead of ours, at most; None until it was seen.
         self._ahead: float | None = None
+        # The tasks that things were in when they were last seen.
+        self._tasks: set[str] = set()
         self._changed = threading.Condition()
 
-    def after(self, attempt: Attempt, id: str, seconds: float, since: float) -> tuple[Any, float]:
+    def after(
+        self,
+        attempt: Attempt,
+        id: str,
+        seconds: float,
+        since: float,
+        tasks: Set[str] = frozenset(),
+    ) -> tuple[Any, float]:
         """Return how a thing is about ``seconds`` from now (None: gone), and how long it took.
 
         It may be sooner, if another one's turn comes first, and is never what was seen before the
-        call. ``since`` is a moment before it was changed (time.time()). Raises Interrupted, and
-        what the subject's looks raise.
+        call. ``since`` is a moment before it was changed (time.time()), ``tasks`` what that sets
+        off. Raises Interrupted, and what the subject's looks raise.
         """
-        mine = _Waiting(id, since)
+        mine = _Waiting(id, since, tasks)
         began = time.monotonic()
         due = began + seconds
         with self._changed:
@@ -110,11 +124,12 @@ class Watch:
         """Look for all of them; what cannot be read is an error of each who waits for it."""
         rest = waiting
         many = self._subject.look_many
-        if many is not None and len(waiting) > _FEW:
+        if many is not None and len(waiting) > self._subject.few:
             since = min(one.since for one in waiting)
             since += -_MARGIN if self._ahead is None else self._ahead - _KNOWN_MARGIN
+            tasks = self._tasks.union(*(one.tasks for one in waiting))
             try:
-                found = many(self._cloud, {one.id for one in waiting}, since)
+                found = many(self._cloud, Awaited({one.id for one in waiting}, since, tasks))
             except (CutOff, Interrupted):
                 raise
             except RunbookError as error:
@@ -133,6 +148,8 @@ class Watch:
                 raise
             except RunbookError as error:
                 self._tell(one, error=error)
+        seen = [one.seen for one in waiting if one.seen is not None]
+        self._tasks = {task for thing in seen if (task := self._subject.busy(thing))}
 
     def _compare(self, one: _Waiting) -> None:
         """Learn of the cloud's clock: a thing was changed after the request for it was sent."""

@@ -5,6 +5,7 @@ Its rows are the ``images`` of the cloud, which servers' snapshots are among.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -228,9 +229,9 @@ def _has(row: Json, name: str, value: str) -> bool:
     if name.endswith(("_min", "_max")) or name in ("created_at", "updated_at"):
         return True  # it only narrows
     known = str(row.get(name))
-    return (
-        known in value.removeprefix("in:").split(",") if value.startswith("in:") else known == value
-    )
+    if not value.startswith("in:"):
+        return known == value
+    return known in next(csv.reader([value.removeprefix("in:")]))
 
 
 def _missing(request: Request) -> Answer:

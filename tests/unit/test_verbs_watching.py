@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accounts.cloud import Cloud
 from query_api.lookups import compute
+from support.bulk import Site
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_power import Power
 from support.fake_cloud_runs import FakeAttempt, drawn, perform
+from support.fake_cloud_volume import Course, FakeCinder
+from verbs.images import IMAGE
 from verbs.servers import SERVER
+from verbs.verb import Awaited, Subject
+from verbs.volumes import VOLUME
 from verbs.watching import watch
 from workflow_api import CloudError, Interrupted, StepFailed
 
@@ -62,7 +69,7 @@ def test_a_listing_shows_what_has_changed_and_no_more(fake: FakeCloud) -> None:
     assert found is not None
     fake.nova.power.changed[fake.servers[0].id] = time.time()
     ids = {server.id for server in fake.servers[:2]}
-    assert list(found(fake.account(), ids, time.time() - 5)) == [fake.servers[0].id]
+    assert list(found(fake.account(), Awaited(ids, time.time() - 5, ()))) == [fake.servers[0].id]
 
 
 def test_a_listing_begins_late_once_the_clouds_clock_is_known(fake: FakeCloud) -> None:
@@ -134,6 +141,68 @@ def test_who_has_to_leave_does_so_and_the_others_go_on(fake: FakeCloud) -> None:
 
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(wait, range(3))) == ["left", "seen", "seen"]
+
+
+# -- what Cinder and Glance list ---------------------------------------------------------------
+
+VOLUMES = "GET /volume/v3/volumes/detail"
+VOLUME_BY_ID = "GET /volume/v3/volumes/[0-9a-f-]{36}$"
+
+
+def test_many_volumes_are_waited_for_by_listings(fake: FakeCloud, tmp_path: Path) -> None:
+    """Each is asked for before it is changed and at its end, whatever the number of looks."""
+    cinder = fake.part(FakeCinder)
+    cinder.quota = {"gigabytes": -1}
+    for number in range(40):
+        row = cinder.volume(f"data-{number}")
+        cinder.courses[row["id"]] = Course(seconds=6.0)
+    kind, result = Site(fake, tmp_path).bulk(
+        "volume.extend", set="size_gib='2'", max_parallel=40, max_changes=40
+    )
+    assert kind == "done", result["text"]
+    assert [row["size"] for row in cinder.volumes] == [2] * 40
+    assert fake.count("POST /volume/v3/volumes/.*/action") == 40
+    rounds = [one for one in fake.asked(VOLUMES) if one.query.get("status") == "extending"]
+    assert 2 <= len(rounds) <= 24
+    assert fake.count(VOLUME_BY_ID) <= 2 * 40 + 3
+
+
+def watched(fake: FakeCloud, subject: Subject, ids: list[str], task: str = "") -> list[str]:
+    """Wait for things for one moment, all at once; return their names as they were seen."""
+    together = watch(fake.account(), subject)
+    gate = threading.Barrier(len(ids))
+
+    def look(id: str) -> str:
+        tasks = frozenset({task} if task else ())
+        gate.wait()
+        return str(together.after(FakeAttempt(), id, 0.2, time.time(), tasks)[0].name)
+
+    fake.requests.clear()
+    with ThreadPoolExecutor(len(ids)) as pool:
+        return list(pool.map(look, ids))
+
+
+def test_images_are_listed_by_their_ids(fake: FakeCloud) -> None:
+    rows = [fake.glance.image(f"image-{number}") for number in range(8)]
+    rows[3]["os_hidden"] = True
+    assert watched(fake, IMAGE, [row["id"] for row in rows]) == [row["name"] for row in rows]
+    assert fake.count("GET /image/v2/images$") <= 4
+    assert fake.count("GET /image/v2/images/") <= 3
+
+
+def test_where_a_listing_is_refused_each_is_asked_for(fake: FakeCloud) -> None:
+    cinder = fake.part(FakeCinder)
+    rows = [cinder.volume(f"data-{number}", status="extending") for number in range(8)]
+    fake.fail(VOLUMES, 403, body={"forbidden": {"message": "Not you.", "code": 403}})
+    ids, names = ([row[word] for row in rows] for word in ("id", "name"))
+    assert watched(fake, VOLUME, ids, "extending") == names
+    assert fake.count(VOLUMES) >= 1
+
+
+def test_a_few_are_asked_for_one_by_one(fake: FakeCloud) -> None:
+    rows = [fake.part(FakeCinder).volume(f"data-{number}") for number in range(3)]
+    assert watched(fake, VOLUME, [row["id"] for row in rows]) == [row["name"] for row in rows]
+    assert fake.count(VOLUMES) == 0
 
 
 # -- a request that is sent without a look before ----------------------------------------------
