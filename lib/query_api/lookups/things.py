@@ -194,8 +194,8 @@ def look_many(
     """Return things of a resource by their ids, in as few requests as its service has a way for.
 
     Where the service does not take many ids, those that are in one of ``states`` are returned, in
-    a listing for each state. What is not among them, be it that a listing failed, has to be
-    asked for by itself.
+    a listing for each state. What is not among them, be it that a listing was refused, has to be
+    asked for by itself. Raises CloudError if the service does not answer.
     """
     of = resource(kind)
     key = of.property(of.key)
@@ -207,7 +207,13 @@ def look_many(
         asked = asked.where("status", "any_in", *wanted)
     else:
         return {}
-    found = (Thing(kind, row) for row in _whole(asked).run([cloud]).dicts())
+    try:
+        answer = _whole(asked).run([cloud])
+    except CloudError as error:
+        if error.status is None:
+            raise
+        return {}
+    found = (Thing(kind, row) for row in answer.dicts())
     return {thing.id: thing for thing in found if thing.id in ids}
 
 
