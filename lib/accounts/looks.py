@@ -31,6 +31,9 @@ class Listed(Protocol):
 class Look:
     """What was seen of clouds since it began, for any number of threads.
 
+    Plans that are drawn by it also tell what they take (of a quota), so that each is judged by what
+    the others leave.
+
     The first GET that shows one of the things in ``listed`` lists all of them, in the microversion
     that is asked for; one that was in no listing is asked for by itself.
     """
@@ -46,6 +49,8 @@ class Look:
             self.began = time.monotonic()
             self._seen: dict[_Key, bytes] = {}
             self._read: set[_Key] = set()
+            self._taken: dict[_Key, dict[str, int]] = {}
+            self._takings: list[tuple[_Key, str, int]] = []
 
     def age(self) -> float:
         """Return how long ago it began, in seconds."""
@@ -78,6 +83,28 @@ class Look:
         """Keep what a GET answered."""
         with self._lock:
             self._seen[_key(cloud, service, path, params, microversion)] = body
+
+    def take(self, what: _Key, by: str, number: int) -> int:
+        """Set down how much of something one plan will take; return how much others take of it.
+
+        Of a plan that is drawn again the last word counts.
+        """
+        with self._lock:
+            taken = self._taken.setdefault(what, {})
+            self._takings.append((what, by, taken.get(by, 0)))
+            taken[by] = number
+            return sum(taken.values()) - number
+
+    def mark(self) -> int:
+        """Return where the taking stands, for :meth:`take_back`."""
+        return len(self._takings)
+
+    def take_back(self, mark: int) -> None:
+        """Undo what was taken since a mark: the plan that would have taken it was refused."""
+        with self._lock:
+            while len(self._takings) > mark:
+                what, by, before = self._takings.pop()
+                self._taken[what][by] = before
 
     def _list(self, cloud: Cloud, service: str, path: str, microversion: str | None) -> None:
         for number, things in enumerate(self._listed):

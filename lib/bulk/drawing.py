@@ -56,7 +56,7 @@ class Drawing:
             return self._by(calls, look)
 
     def _by(self, calls: Sequence[Called], look: Look) -> dict[str, Plan]:
-        first = {call.key: plan for call in calls if (plan := self._drawn(call))}
+        first = {call.key: plan for call in calls if (plan := self._drawn(call, look))}
         rest = [call for call in calls if call.key in first]
         if self.ctx.run is None:
             self.ctx.claims.claim(self._subjects(rest))
@@ -65,7 +65,7 @@ class Drawing:
         claims = LookedAt(self.ctx.claims, set(self._subjects(rest)), look)
         look.forget()
         self.plan.look = look
-        return {call.key: plan for call in rest if (plan := self._drawn(call, claims))}
+        return {call.key: plan for call in rest if (plan := self._drawn(call, look, claims))}
 
     def _claimed(self, calls: list[Called]) -> list[Called]:
         """Claim what the calls are about, and return those of which all could be claimed."""
@@ -87,18 +87,21 @@ class Drawing:
             subject: name for call in calls for subject, name in self._gathered[call.key].items()
         }
 
-    def _drawn(self, call: Called, claims: Claims | None = None) -> Plan | None:
+    def _drawn(self, call: Called, look: Look, claims: Claims | None = None) -> Plan | None:
         """Return a call's plan if there is something to do; else say why there is none."""
         gathered = _Gathered({})
+        mark = look.mark()
         try:
             plan = self.ctx.draw(self.action.name, call.parameters, claims or gathered)
         except Refused as error:
+            look.take_back(mark)
             if error.kept:
                 self.plan.skip(call.row.what, "; ".join(error.reasons), **call.about)
             else:
                 self.leave(call, error)
             return None
         except UserError as error:
+            look.take_back(mark)
             self.leave(call, error)
             return None
         self._gathered.setdefault(call.key, {}).update(gathered.things)

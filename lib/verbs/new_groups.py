@@ -106,7 +106,7 @@ def _against_group(cloud: Cloud, options: Options, project: str) -> Iterator[str
     if options.max_server_per_host is not None and options.policy != "anti-affinity":
         yield f"max_server_per_host is for anti-affinity, not for {options.policy}"
     whose = project or cloud.own_project()
-    yield from quotas.lacking(cloud, "compute", whose, {"server_groups": 1})
+    yield from quotas.lacking(cloud, "compute", whose, {"server_groups": 1}, by=options.name)
 
 
 SERVER_GROUP_CREATION = Creation(

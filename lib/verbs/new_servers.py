@@ -186,10 +186,11 @@ def _unfit(cloud: Cloud, options: Options, project: str) -> Iterator[str]:
         yield from _no_key(cloud, options.key)
     size = msgspec.convert(options.size, Flavor)
     more = {"instances": 1, "cores": size.vcpus, "ram": size.ram}
-    yield from room.beyond_quota(cloud, whose, more)
+    yield from room.beyond_quota(cloud, whose, more, by=options.name)
     if _makes_volume(options):
         gib = options.boot_size_gib or options.boots["gib"]
-        yield from quotas.lacking(cloud, "block-storage", whose, {"volumes": 1, "gigabytes": gib})
+        needed = {"volumes": 1, "gigabytes": gib}
+        yield from quotas.lacking(cloud, "block-storage", whose, needed, by=options.name)
     from_volume = _from_volume(options)
     yield from room.no_room(cloud, size, from_volume=from_volume, on=options.hypervisor)
 

@@ -93,7 +93,7 @@ def _unfit(cloud: Cloud, options: Options, project: str) -> Iterator[str]:
         found = things.look(cloud, "volume_type", options.volume_type)
         word = found.name if found else options.volume_type
         needed |= {f"volumes_{word}": 1, f"gigabytes_{word}": options.size_gib}
-    yield from quotas.lacking(cloud, "block-storage", owner, needed)
+    yield from quotas.lacking(cloud, "block-storage", owner, needed, by=options.name)
 
 
 def _image_against(cloud: Cloud, options: Options, owner: str) -> Iterator[str]:

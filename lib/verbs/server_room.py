@@ -34,10 +34,10 @@ def as_data(size: Flavor) -> dict[str, Any]:
     return data
 
 
-def beyond_quota(cloud: Cloud, project: str, more: Mapping[str, int]) -> Iterator[str]:
+def beyond_quota(cloud: Cloud, project: str, more: Mapping[str, int], *, by: str) -> Iterator[str]:
     """Tell what of a project's quota of Nova does not suffice for so much more of each."""
     needed = {resource: need for resource, need in more.items() if need > 0}
-    yield from quotas.lacking(cloud, "compute", project, needed)
+    yield from quotas.lacking(cloud, "compute", project, needed, by=by)
 
 
 def no_room(

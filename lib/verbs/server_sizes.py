@@ -77,7 +77,7 @@ def _unfit(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
     if size.ephemeral < before.ephemeral:
         yield f"its second disk has {before.ephemeral} GiB, and would have {size.ephemeral}"
     more = {"cores": size.vcpus - before.vcpus, "ram": size.ram - before.ram}
-    yield from room.beyond_quota(cloud, server.project_id, more)
+    yield from room.beyond_quota(cloud, server.project_id, more, by=server.id)
     yield from room.no_room(cloud, size, from_volume=server.boots_from_volume)
 
 

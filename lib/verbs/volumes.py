@@ -81,7 +81,7 @@ def snapshots_of(cloud: Cloud, volume: str) -> list[things.Thing]:
 def _beyond_quota(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
     more = options.size_gib - volume.size
     needed = {"gigabytes": more, f"gigabytes_{volume.volume_type}": more}
-    yield from quotas.lacking(cloud, "block-storage", volume.project_id, needed)
+    yield from quotas.lacking(cloud, "block-storage", volume.project_id, needed, by=volume.id)
 
 
 def _snapshots(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:

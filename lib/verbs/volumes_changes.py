@@ -119,7 +119,7 @@ def _no_retype(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
     """Tell why a volume cannot be of a type: no backend of it has room, or the quota has none."""
     wanted = things.find(cloud, "volume_type", options.volume_type)
     needed = {f"volumes_{wanted.name}": 1, f"gigabytes_{wanted.name}": volume.size}
-    yield from quotas.lacking(cloud, "block-storage", volume.project_id, needed)
+    yield from quotas.lacking(cloud, "block-storage", volume.project_id, needed, by=volume.id)
     backend = (wanted.extra_specs or {}).get("volume_backend_name")
     try:
         known = pools(cloud) if backend else []

@@ -14,6 +14,7 @@ from support.bulk import Site
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_power import Power
+from support.fake_cloud_volume import FakeCinder
 from workflow_api import Plan
 
 TAG = "openstack-ops-protected"
@@ -259,3 +260,56 @@ def test_a_server_that_is_protected_meanwhile_is_not_migrated(
     assert kind == "failed", result["text"]
     assert f"it is protected by the tag {TAG}" in result["rows"][0]["error"]
     assert moving.fake.changes == []
+
+
+# -- what all rows take of a quota ---------------------------------------------------------------
+
+
+@pytest.fixture
+def full(site: Site) -> FakeCinder:
+    """Six volumes of 1 GiB, and room for 8 GiB more, in all."""
+    cinder = site.fake.part(FakeCinder)
+    for number in range(6):
+        cinder.volume(f"data-{number}")
+    cinder.quota = {"gigabytes": 14}
+    return cinder
+
+
+def extended(site: Site, **given: Any) -> dict[str, Any]:
+    return site.bulk("volume.extend", set="size_gib='4'", **given)[1]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_rows_that_fit_singly_and_not_together_are_left(
+    site: Site, full: FakeCinder, dry_run: bool
+) -> None:
+    """Two rows of 3 GiB more fit into 8 GiB, and none of the others does."""
+    result = extended(site, dry_run=dry_run, on_failure="continue")
+    assert len(result["left"]) == 4
+    for entry in result["left"]:
+        assert entry["why"].endswith(
+            "quota of gigabytes is 14, of which 8 are free, 6 of them for others of this run, "
+            "and it needs 3"
+        )
+    sizes = sorted(row["size"] for row in full.volumes)
+    assert sizes == ([1] * 6 if dry_run else [1] * 4 + [4] * 2)
+
+
+def test_a_row_that_is_refused_takes_nothing_of_the_quota(site: Site, full: FakeCinder) -> None:
+    for row in full.volumes[:4]:
+        row["status"] = "error"
+    result = extended(site, dry_run=True)
+    assert [entry["what"] for entry in result["left"]] == [f"data-{n}" for n in range(4)]
+    assert not any("quota" in entry["why"] for entry in result["left"])
+
+
+def test_what_one_thing_may_have_at_most_is_not_shared(site: Site, full: FakeCinder) -> None:
+    full.quota = {"gigabytes": -1, "volumes": -1, "per_volume_gigabytes": 5}
+    content = "name,size_gib\n" + "".join(f"new-{number},4\n" for number in range(5))
+    (site.folder / "new.csv").write_text(content)
+    file = str(site.folder / "new.csv")
+    result = site.bulk("volume.create", file=file, dry_run=True)[1]
+    assert result["left"] == []
+    full.quota["gigabytes"] = 6 + 9
+    result = site.bulk("volume.create", file=file, dry_run=True)[1]
+    assert len(result["left"]) == 3

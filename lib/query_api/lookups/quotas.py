@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from accounts import looks
 from accounts.cloud import Cloud
 from query_api.resources.quota import QUOTA
 from query_api.wire.reader import not_understood, one
@@ -32,19 +33,34 @@ def quotas(cloud: Cloud, service: str, project: str) -> dict[str, Mapping[str, A
         raise not_understood(cloud, service, path, error) from None
 
 
-def lacking(cloud: Cloud, service: str, project: str, needed: Mapping[str, int]) -> Iterator[str]:
+def lacking(
+    cloud: Cloud, service: str, project: str, needed: Mapping[str, int], *, by: str
+) -> Iterator[str]:
     """Yield what of a project's quota does not suffice for what is needed of each resource.
 
-    A resource of which the service keeps no quota is not limited. Raises CloudError.
+    A resource of which the service keeps no quota is not limited. ``by`` tells what needs it from
+    others: where many plans are drawn by one look, each has what the others leave. Raises
+    CloudError.
     """
     if not any(need > 0 for need in needed.values()):
         return
     known = quotas(cloud, service, project)
     for resource, need in needed.items():
         quota = known.get(resource)
-        if quota is None or quota["free"] is None or quota["free"] >= need:
+        if quota is None or quota["free"] is None:
             continue
+        taken = _taken((cloud.name, service, project, resource), by, need)
+        if quota["free"] - taken >= need:
+            continue
+        others = f", {taken} of them for others of this run" if taken else ""
         yield (
             f"the project's quota of {resource} is {quota['limit']}, of which "
-            f"{max(0, quota['free'])} are free, and it needs {need}"
+            f"{max(0, quota['free'])} are free{others}, and it needs {need}"
         )
+
+
+def _taken(what: tuple[str, ...], by: str, need: int) -> int:
+    """Return how much the others that are planned by this look take of a quota."""
+    look = looks.current()
+    of_one = what[-1].startswith("per_")  # the most that one thing may have, not all together
+    return look.take(what, by, max(0, need)) if look and not of_one else 0

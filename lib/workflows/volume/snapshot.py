@@ -168,4 +168,5 @@ def _reasons(cloud: Cloud, volume: Any, project: str, force: bool) -> Iterator[s
     elif volume.status not in ("available", "in-use"):
         yield f"it is {clean(volume.status)}"
     needed = {"snapshots": 1, f"snapshots_{volume.volume_type}": 1, "gigabytes": volume.size}
-    yield from quotas.lacking(cloud, "block-storage", project or cloud.own_project(), needed)
+    owner = project or cloud.own_project()
+    yield from quotas.lacking(cloud, "block-storage", owner, needed, by=volume.id)

@@ -179,7 +179,7 @@ def _reasons(cloud: Cloud, volume: Any, receiving: Any, snapshots: bool) -> Iter
         f"gigabytes_{volume.volume_type}": size,
         f"snapshots_{volume.volume_type}": len(going),
     }
-    yield from quotas.lacking(cloud, "block-storage", receiving.id, needed)
+    yield from quotas.lacking(cloud, "block-storage", receiving.id, needed, by=volume.id)
     try:
         cloud.in_project(receiving.id).log_in()
     except UserError:
