@@ -200,8 +200,10 @@ def test_where_a_listing_is_refused_each_is_asked_for(fake: FakeCloud) -> None:
 
 
 def test_a_few_are_asked_for_one_by_one(fake: FakeCloud) -> None:
-    rows = [fake.part(FakeCinder).volume(f"data-{number}") for number in range(3)]
-    assert watched(fake, VOLUME, [row["id"] for row in rows]) == [row["name"] for row in rows]
+    cinder = fake.part(FakeCinder)
+    rows = [cinder.volume(f"data-{number}", status="extending") for number in range(3)]
+    ids, names = ([row[word] for row in rows] for word in ("id", "name"))
+    assert watched(fake, VOLUME, ids, "extending") == names
     assert fake.count(VOLUMES) == 0
 
 
