@@ -193,7 +193,7 @@ def _is_snapshot(image: Thing) -> bool:
 def in_use(cloud: Cloud, going: Iterable[Snapshot]) -> dict[str, str]:
     """Return why images cannot go that servers or volumes come from, by the image's id.
 
-    It costs a listing of servers and one of volumes if there is any image.
+    It costs what :func:`usage.of_images` does.
     """
     used = usage.of_images(cloud, {one.thing.id for one in going if one.kind == IMAGE})
     return {
