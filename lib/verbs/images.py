@@ -14,7 +14,8 @@ from common.pairs import pairs
 from openstack_api import image as change
 from protection.marks import protected
 from query_api.lookups import things, usage
-from verbs.verb import FEW, Kept, Options, Subject, Verb, listed_by_table, states
+from verbs.tables import FEW, listed_by_table
+from verbs.verb import Kept, Options, Subject, Verb, states
 from workflow_api import ParameterGroup, count, listed
 from workflow_api.parameters import ImageName
 

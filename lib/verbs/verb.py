@@ -14,11 +14,8 @@ import msgspec
 
 from accounts.cloud import Cloud
 from accounts.config import PackConfig
-from query_api.lookups import things
 from workflow_api import Context, Duration, ParameterGroup, Plan, UnknownOutcome, clean
 
-# So many things are asked for one by one where a listing may take more than one request.
-FEW = 3
 Options = Any  # an instance of the verb's own group
 Request = Callable[[Cloud, str, Options], None]
 
@@ -169,14 +166,6 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
         why = self.instead.get(state, f"it is {state}")
         fault = clean(subject.fault(thing))
         return f"{why}: {fault}" if fault else why
-
-
-def listed_by_table(kind: str) -> Callable[[Cloud, Awaited], Mapping[str, Any]]:
-    """Return the ``look_many`` of a subject over a resource of the query whose state is its task.
-
-    A service that lists by ids shows all of them; else a listing shows those still at work.
-    """
-    return lambda cloud, wanted: things.look_many(cloud, kind, wanted.ids, wanted.tasks)
 
 
 def states(*names: str) -> Callable[[Options], frozenset[str]]:

@@ -14,7 +14,8 @@ from protection.marks import protected
 from query_api.execution.query import query
 from query_api.lookups import quotas, things
 from query_api.lookups.volume_messages import last_message
-from verbs.verb import FEW, Options, Subject, Verb, listed_by_table, states
+from verbs.tables import FEW, listed_by_table
+from verbs.verb import Options, Subject, Verb, states
 from workflow_api import ParameterGroup, clean, count
 from workflow_api.parameters import VolumeName
 
