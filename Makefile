@@ -48,7 +48,7 @@ runbook: venv  ## the skeleton of a new runbook: make runbook NAME=server.power_
 exchange: venv  ## the checks that StackStorm Exchange's CI makes
 	PATH="$(BIN):$$PATH" $(BIN)/python tools/exchange.py
 
-test: lint  ## everything, on a devcloud that is brought up for it
+test: lint  ## all but test-cloud-long and test-crash, on a devcloud that is brought up for it
 	$(BIN)/coverage erase
 	$(MAKE) test-fast test-long test-cloud PYTEST='$(BIN)/coverage run -m pytest -q'
 	$(MAKE) coverage

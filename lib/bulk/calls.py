@@ -96,7 +96,7 @@ def called(
 def action_named(name: str) -> Workflow:
     """Return the workflow that may be run for many rows; raises UserError."""
     if name == "bulk.run" or name.startswith("run."):
-        raise UserError(f"{name} is not run for many rows.", advice="Name the action itself.")
+        raise UserError(f"{name} cannot be run for many rows.", advice="Name the action itself.")
     action = workflow_named(name)
     if not action.changes:
         raise UserError(
@@ -117,7 +117,7 @@ def sources_of(
     wrong = []
     for name in given:
         if name in _TAKEN and name not in action.types:
-            wrong.append(f"{name} is said once for all rows, beside set")
+            wrong.append(f"{name} is given once for all rows, not by set")
         elif name not in known:
             likely = near(name, known)
             more = f"; did you mean {' or '.join(likely)}" if likely else ""
@@ -176,7 +176,7 @@ def _typed(action: Workflow, name: str, value: Any) -> Any:
     if kind == "array" and not isinstance(value, list):
         return [value]
     if isinstance(value, list) and kind != "array":
-        raise ValueError("is one value, and the column has a list")
+        raise ValueError("takes one value, and the column has a list")
     return value
 
 

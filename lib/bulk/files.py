@@ -141,7 +141,7 @@ def _records(text: str, delimiter: str, before: int) -> Iterator[tuple[int, list
         except StopIteration:
             return
         except csv.Error as error:
-            yield line, f"its quotes are not right ({clean(error)}); what follows was not read"
+            yield line, f"its quotes are wrong ({clean(error)}); the rest was not read"
             return
         if any(cells):
             yield line, cells
@@ -153,7 +153,7 @@ def _header(path: str, header: list[str], rows: list[Cells]) -> list[str]:
     if any(row.values.get("") for row in rows):
         _no(path, "a column has no name")
     if twice := {name for name in named if named.count(name) > 1}:
-        _no(path, f"{count(len(twice), 'column')} of it stand there twice")
+        _no(path, f"{count(len(twice), 'column')} appear twice")
     if not named:
         _no(path, "it has no columns: its first line names them")
     return named
@@ -169,13 +169,13 @@ def _of_json(path: str, text: str) -> Sheet:
         where = (
             f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
         )
-        _no(path, f"it is no JSON ({where or clean(error)})")
+        _no(path, f"it is not JSON ({where or clean(error)})")
     if not isinstance(found, list):
-        _no(path, "its JSON is no list of objects")
+        _no(path, "its JSON is not a list of objects")
     wrong, rows = [], []
     for number, entry in enumerate(found, 1):
         if not isinstance(entry, dict):
-            wrong.append(f"row {number}: it is no object")
+            wrong.append(f"row {number}: it is not an object")
         else:
             rows.append(Cells(f"row {number}", number, entry))
     columns = list(dict.fromkeys(name for row in rows for name in row.values))
@@ -190,4 +190,4 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(f"{text} is not a JSON number")

@@ -33,7 +33,7 @@ def rows_of(
     sources = sources_of(told.action, told.given, {resource.name: resource.key})
     for source in told.given.values():
         if source.text is None and not is_path(source.column):
-            why = f"{source.column!r} is no property; a text stands in quotes"
+            why = f"{source.column!r} is not a property; put a text in quotes"
             raise UserError(pointed(set_text or "", source.at, why))
     own = [resource.key, *(name for name in (_NAME, _PROJECT) if resource.property(name))]
     wanted = dict.fromkeys([*own, *told.columns])
@@ -43,7 +43,7 @@ def rows_of(
         what, why = answer.reasons[0]
         raise UserError(
             f"Not all {resource.plural} could be seen: {clean(what)}: {clean(why)}.",
-            advice="Nothing was done: who is left out would not be told.",
+            advice="Nothing was done: rows that could not be read would be missed silently.",
         )
     rows = [_row(number, values, resource) for number, values in enumerate(answer.dicts(), 1)]
     calls, gaps = called(told, sources, rows)

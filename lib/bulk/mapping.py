@@ -1,7 +1,7 @@
 """Which column becomes which parameter: the small language of ``set``.
 
 ``server=id; reason='end of project {project.name}'`` takes one parameter from a column, and fills
-another from a text with columns in it. A brace that is meant is doubled.
+another from a text with columns in it. A literal brace is doubled.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def parse_set(text: str) -> dict[str, Source]:
         if name in found:
             raise words.wrong(f"{name} is set twice", at)
         if not words.take("="):
-            raise words.wrong(f"= is missing behind {name}")
+            raise words.wrong(f"= is missing after {name}")
         found[name] = _source(words)
         if not words.ended() and not words.take(";"):
             raise words.wrong("a semicolon is missing between two parameters")
@@ -94,7 +94,7 @@ def _source(words: Words) -> Source:
         fields = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
     except ValueError:
         raise words.wrong(
-            "a brace is open in this text; one that is meant is doubled", at
+            "a brace is not closed in this text; double a brace that is meant literally", at
         ) from None
     for name, spec, conversion in fields:
         if not name or spec or conversion:

@@ -40,7 +40,7 @@ def plan_copy(ctx: Context, plan: Plan, source: Cloud, target: Cloud, names: Seq
             name,
             facts_of(flavor),
             flavor.extra_specs or {},
-            # What refers to it by its id goes on to, if the other cloud has given it to none.
+            # Kept where it is free in the other cloud: what refers to the flavor by id still works.
             flavor_id=None if flavor.id in taken else flavor.id,
             projects=granted,
         )
@@ -49,7 +49,7 @@ def plan_copy(ctx: Context, plan: Plan, source: Cloud, target: Cloud, names: Seq
 def _compare(plan: Plan, target: Cloud, wanted: Thing, there: Thing) -> None:
     found = list(differences(facts_of(wanted), wanted.extra_specs or {}, there))
     if found:
-        why = f"it is there, and otherwise: {listed(found)}"
+        why = f"it exists but differs: {listed(found)}"
         plan.leave(f"flavor {clean(wanted.name)} of {target.name}", why)
     else:
         plan.skip(str(clean(wanted.name)), f"{target.name} has it already")

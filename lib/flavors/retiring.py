@@ -1,4 +1,4 @@
-"""flavor.retire: nobody boots with it any more, its owners are told, and it goes when unused."""
+"""flavor.retire: no server boots with it any more, and it is deleted when unused."""
 
 from __future__ import annotations
 

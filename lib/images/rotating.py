@@ -18,11 +18,11 @@ from query_api.lookups.things import Thing
 from workflow_api import Attempt, Plan, UserError, clean, step
 
 Data = dict[str, Any]
-#: What marks an image that a newer one has taken the place of.
+#: The tag of an image that a newer one has replaced.
 DEPRECATED = "deprecated"
 # Private images are their users' own, whatever they call them.
 _OF_ALL = frozenset({"public", "community", "shared"})
-_IN_USE = "it is not deleted, for it is used"
+_IN_USE = "it is not deleted because it is used"
 
 
 class Rotation(msgspec.Struct, frozen=True):
@@ -46,14 +46,15 @@ def family(cloud: Cloud, new: Thing, wanted: str) -> list[Thing]:
     """Return the other images of a family, the newest first.
 
     ``wanted`` is the beginning of their names, or properties as ``os_distro=debian``. They are of
-    the same project as ``new``, and no private ones. Raises UserError if ``new`` is none of them.
+    the same project as ``new``, and no private ones. Raises UserError if ``new`` does not
+    belong to it.
     """
     asked = query("image")
     if new.project_id:
         asked = asked.where("project_id", "equal_to", new.project_id)
     if not _is_in(new, wanted):
         raise UserError(
-            f"Image {clean(new.name)} is none of the family {clean(wanted)!r}.",
+            f"Image {clean(new.name)} does not belong to the family {clean(wanted)!r}.",
             advice="Give the beginning of the images' names, or properties as os_distro=debian.",
         )
     others = [
@@ -162,7 +163,7 @@ def publish(cloud: Cloud, image: str, name: str, changes: list[Data]) -> Data:
     repeatable=True,
 )
 def set_back(cloud: Cloud, image: str, name: str, changes: list[Data]) -> Data:
-    """Leave an image out of its users' lists; who knows its id may use it all the same."""
+    """Hide an image from its users' lists; it can still be used by its id."""
     change.patch_image(cloud, image, changes)
     return {"said": f"{clean(name)} ({image}) is hidden and deprecated"}
 

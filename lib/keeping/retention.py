@@ -138,7 +138,7 @@ def _held(thing: Thing, retention: Retention, newest: set[str]) -> str:
     try:
         day = times.normal(until)[:10]
     except ValueError:
-        return f"until when it is kept is no date: {clean(until)[:40]!r}"
+        return f"its date of expiry is not a date: {clean(until)[:40]!r}"
     if marked(metadata, RUN) is None:
         return "it does not say which run took it"
     if day >= retention.today:
@@ -178,11 +178,11 @@ def named(cloud: Cloud, wanted: str) -> Thing:
         raise missing
     if len(found) > 1:
         raise UserError(
-            f"{clean(wanted)!r} is an image and a snapshot of a volume: name it by its id."
+            f"{clean(wanted)!r} is both an image and a snapshot of a volume: give its id."
         )
     (one,) = found
     if one.kind == IMAGE and not _is_snapshot(one):
-        raise UserError(f"The image {clean(one.name)} ({one.id}) is no snapshot of a server.")
+        raise UserError(f"The image {clean(one.name)} ({one.id}) is not a snapshot of a server.")
     return one
 
 

@@ -36,7 +36,7 @@ def tells(cloud: Cloud, server: Server) -> Iterator[str]:
             "image refers to, and such a volume cannot be deleted before its snapshot."
         )
     if server.project_id != cloud.own_project():
-        yield "The image will belong to the project of the account, and not to the server's."
+        yield "The image will belong to the account's project, not to the server's."
 
 
 def find_snapshot(attempt: Attempt, cloud: Cloud, server: str) -> dict[str, Any] | None:
@@ -95,7 +95,8 @@ def _saved(attempt: Attempt, cloud: Cloud, server: str, image_id: str) -> dict[s
         idle = 0 if task else idle + 1
         if idle == _IDLE_LOOKS:
             raise StepFailed(
-                f"The snapshot {image_id} is left at {now.status!r}: Nova works on it no more."
+                f"The snapshot {image_id} is left at {now.status!r}: "
+                "Nova is no longer working on it."
             )
         if waited > _DOUBTED_AFTER:
             attempt.say(f"the snapshot {image_id} is at {now.status!r}, its server at {task!r}")

@@ -143,7 +143,7 @@ def _against_update(cloud: Cloud, aggregate: Any, options: Options) -> Iterator[
         others = _zones(cloud, aggregate.hosts, but=aggregate)
         for zone in sorted(others.keys() - {options.zone}):
             yield (
-                f"hosts of it are in the availability zone {clean(zone)} by aggregate "
+                f"some of its hosts are in the availability zone {clean(zone)} by aggregate "
                 f"{clean(others[zone])}, and a host has one zone"
             )
         yield from _occupied(cloud, aggregate.hosts)
@@ -187,7 +187,8 @@ AGGREGATE_VERBS = (
         name="aggregate.add_host",
         summary="Put a hypervisor into an aggregate.",
         sentence="add {options[host]} to aggregate {name}",
-        participle="given this host",
+        participle="changed",
+        cannot="take this host",
         request=lambda cloud, id, options: change.add_host(cloud, id, options.host),
         ends=lambda aggregate, options: options.host in aggregate.hosts,
         said=lambda aggregate, options: f"with {clean(options.host)}",
@@ -201,7 +202,8 @@ AGGREGATE_VERBS = (
         name="aggregate.remove_host",
         summary="Take a hypervisor out of an aggregate.",
         sentence="remove {options[host]} from aggregate {name}",
-        participle="left by this host",
+        participle="changed",
+        cannot="lose this host",
         request=lambda cloud, id, options: change.remove_host(cloud, id, options.host),
         ends=lambda aggregate, options: options.host not in aggregate.hosts,
         said=lambda aggregate, options: f"without {clean(options.host)}",

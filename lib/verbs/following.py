@@ -197,7 +197,9 @@ class _Story:
 
     def _left_at(self, now: Any) -> str:
         why = clean(self.subject.fault(now)) or self.subject.last_fault(self.cloud, self.id)
-        left = f"{self.name} is left {self.subject.state(now)}: the cloud works on it no more"
+        left = (
+            f"{self.name} is left {self.subject.state(now)}: the cloud is no longer working on it"
+        )
         return f"{left} ({why})." if why else f"{left}."
 
     def _ended(self, now: Any) -> Data:

@@ -172,7 +172,7 @@ def _unprotect(cloud: Cloud, id: str, options: Options) -> None:
 
 
 def _with_marks(cloud: Cloud, id: str) -> Any:
-    """Return an image of which it is known whether our mark is on it, as ``marked``."""
+    """Return an image with ``marked``: whether our mark is on it."""
     found = things.look(cloud, "image", id)
     if found is None:
         return None

@@ -87,7 +87,7 @@ def _unfit(cloud: Cloud, options: Options, project: str) -> Iterator[str]:
         known = one(cloud, "block-storage", "/os-availability-zone", _Zones).zones
         names = [zone.zone_name for zone in known if zone.zone_state.get("available", True)]
         if options.zone not in names:
-            yield f"there is no zone {clean(options.zone)} for volumes, but {listed(names)}"
+            yield f"there is no zone {clean(options.zone)} for volumes; known: {listed(names)}"
     needed = {"volumes": 1, "gigabytes": options.size_gib, "per_volume_gigabytes": options.size_gib}
     if options.volume_type:
         found = things.look(cloud, "volume_type", options.volume_type)
@@ -118,7 +118,7 @@ def _snapshot_against(snapshot: Any, options: Options, project: str) -> Iterator
     if snapshot.status != "available":
         yield f"the snapshot {clean(snapshot.name)} is {clean(snapshot.status)}"
     if project and snapshot.project_id != project:
-        yield f"the snapshot {clean(snapshot.name)} is of project {snapshot.project_id}"
+        yield f"the snapshot {clean(snapshot.name)} belongs to project {snapshot.project_id}"
     if options.size_gib < snapshot.size:
         yield f"the snapshot {clean(snapshot.name)} needs {snapshot.size} GiB"
 

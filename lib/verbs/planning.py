@@ -45,7 +45,7 @@ def plan_of(
     reasons = verb.refusals(subject, cloud, thing, options, ctx.config)
     kept = bool(subject.kept(thing, ctx.config, verb))
     kept |= any(isinstance(why, Kept) for why in reasons)
-    plan.refuse((f"{name} cannot be {verb.participle}: {why}" for why in reasons), kept=kept)
+    plan.refuse((f"{name} {verb.refused}: {why}" for why in reasons), kept=kept)
     for note in verb.tells(cloud, thing, options):
         plan.note(note)
     verb.before(ctx, plan, thing, options)

@@ -134,7 +134,7 @@ def keep_volume(cloud: Cloud, server: str, name: str, volume: str) -> None:
 
 SERVER_DELETE = Verb(
     name="server.delete",
-    summary="Delete a server, and say before what goes with it.",
+    summary="Delete a server, and tell beforehand what is deleted with it.",
     sentence="delete {name}",
     participle="deleted",
     request=lambda cloud, id, options: change.delete_server(cloud, id),

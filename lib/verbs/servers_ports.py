@@ -76,7 +76,7 @@ def _address_unfit(cloud: Cloud, server: ServerAndPorts, options: NetworkOptions
     try:
         ip_address(address)
     except ValueError:
-        yield f"{clean(address)!r} is no IP address"
+        yield f"{clean(address)!r} is not an IP address"
         return
     asked = query("port").where("network_id", "equal_to", options.network)
     for port in things.of_query(cloud, asked.where("addresses", "contains", address)):
@@ -97,7 +97,7 @@ def _port_unfit(cloud: Cloud, server: ServerAndPorts, options: PortOptions) -> I
         owner = clean(port.device_owner or "something")
         yield f"the port {name} belongs to {owner} {clean(port.device_id)}"
     if port.project_id and port.project_id != server.project_id:
-        yield f"the port {name} is of another project"
+        yield f"the port {name} belongs to another project"
 
 
 def _floating_ips(cloud: Cloud, server: ServerAndPorts, options: PortOptions) -> Iterator[str]:
@@ -182,7 +182,7 @@ PORT_VERBS = (
         name="server.attach_port",
         summary="Attach a port that is there to a server.",
         sentence="attach port {names[port]} to {name}",
-        participle="given the port",
+        participle="attached to the port",
         request=lambda cloud, id, options: change.attach_port(cloud, id, options.port),
         begins=_BEGINS,
         ends=_has_port,
@@ -199,7 +199,7 @@ PORT_VERBS = (
         name="server.detach_port",
         summary="Detach a port from a server; Nova deletes it if Nova had made it.",
         sentence="detach port {names[port]} from {name}",
-        participle="parted from the port",
+        participle="detached from the port",
         request=lambda cloud, id, options: change.detach_port(cloud, id, options.port),
         begins=_BEGINS,
         ends=lambda server, options: not _has_port(server, options),

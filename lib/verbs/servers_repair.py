@@ -44,10 +44,10 @@ class RebuildOptions(ParameterGroup, frozen=True, kw_only=True):
 
 
 class ResetOptions(ParameterGroup, frozen=True, kw_only=True):
-    """What Nova is to call a server.
+    """Which state Nova is to set.
 
-    to: The state that the server is in by then; what is on its hypervisor is not touched.
-    older_than: A task that began later than so long ago may still be going on, and is left alone.
+    to: The state to set in Nova; nothing is changed on the server's hypervisor.
+    older_than: Refuse a server whose task began more recently than this: it may still be going on.
     """
 
     to: Literal["active", "error"] = "error"
@@ -143,7 +143,7 @@ REPAIR_VERBS = (
     ),
     Verb(
         name="server.reset_state",
-        summary="Have Nova forget a task that a server hangs in, or call one in ERROR active.",
+        summary="Reset the state of a server that is stuck in a task or in ERROR.",
         sentence="reset the state of {name} to {options[to]}",
         participle="reset",
         request=lambda cloud, id, options: change.reset_server_state(cloud, id, options.to),

@@ -100,7 +100,7 @@ def _unfit(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
         yield f"the tag {clean(tag)} is to be put on and to be taken off"
     for tag in lacks.tags:
         if not 0 < len(tag) <= _LONGEST_TAG or set(tag) & _NOT_IN_TAGS:
-            yield f"{clean(tag)!r:.80} is no tag: 1 to {_LONGEST_TAG} letters without / and ,"
+            yield f"{clean(tag)!r:.80} is not a tag: 1 to {_LONGEST_TAG} letters without / and ,"
     if len(server.tags) + len(lacks.tags) > _MOST_TAGS:
         yield f"it would have more than {_MOST_TAGS} tags"
     if (lacks.metadata or lacks.keys) and server.status not in _WRITABLE:

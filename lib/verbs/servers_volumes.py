@@ -38,7 +38,7 @@ def _not_to_be_attached(cloud: Cloud, server: Server, options: Options) -> Itera
         return
     name = clean(volume.name)
     if volume.project_id and volume.project_id != server.project_id:
-        yield f"the volume {name} is of another project"
+        yield f"the volume {name} belongs to another project"
     if volume.status == "in-use" and not volume.multiattach:
         where = listed(volume.server_ids or ["another server"])
         yield f"the volume {name} is attached to {where}: detach it there first"
@@ -52,7 +52,7 @@ def _not_to_be_detached(cloud: Cloud, server: Server, options: Options) -> Itera
         return
     name = clean(volume.name)
     if why := protected((), volume.metadata, cloud.config.protected):
-        yield Kept(f"of the volume {name}: {why}")
+        yield Kept(f"the volume {name} {why.removeprefix('it ')}")
     if volume.status != "in-use":
         yield f"the volume {name} is {clean(volume.status)}"
     if server.boots_from_volume and _device(volume, server) in _FIRST_DISKS:
@@ -69,7 +69,7 @@ VOLUME_DEVICE_VERBS = (
         name="server.attach_volume",
         summary="Attach a volume to a server.",
         sentence="attach volume {names[volume]} to {name}",
-        participle="given the volume",
+        participle="attached to the volume",
         request=lambda cloud, id, options: change.attach_volume(cloud, id, options.volume),
         begins=_BEGINS,
         ends=_has_volume,
@@ -86,7 +86,7 @@ VOLUME_DEVICE_VERBS = (
         name="server.detach_volume",
         summary="Detach a volume from a server.",
         sentence="detach volume {names[volume]} from {name}",
-        participle="parted from the volume",
+        participle="detached from the volume",
         request=lambda cloud, id, options: change.detach_volume(cloud, id, options.volume),
         begins=_BEGINS,
         ends=lambda server, options: not _has_volume(server, options),

@@ -47,7 +47,7 @@ def _not_to_share(cloud: Cloud, image: Any, options: MemberOptions) -> Iterator[
     if image.visibility in ("public", "community"):
         yield f"it is {image.visibility}: every project may use it, and Glance keeps no list"
     if image.project_id == options.project:
-        yield "it is that project's own"
+        yield "it belongs to that project"
 
 
 def _private_before(cloud: Cloud, image: Any, options: MemberOptions) -> Iterator[str]:
@@ -88,8 +88,8 @@ SHARING_VERBS = (
     ),
     Verb(
         name="image.unshare",
-        summary="Share an image no longer with a project; its servers stay as they are.",
-        sentence="share image {name} no longer with project {names[project]}",
+        summary="Stop sharing an image with a project; its servers stay as they are.",
+        sentence="stop sharing image {name} with project {names[project]}",
         participle="unshared",
         request=lambda cloud, id, options: change.remove_member(cloud, id, options.project),
         ends=lambda image, options: options.project not in _members(image),

@@ -51,7 +51,7 @@ def refusals(cloud: Cloud, server: ServerAndAction, options: Options) -> Iterato
         return
     age = _age(server)
     if age is None:
-        yield f"nobody can say since when it is in the task {server.task_state}"
+        yield f"it is not known since when it has been in the task {server.task_state}"
     elif age < options.older_than:
         yield (
             f"it has been in the task {server.task_state} for {_minutes(age)}, less than "
@@ -66,7 +66,7 @@ def evidence(cloud: Cloud, server: ServerAndAction, options: Options) -> Iterato
         since = f" for {_minutes(age)}" if age is not None else ""
         yield f"it has been in the task {server.task_state}{since}"
     if server.newest:
-        begun = server_actions.as_time(server.newest.start_time) or "nobody knows when"
+        begun = server_actions.as_time(server.newest.start_time) or "an unknown time"
         yield f"its newest action is {clean(server.newest.action)}, of {begun}"
     if server.fault and server.fault.message:
         yield f"its fault is: {clean(server.fault.message)}"

@@ -76,8 +76,9 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a table.
 
     ``name`` is the runbook's and its step's, ``sentence`` a format string over ``name``,
-    ``options`` and ``names``, ``participle`` completes "it cannot be". ``begins`` are the states
-    from which the cloud accepts the request, None for any, also in the midst of a task;
+    ``options`` and ``names``, ``participle`` completes "it cannot be", and ``cannot`` "it
+    cannot" where that reads better. ``begins`` are the states from which the cloud accepts the
+    request, None for any, also in the midst of a task;
     ``instead`` says for other states what to do. ``ends`` tells that the thing is where the verb
     leads: there is nothing to do, or the wait is over. A verb that leaves its thing as it was (a
     reboot) has ``record`` besides, the name under which the cloud keeps the request; ``gone`` says
@@ -126,6 +127,12 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     before: Callable[[Context, Plan, Any, Options], None] = lambda ctx, plan, thing, options: None
     then: Callable[[Options], Iterable[str]] = lambda options: ()
     besides: Duration = Duration.parse("10m")
+    cannot: str = ""
+
+    @property
+    def refused(self) -> str:
+        """What is said of a thing when the verb is refused: cannot be stopped."""
+        return f"cannot {self.cannot or f'be {self.participle}'}"
 
     @property
     def timeout(self) -> str:

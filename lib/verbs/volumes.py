@@ -16,7 +16,7 @@ from query_api.lookups import quotas, things
 from query_api.lookups.volume_messages import last_message
 from verbs.tables import FEW, listed_by_table
 from verbs.verb import Options, Subject, Verb, states
-from workflow_api import ParameterGroup, clean, count
+from workflow_api import ParameterGroup, StepFailed, clean, count
 from workflow_api.parameters import VolumeName
 
 # Cinder's states that end by themselves.
@@ -71,6 +71,14 @@ class ExtendOptions(ParameterGroup, frozen=True, kw_only=True):
     """
 
     size_gib: Annotated[int, Meta(ge=1)]
+
+
+def still_there(cloud: Cloud, volume: str, name: str) -> Any:
+    """Return the volume of a step as it is now; raises StepFailed if it is gone."""
+    found = things.look(cloud, "volume", volume)
+    if found is None:
+        raise StepFailed(f"The volume {name} is gone.")
+    return found
 
 
 def snapshots_of(cloud: Cloud, volume: str) -> list[things.Thing]:

@@ -1,4 +1,4 @@
-"""Verbs that change what a volume is called, what it is of, and what Cinder calls it."""
+"""Verbs that change a volume's name and metadata, its type, and the state that Cinder has of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class VolumeChanges(ParameterGroup, frozen=True, kw_only=True):
 
 
 class RetypeOptions(ParameterGroup, frozen=True, kw_only=True):
-    """Which type a volume is to be of.
+    """Which type a volume is to have.
 
     volume_type: The type, by name or id.
     migration: Whether Cinder may move its data where its own backend does not have the type.
@@ -55,10 +55,10 @@ class RetypeOptions(ParameterGroup, frozen=True, kw_only=True):
 
 
 class ResetOptions(ParameterGroup, frozen=True, kw_only=True):
-    """What Cinder is to call a volume.
+    """Which state Cinder is to set.
 
-    to: The state that it is in by then; what is on its backend is not touched.
-    older_than: One that was changed later than so long ago may still be at work, and is left alone.
+    to: The state to set in Cinder; nothing is changed on the volume's backend.
+    older_than: Refuse a volume changed more recently than this: it may still be busy.
     """
 
     to: Literal["available", "in-use", "error"] = "error"
@@ -107,7 +107,7 @@ def _no_update(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
         yield f"the metadata {clean(key)} is to be set and to be removed"
 
 
-# -- what it is of -----------------------------------------------------------------------------
+# -- its type ----------------------------------------------------------------------------------
 
 
 def _type_by_name(cloud: Cloud, volume: Any, options: Options) -> Options:
@@ -146,7 +146,7 @@ def _no_retype(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
 
 
 def _reset(cloud: Cloud, id: str, options: Options) -> None:
-    # In error, Cinder goes on to think of its attachments as before.
+    # A volume in error keeps the attachments that Cinder has recorded.
     attach_status = {"available": "detached", "in-use": "attached"}.get(options.to)
     change.reset_volume(cloud, id, options.to, attach_status)
 
@@ -170,8 +170,8 @@ CHANGE_VERBS = (
     ),
     Verb(
         name="volume.retype",
-        summary="Make a volume one of another type, on another backend if that is allowed.",
-        sentence="make {name} a volume of type {options[volume_type]}",
+        summary="Change a volume's type, moving it to another backend if that is allowed.",
+        sentence="change the type of {name} to {options[volume_type]}",
         participle="retyped",
         request=lambda cloud, id, options: change.retype_volume(
             cloud, id, options.volume_type, options.migration
@@ -188,7 +188,7 @@ CHANGE_VERBS = (
     ),
     Verb(
         name="volume.reset_state",
-        summary="Have Cinder call a volume otherwise that hangs in a state.",
+        summary="Reset the state of a volume that is stuck.",
         sentence="reset the state of {name} to {options[to]}",
         participle="reset",
         request=_reset,

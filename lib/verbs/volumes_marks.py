@@ -49,7 +49,7 @@ MARK_VERBS = (
     ),
     Verb(
         name="volume.unprotect",
-        summary="Take off a volume the mark that protects it from runbooks.",
+        summary="Remove the mark that protects a volume from runbooks.",
         sentence="no longer protect {name}",
         participle="left unprotected",
         request=lambda cloud, id, options: change.remove_volume_metadata(

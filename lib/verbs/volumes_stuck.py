@@ -44,7 +44,7 @@ def refusals(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
     """Tell why a volume's state is not to be reset: it may be right, or it would be a lie."""
     allowed = ALLOWED.get(volume.status, frozenset()) - {volume.status}
     if not allowed:
-        yield f"it is {volume.status}: nothing is to be reset"
+        yield f"it is {volume.status}: there is nothing to reset"
         return
     if options.to not in allowed:
         yield f"one that is {volume.status} may only be reset to {', '.join(sorted(allowed))}"
@@ -53,11 +53,11 @@ def refusals(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
     if age is not None and age < options.older_than:
         yield (
             f"it has been {volume.status} for {humanize(age)} at most, less than "
-            f"{options.older_than}: what it does may still be going on"
+            f"{options.older_than}: it may still be busy"
         )
     known = attached(cloud, volume)
     if options.to == "available" and (known.nova or known.records):
-        yield "it is attached: volume.detach_stuck repairs an attachment that hangs"
+        yield "it is attached: volume.detach_stuck clears up a stuck attachment"
     if options.to == "in-use" and not (known.nova and known.records):
         yield "Nova and Cinder do not both say that it is attached"
 

@@ -10,7 +10,7 @@ from accounts.cloud import Cloud
 from bulk.running import Asked, plan_of
 from query_api.resources import names
 from workflow_api import Context, OnFailure, Plan, workflow
-from workflow_api.parameters import MaxParallel, RowLimit, Where
+from workflow_api.parameters import AtLeastOne, MaxParallel, Where
 
 if TYPE_CHECKING:
     Name = str
@@ -36,7 +36,7 @@ def run(
     file: str | None = None,
     set: str | None = None,
     max_parallel: MaxParallel | None = None,
-    limit: RowLimit | None = None,
+    limit: AtLeastOne | None = None,
     *,
     at_most_per: str | None = None,
     on_failure: OnFailure = "stop",
@@ -45,11 +45,12 @@ def run(
     """Run a runbook once for each row of a query or of a file.
 
     action: The runbook, as server.stop; any that changes something.
-    resource: What is asked about, with where; that of the action, as server, if empty.
+    resource: What the query with where is about; the action's subject, as server, if empty.
     file: Instead of a query, a CSV or JSON file on the action runner, by its absolute path.
     set: Which column becomes which parameter, as: server=id; reason='end of {project.name}'.
-    at_most_per: A column and how many of one value at once, as: host: 2.
-    on_failure: After a failure begin no further row (stop), or go on with the others (continue).
+    limit: At most this many rows: the first in a file, or of a query in the order of their ids.
+    at_most_per: A column, and how many rows with the same value run at once, as host: 2.
+    on_failure: After a failure, begin no further rows (stop) or go on with the others (continue).
     """
     asked = Asked(
         action=action,

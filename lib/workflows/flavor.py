@@ -31,7 +31,7 @@ runbooks.register(FLAVOR, FLAVOR_VERBS)
 def create(ctx: Context, cloud: Cloud, *, options: FlavorOptions) -> Plan:
     """Create a flavor with its extra specs, for everybody or for some projects.
 
-    One of that name that is there already as it is asked for is left, which is success.
+    If one of that name exists as asked for, nothing is done, which is success.
     """
     return plan_creation(ctx, cloud, options)
 
@@ -45,8 +45,8 @@ def copy(
 ) -> Plan:
     """Make the flavors of a cloud in another one that lacks them, with extra specs and access.
 
-    Projects that may use a flavor are matched by name and domain. A flavor of the same name that
-    is otherwise there is left, with what differs; see audit.drift.
+    Projects that may use a flavor are matched by name and domain. A flavor of the
+    same name that differs is left as it is, and what differs is named; see audit.drift.
 
     Costs a listing of the flavors of each cloud; if flavors that are not public are missing, also
     of the projects and domains of each, and a request for each such flavor.
@@ -67,20 +67,22 @@ def retire(
     ctx: Context,
     cloud: Cloud,
     flavor: FlavorName,
-    end_date: Annotated[str, Meta(description="The last day on which it is used, as 2026-12-31.")],
+    end_date: Annotated[
+        str, Meta(description="The last day on which it may be used, for the mail.")
+    ],
     replacement: str | None = None,
     *,
     tell_owners: bool = False,
 ) -> Plan:
-    """Take a flavor out of use: private first, its servers' owners told, deleted when unused.
+    """Take a flavor out of use: private while servers have it, deleted when unused.
 
     While servers have it, no project may boot another one with it. Run it again later: when no
-    server has it any more, it is deleted.
+    server has it any more, it is deleted. The servers' owners are told only with tell_owners=true.
 
     Costs the flavor and a request for a thousand servers, and all servers if none is found by the
     flavor's id; the mail costs what email.retiring_flavor does.
 
-    replacement: What to use instead, by its exact name; it has to be there.
+    replacement: The flavor that the mail recommends instead, by its exact name; it has to exist.
     tell_owners: Mail the owners of its servers, by email.retiring_flavor.
     """
     (found,) = ctx.claimed(lambda: [FLAVOR.find(cloud, flavor)])

@@ -54,6 +54,7 @@ def rotate(
 
     The family are images of the new one's project that are not private, and no snapshots of
     servers. Beyond those that are kept, only what neither servers nor volumes use is deleted.
+    Owners of servers are told only with tell_owners=true.
 
     Costs two listings of images, and two listings for each image that is beyond those kept.
 

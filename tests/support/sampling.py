@@ -1,4 +1,4 @@
-"""Of many cases that are much alike, a sample for every day and the rest for `make test`."""
+"""Of many cases that are much alike, a sample for every day and the rest when asked for."""
 
 from __future__ import annotations
 

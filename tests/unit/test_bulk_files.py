@@ -72,7 +72,7 @@ def test_excels_quotes_and_lines_within_cells(tmp_path: Path) -> None:
         ("server\nweb-1\n".encode("utf-16"), "it is UTF-16"),
         (b"", "it has no columns"),
         (b"server,reason\n", "it has no rows"),
-        (b"server,server\na,b\n", "stand there twice"),
+        (b"server,server\na,b\n", "appear twice"),
         (b"server,\na,b\n", "a column has no name"),
     ],
 )
@@ -84,11 +84,11 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes, said: s
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("{}", "no list of objects"),
-        ("[{]", "it is no JSON"),
-        ('[{"a": NaN}]', "NaN is no number"),
+        ("{}", "not a list of objects"),
+        ("[{]", "it is not JSON"),
+        ('[{"a": NaN}]', "NaN is not a JSON number"),
         ('[{"a": 1, "a": 2}]', "a name twice"),
-        ("[" * 100_000, "it is no JSON"),
+        ("[" * 100_000, "it is not JSON"),
     ],
 )
 def test_what_is_no_such_json_is_refused(tmp_path: Path, content: str, said: str) -> None:
@@ -142,7 +142,7 @@ def test_every_kind_of_bad_row_is_told_at_once_with_its_line(site: Site) -> None
         "line 6: how is one of soft, hard",
         "line 8: it asks for the same as line 2",
         "line 9: it holds a NUL character",
-        "line 12: its quotes are not right",
+        "line 12: its quotes are wrong",
     ):
         assert any(why.startswith(said) for why in told), (said, told)
 

@@ -92,15 +92,15 @@ def test_max_changes_counts_all_rows(site: Site) -> None:
         ({"action": "server.stopp"}, "Did you mean server.stop"),
         ({"action": "servr.stop"}, "Did you mean server"),
         ({"action": "server.list"}, "server.list changes nothing: it reads"),
-        ({"action": "bulk.run"}, "bulk.run is not run for many rows"),
-        ({"action": "run.apply"}, "run.apply is not run for many rows"),
+        ({"action": "bulk.run"}, "bulk.run cannot be run for many rows"),
+        ({"action": "run.apply"}, "run.apply cannot be run for many rows"),
         ({"set": "servr=id"}, "server.stop has no parameter 'servr'; did you mean server"),
-        ({"set": "dry_run=id"}, "dry_run is said once for all rows"),
+        ({"set": "dry_run=id"}, "dry_run is given once for all rows"),
         ({"set": "server="}, "here a column or a text in quotes is expected"),
-        ({"set": "server=id server=name"}, "'id server=name' is no property"),
+        ({"set": "server=id server=name"}, "'id server=name' is not a property"),
         ({"set": "server=id; server=name"}, "server is set twice"),
-        ({"set": "server id"}, "= is missing behind server"),
-        ({"set": "server='{'"}, "a brace is open in this text"),
+        ({"set": "server id"}, "= is missing after server"),
+        ({"set": "server='{'"}, "a brace is not closed in this text"),
         ({"set": "server='{id:>5}'"}, "between braces stands a column and nothing else"),
         ({"set": "server=nmae"}, "nmae"),
         ({"where": "nmae = web-1"}, "nmae"),
@@ -195,7 +195,8 @@ def test_it_sends_a_request_a_change_and_shared_polls(tmp_path: Path) -> None:
         assert kind == "done"
         assert len(fake.changes) == 80
         asked = fake.count() - 80 - fake.count("GET /compute/v2.1$")
-        assert asked <= 80, "one listing for all that wait, not one poll each"
+        # A poll each would be 80 at least.
+        assert asked < 40, "one listing for all that wait, not one poll each"
 
 
 @pytest.mark.parametrize("redrawn", [False, True])

@@ -152,7 +152,7 @@ def test_an_update_that_cannot_be_is_refused(
 def test_a_zone_that_hosts_have_otherwise_is_refused(fake: FakeCloud) -> None:
     fake.aggregates.append(Aggregate("more", ["cmp-2"]))
     told = refused(fake, "aggregate.update", aggregate="more", zone="west")
-    assert "hosts of it are in the availability zone east by aggregate east" in told
+    assert "some of its hosts are in the availability zone east by aggregate east" in told
 
 
 def test_an_aggregate_is_found_by_its_number(fake: FakeCloud) -> None:

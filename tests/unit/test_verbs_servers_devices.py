@@ -58,7 +58,7 @@ def refusals(fake: FakeCloud, name: str, **options: Any) -> list[str]:
     ("facts", "why"),
     [
         ({"status": "error"}, "the volume data is error"),
-        ({"os-vol-tenant-attr:tenant_id": "p-2"}, "the volume data is of another project"),
+        ({"os-vol-tenant-attr:tenant_id": "p-2"}, "the volume data belongs to another project"),
     ],
 )
 def test_what_volume_is_not_attached(
@@ -88,7 +88,7 @@ def test_what_volume_is_not_detached(fake: FakeCloud, devices: FakeDevices) -> N
         plan_of(fake, "server.detach_volume", volume="root")
     assert refused.value.kept, "one of many rows is skipped for that"
     assert refusals(fake, "server.detach_volume", volume="root") == [
-        "of the volume root: it is protected by its metadata openstack_ops:protected",
+        "the volume root is protected by its metadata openstack_ops:protected",
         "it boots from the volume root",
     ]
 
@@ -131,7 +131,7 @@ def test_what_address_is_not_given(fake: FakeCloud, devices: FakeDevices, lan: J
     asked = {"network": "lan", "fixed_address": taken}
     assert refusals(fake, "server.attach_network", **asked) == [f"{taken} is taken by port theirs"]
     asked["fixed_address"] = "10.0.0.300"
-    why = "'10.0.0.300' is no IP address"
+    why = "'10.0.0.300' is not an IP address"
     assert refusals(fake, "server.attach_network", **asked) == [why]
 
 
@@ -139,7 +139,7 @@ def test_what_port_is_not_attached(fake: FakeCloud, devices: FakeDevices, lan: J
     devices.port("theirs", lan, fake.server("web-2"), project_id="p-2")
     assert refusals(fake, "server.attach_port", port="theirs") == [
         f"the port theirs belongs to compute:nova {fake.server('web-2').id}",
-        "the port theirs is of another project",
+        "the port theirs belongs to another project",
     ]
 
 

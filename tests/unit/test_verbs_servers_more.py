@@ -96,8 +96,8 @@ def test_what_cannot_be_written_is_refused_at_once(fake: FakeCloud) -> None:
     ) == [
         "the metadata role is to be set and to be removed",
         "the tag old is to be put on and to be taken off",
-        "'a/b' is no tag: 1 to 60 letters without / and ,",
-        f"'{'x' * 61}' is no tag: 1 to 60 letters without / and ,",
+        "'a/b' is not a tag: 1 to 60 letters without / and ,",
+        f"'{'x' * 61}' is not a tag: 1 to 60 letters without / and ,",
         "it would have more than 50 tags",
         "Nova changes no metadata of one that is RESCUE",
     ]

@@ -152,10 +152,10 @@ def test_who_may_not_see_pools_leaves_the_choice_to_the_scheduler(
                 }
             ],
             200,
-            r"no more \(schedule: No valid backend, said at 2026-01-02T03:04:05Z\)\.",
+            r"no longer working .*\(schedule: No valid backend, said at 2026-01-02T03:04:05Z\)\.",
         ),
-        ([], 200, r"no more\."),
-        ([], 403, r"no more\."),
+        ([], 200, r"no longer working on it\."),
+        ([], 403, r"no longer working on it\."),
     ],
 )
 def test_what_cinder_says_of_a_failure_is_told(
@@ -197,7 +197,7 @@ def test_only_allowed_states_are_reset(
         (step,) = plan_of(fake, "reset_state", to=to).steps()
         assert step.sentence == f"reset the state of data-1 to {to}"
     else:
-        with pytest.raises(Refused, match=r"(nothing is to be reset|may only be reset to)"):
+        with pytest.raises(Refused, match=r"(there is nothing to reset|may only be reset to)"):
             plan_of(fake, "reset_state", to=to)
     assert fake.changes == []
 

@@ -172,7 +172,7 @@ def test_what_the_other_cloud_lacks_is_made_there(pair: tuple[FakeCloud, FakeClo
     assert plan.left == [
         {
             "what": "flavor m1.other of west",
-            "why": "it is there, and otherwise: vcpus is 4 and not 2",
+            "why": "it exists but differs: vcpus is 4 and not 2",
         },
         {"what": "project Default/lab of flavor m1.private", "why": "west has no such project"},
         {"what": "project Labs/shop of flavor m1.private", "why": "west has no such project"},

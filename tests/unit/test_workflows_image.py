@@ -290,7 +290,7 @@ def test_older_images_step_back_and_the_oldest_go(
     assert plan.left == [
         {
             "what": f"image debian-2 ({ids['debian-2']})",
-            "why": "it is not deleted, for it is used: 1 server",
+            "why": "it is not deleted because it is used: 1 server",
         }
     ]
     assert fake.changes == []
@@ -362,7 +362,7 @@ def test_owners_are_told_of_what_is_beyond_those_kept(
 
 
 def test_what_cannot_be_rotated(fake: FakeCloud, cloud: Cloud, family: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="none of the family 'ubuntu-'"):
+    with pytest.raises(UserError, match="does not belong to the family 'ubuntu-'"):
         rotated(cloud, family="ubuntu-")
     family["debian-5"]["status"] = "queued"
     with pytest.raises(Refused, match="debian-5 is queued, and not active"):

@@ -183,7 +183,7 @@ def test_a_snapshot_that_is_never_whole(snapshots: Snapshots) -> None:
 def test_a_snapshot_that_nova_works_on_no_more(snapshots: Snapshots) -> None:
     """As a nova-compute leaves it that dies while it saves one."""
     snapshots.becomes = "queued"
-    with pytest.raises(StepFailed, match="is left at 'queued': Nova works on it no more"):
+    with pytest.raises(StepFailed, match="is left at 'queued': Nova is no longer working on it"):
         snapshots.taken()
     assert sum(snapshots.waited) < 40
 

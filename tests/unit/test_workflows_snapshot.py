@@ -111,7 +111,7 @@ def test_those_of_ours_go_whose_day_is_over(
     assert why(plan) == {
         "i-today": f"it is kept until {day(0)}",
         "v-later": f"it is kept until {day(3)}",
-        "i-odd": "until when it is kept is no date: 'soon'",
+        "i-odd": "its date of expiry is not a date: 'soon'",
         "i-no-run": "it does not say which run took it",
     }
     assert plan.left == []
@@ -284,11 +284,11 @@ def test_a_name_that_is_no_snapshots_is_refused(
     fake: FakeCloud, cinder: FakeCinder, volume: Json
 ) -> None:
     image(fake, "debian-12", image_type="base")
-    with pytest.raises(UserError, match=r"debian-12 .* is no snapshot of a server"):
+    with pytest.raises(UserError, match=r"debian-12 .* is not a snapshot of a server"):
         pruned(fake, also=["debian-12"])
     image(fake, "twice")
     snapshot(cinder, volume, "twice")
-    with pytest.raises(UserError, match="'twice' is an image and a snapshot of a volume"):
+    with pytest.raises(UserError, match="'twice' is both an image and a snapshot of a volume"):
         pruned(fake, also=["twice"])
 
 

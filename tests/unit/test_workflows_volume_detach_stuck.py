@@ -53,7 +53,7 @@ class Case:
 
 
 FORGET_GONE = (
-    f"have Cinder forget the attachment {{gone}} of volume data-1 to server {GONE}, which is gone"
+    f"delete Cinder's attachment {{gone}} of volume data-1 to server {GONE}, which is gone"
 )
 CASES = [
     Case("server gone", "in-use", ("gone",), does=("forget gone",), ends="available"),

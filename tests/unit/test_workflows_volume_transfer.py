@@ -63,12 +63,12 @@ def test_it_is_offered_and_accepted_by_a_login_to_the_other_project(
     told = perform(step, fake.account(), attempt)
     assert volume[_TENANT] == SHOP
     assert volume["status"] == "available"
-    assert told == {"said": "data-1 is of project shop"}
+    assert told == {"said": "data-1 belongs to project shop"}
     assert [line.rpartition("/")[2] for line in changes(fake)] == ["volume-transfers", "accept"]
     assert fake.changes[0].body["transfer"]["no_snapshots"] is False
     assert look_up(step, fake.account(), attempt) == told
     plan = drawn(fake.account(), "volume.transfer", volume="data-1", project="shop")
-    assert plan.skipped == [{"what": "data-1", "why": "it is of project shop already"}]
+    assert plan.skipped == [{"what": "data-1", "why": "it belongs to project shop already"}]
 
 
 def test_the_key_of_an_offer_is_told_and_kept_nowhere(
@@ -138,7 +138,7 @@ def test_it_goes_without_its_snapshots_if_asked(
     plan = drawn(
         fake.account(), "volume.transfer", volume="data-1", project="shop", snapshots=False
     )
-    assert plan.notes == [f"with project {OWNER} stays what it has: 1 snapshot"]
+    assert plan.notes == [f"1 snapshot stays with project {OWNER}"]
     perform(next(plan.steps()), fake.account(), attempt)
     assert fake.changes[0].body["transfer"]["no_snapshots"] is True
 

@@ -22,7 +22,7 @@ def console_log(
 ) -> Table:
     """Show the last lines of a server's console, without what would drive a terminal.
 
-    lines: The last so many lines.
+    lines: How many of the last lines to show.
     """
     found = compute.find_server(cloud, server)
     written = console.output(cloud, found.id, lines)

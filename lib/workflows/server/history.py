@@ -27,7 +27,7 @@ def server_history(
 ) -> Table:
     """Show what was done with a server: what, when, by whom, for how long, and how it ended.
 
-    limit: The newest so many actions; each is a request to Nova.
+    limit: How many of the newest actions to show; each is a request to Nova.
     """
     found = compute.find_server(cloud, server)
     known = server_actions.actions(cloud, found.id)
@@ -53,7 +53,7 @@ def server_history(
 
 
 def _users(reading: Reading, actions: list[Action]) -> dict[str, str]:
-    """Return the names of those who asked, by their ids; who is no more goes by the id."""
+    """Return the names of the users who asked, by id; users that are gone are left out."""
     ids = list(dict.fromkeys(action.user_id for action in actions if action.user_id))
     named = {}
     for id, found in zip(ids, reading.tried(lambda id: people.user(reading, id), ids), strict=True):

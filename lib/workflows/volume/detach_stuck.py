@@ -1,4 +1,4 @@
-"""volume.detach_stuck: Nova and Cinder are brought to say the same of a volume's attachments."""
+"""volume.detach_stuck: make Nova and Cinder agree on a volume's attachments."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from openstack_api import volume as change
 from protection.marks import protected
 from query_api.lookups import things
 from query_api.lookups.attachments import Attached, Record, attached, records
+from verbs.volumes import still_there
 from verbs.volumes_stuck import age_of, of_server, told
 from workflow_api import (
     Attempt,
@@ -42,15 +43,15 @@ class _Repair(msgspec.Struct, frozen=True):
 def find_forgotten(
     attempt: Attempt, cloud: Cloud, volume: str, attachment: str
 ) -> dict[str, Any] | None:
-    """Say whether Cinder knows the attachment no more."""
+    """Say whether Cinder no longer has the attachment."""
     if any(record.id == attachment for record in records(cloud, volume)):
         return None
-    return {"said": f"Cinder has the attachment {attachment} no more"}
+    return {"said": f"Cinder no longer has the attachment {attachment}"}
 
 
 @step(
     "volume.forget_attachment",
-    "have Cinder forget the attachment {attachment} of volume {name} to {server}",
+    "delete Cinder's attachment {attachment} of volume {name} to {server}",
     key="{attachment}",
     find=find_forgotten,
 )
@@ -60,7 +61,7 @@ def forget_attachment(
     """Delete Cinder's record of an attachment that Nova does not have."""
     if (found := find_forgotten(attempt, cloud, volume, attachment)) is None:
         change.delete_attachment(cloud, attachment)
-        found = {"said": f"Cinder has the attachment {attachment} no more"}
+        found = {"said": f"Cinder no longer has the attachment {attachment}"}
     return found
 
 
@@ -68,13 +69,13 @@ def find_called(
     attempt: Attempt, cloud: Cloud, volume: str, name: str, to: str
 ) -> dict[str, Any] | None:
     """Say whether Cinder calls the volume so."""
-    now = _look(cloud, volume, name)
+    now = still_there(cloud, volume, name)
     return {"said": f"{name} is {to}"} if now.status == to else None
 
 
 @step(
     "volume.call",
-    "have Cinder call volume {name} {to}",
+    "reset the state of volume {name} to {to}",
     key="{volume}",
     find=find_called,
 )
@@ -87,25 +88,18 @@ def call_volume(attempt: Attempt, cloud: Cloud, volume: str, name: str, to: str)
     return found
 
 
-@step("volume.verify_settled", "see that volume {name} is {to}", key="{volume}", changes=False)
+@step("volume.verify_settled", "check that volume {name} is {to}", key="{volume}", changes=False)
 def verify_settled(
     attempt: Attempt, cloud: Cloud, volume: str, name: str, to: str
 ) -> dict[str, Any]:
     """Wait until Cinder calls the volume so; raises StepFailed if it does not for a minute."""
     waited = 0.0
-    while (status := _look(cloud, volume, name).status) != to:
+    while (status := still_there(cloud, volume, name).status) != to:
         if waited >= _SECONDS:
             raise StepFailed(f"{name} is still {clean(status)}: run volume.detach_stuck again.")
         attempt.wait(_PAUSE)
         waited += _PAUSE
     return {"said": f"{name} is {to}"}
-
-
-def _look(cloud: Cloud, volume: str, name: str) -> Any:
-    found = things.look(cloud, "volume", volume)
-    if found is None:
-        raise StepFailed(f"The volume {name} is gone.")
-    return found
 
 
 @workflow("volume.detach_stuck", one_object=True, timeout="20m")
@@ -116,13 +110,13 @@ def detach_stuck_volume(
     *,
     older_than: Duration = Duration.parse("1h"),  # noqa: B008 - a constant
 ) -> Plan:
-    """Clear up an attachment of a volume of which Nova and Cinder say different things.
+    """Clear up a volume's attachments where Nova and Cinder disagree.
 
-    What each says is shown. Records of Cinder are deleted whose server is gone, or on which Nova
-    does not have the volume; a state that hangs is set to what both say. What is attached by both
-    is left as it is.
+    What each says is shown. Cinder's records of attachments are deleted if the server is gone, or
+    if Nova does not have the volume on it; a stuck state is set to what both say. An attachment on
+    which both agree is left as it is.
 
-    older_than: One that was changed later than so long ago may still be at work, and is left alone.
+    older_than: Refuse a volume changed more recently than this: it may still be busy.
     """
     (found,) = ctx.claimed(lambda: [things.find(cloud, "volume", volume)])
     name = clean(found.name)
@@ -132,7 +126,7 @@ def detach_stuck_volume(
         plan.note(sentence)
     repair = _repair(found, known)
     if repair is None:
-        plan.skip(name, "Nova and Cinder say the same of it: nothing hangs")
+        plan.skip(name, "Nova and Cinder agree on it: nothing is stuck")
         return plan
     mark = protected((), found.metadata, ctx.config.protected)
     reasons = [*filter(None, [mark]), *_reasons(found, known, older_than)]

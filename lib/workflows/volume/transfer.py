@@ -13,7 +13,7 @@ from accounts.cloud import Cloud
 from openstack_api import volume as change
 from protection.marks import protected
 from query_api.lookups import quotas, things, transfers
-from verbs.volumes import snapshots_of
+from verbs.volumes import snapshots_of, still_there
 from workflow_api import (
     Attempt,
     Begun,
@@ -32,13 +32,6 @@ from workflow_api.parameters import ProjectName, VolumeName
 _SECONDS, _PAUSE = 60.0, 1.0
 
 
-def _look(cloud: Cloud, volume: str, name: str) -> Any:
-    found = things.look(cloud, "volume", volume)
-    if found is None:
-        raise StepFailed(f"The volume {name} is gone.")
-    return found
-
-
 def _label(attempt: Attempt) -> str:
     """Return the name of this step's offers, by which it knows them."""
     return f"openstack_ops {attempt.run}"
@@ -48,8 +41,8 @@ def find_transferred(
     attempt: Attempt, cloud: Cloud, volume: str, name: str, project: str, new_owner: str
 ) -> dict[str, Any] | Begun | None:
     """Say whether the volume has changed hands; Begun if it is offered and not accepted."""
-    if _look(cloud, volume, name).project_id == project:
-        return {"said": f"{name} is of project {new_owner}"}
+    if still_there(cloud, volume, name).project_id == project:
+        return {"said": f"{name} belongs to project {new_owner}"}
     if _offers(attempt, cloud, volume):
         return Begun(f"{name} is offered, and not accepted")
     return None
@@ -82,16 +75,16 @@ def hand_over(
     Raises StepFailed if somebody else has offered it meanwhile.
     """
     receiver = cloud.in_project(project)
-    receiver.log_in()  # whoever cannot accept offers nothing
-    if _look(cloud, volume, name).project_id != project:
+    receiver.log_in()  # without a login that can accept, nothing is offered
+    if still_there(cloud, volume, name).project_id != project:
         withdraw(attempt, cloud, volume)
         _at_rest(attempt, cloud, volume, name)
         id, key = change.offer_volume(cloud, volume, _label(attempt), snapshots=snapshots)
         change.accept_volume(receiver, id, key)
         _at_rest(attempt, cloud, volume, name)
-    if _look(cloud, volume, name).project_id != project:
-        raise StepFailed(f"{name} was accepted, and is not of project {new_owner}.")
-    return {"said": f"{name} is of project {new_owner}"}
+    if still_there(cloud, volume, name).project_id != project:
+        raise StepFailed(f"{name} was accepted, but does not belong to project {new_owner}.")
+    return {"said": f"{name} belongs to project {new_owner}"}
 
 
 def _offers(attempt: Attempt, cloud: Cloud, volume: str) -> list[transfers.Transfer]:
@@ -102,7 +95,7 @@ def _offers(attempt: Attempt, cloud: Cloud, volume: str) -> list[transfers.Trans
 def _at_rest(attempt: Attempt, cloud: Cloud, volume: str, name: str) -> None:
     """Wait until no offer holds the volume any more."""
     waited = 0.0
-    while (status := _look(cloud, volume, name).status) == "awaiting-transfer":
+    while (status := still_there(cloud, volume, name).status) == "awaiting-transfer":
         if others := [
             offer.id
             for offer in transfers.open_transfers(cloud, volume)
@@ -129,21 +122,22 @@ def transfer_volume(
     The account needs a role in both projects, or to be admin and have one in the new one. If the
     run is cut off in between, the offer is withdrawn and made again.
 
-    project: The project that it is to be of, by name or id.
-    snapshots: Its snapshots go with it; without, they stay with the project that it leaves.
+    project: The project that is to own the volume, by name or id.
+    snapshots: Transfer its snapshots with it; otherwise they stay with the present project.
     """
     receiving = things.find(cloud, "project", project)
     (found,) = ctx.claimed(lambda: [things.find(cloud, "volume", volume)])
     name, owner = clean(found.name), clean(receiving.name)
     plan = Plan(f"Transfer volume {name} to project {owner}")
     if found.project_id == receiving.id:
-        plan.skip(name, f"it is of project {owner} already")
+        plan.skip(name, f"it belongs to project {owner} already")
         return plan
     mark = protected((), found.metadata, ctx.config.protected)
     reasons = [*filter(None, [mark]), *_reasons(cloud, found, receiving, snapshots)]
     plan.refuse((f"{name} cannot be transferred: {why}" for why in reasons), kept=bool(mark))
     if (known := len(snapshots_of(cloud, found.id))) and not snapshots:
-        plan.note(f"with project {found.project_id} stays what it has: {count(known, 'snapshot')}")
+        stay = "stays" if known == 1 else "stay"
+        plan.note(f"{count(known, 'snapshot')} {stay} with project {found.project_id}")
     plan.add(
         hand_over,
         undo="on_failure",
