@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,9 @@ def test_an_image_in_use_is_not_deleted(site: Site, operator: Operator) -> None:
 def test_a_family_is_rotated(site: Site, operator: Operator) -> None:
     label = site.to_come("image")
     facts = {"visibility": "community", "os_version": label}
-    old, newer, new = (site.new_image(**facts) for _ in range(3))
+    old = site.new_image(**facts)
+    time.sleep(1.1)  # Glance tells when an image was made to the second
+    newer, new = site.new_image(**facts), site.new_image(**facts)
     given = {"image": new, "family": f"os_version={label}", "visibility": "community"}
     operator.done("image.rotate", keep=2, dry_run=False, **given)
     assert site.find_image(old) is None
