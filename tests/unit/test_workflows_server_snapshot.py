@@ -76,5 +76,5 @@ def test_what_is_not_expected_of_a_snapshot_is_said(fake: FakeCloud) -> None:
     notes = drawn(fake.account(), "server.snapshot", server="web-1").notes
     assert [note.partition(":")[0] for note in notes] == [
         "It boots from a volume",
-        "The image will belong to the project of the account, and not to the server's.",
+        "The image will belong to the account's project, not to the server's.",
     ]
