@@ -22,19 +22,9 @@ each_slow = pytest.mark.parametrize("row", slow_ones, ids=lambda row: row.name)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     with FakeCloud(now=clock.monotonic) as fake:
         yield fake
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 def birth(fake: FakeCloud, row: Creation) -> Birth:

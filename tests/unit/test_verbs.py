@@ -44,19 +44,9 @@ TASKS = [verb for verb in VERBS if verb.tasks]
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     with FakeCloud(now=clock.monotonic) as fake:
         yield fake
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 def planned(fake: FakeCloud, verb: Verb, **options: Any) -> PlannedStep:

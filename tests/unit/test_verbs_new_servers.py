@@ -24,11 +24,6 @@ ROOT = uuid_of("volume", "root")
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     with FakeCloud(now=clock.monotonic) as fake:
         cinder = fake.part(FakeCinder)
@@ -36,11 +31,6 @@ def fake(clock: Clock) -> Iterator[FakeCloud]:
         cinder.snapshot("yesterday", root)
         ServerBirth(fake)
         yield fake
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 def planned(fake: FakeCloud, **options: Any) -> Plan:

@@ -19,11 +19,6 @@ GIB = 1 << 30
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     with FakeCloud(projects=[Project("shop", id=SHOP)], now=clock.monotonic) as fake:
         yield fake
@@ -32,11 +27,6 @@ def fake(clock: Clock) -> Iterator[FakeCloud]:
 @pytest.fixture
 def cinder(fake: FakeCloud) -> FakeCinder:
     return fake.part(FakeCinder)
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 @pytest.fixture

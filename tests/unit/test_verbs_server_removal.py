@@ -17,21 +17,11 @@ from workflow_api import Plan, Refused
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     with FakeCloud(now=clock.monotonic) as fake:
         ServerStand(fake)
         fake.part(Tables)
         yield fake
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 def planned(fake: FakeCloud, **options: Any) -> Plan:

@@ -17,22 +17,12 @@ from workflow_api import Begun, Plan, Refused
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     with FakeCloud(now=clock.monotonic) as fake:
         ServerStand(fake)
         fake.part(Tables)
         fake.server(NAME).flavor = Flavor("m1.small")
         yield fake
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 def planned(fake: FakeCloud, flavor: str = "m1.large", **options: Any) -> Plan:

@@ -15,16 +15,6 @@ from workflow_api import Begun, Plan, Refused, UnknownOutcome
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     servers = [Server("web-1"), Server("web-2")]
     with FakeCloud([Hypervisor("cmp-1")], servers, now=clock.monotonic) as fake:

@@ -15,16 +15,6 @@ from workflow_api import Plan, Refused, StepFailed, UnknownOutcome
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     server = Server("web-1", tags=["old", "web"], metadata={"role": "db", "spent": "1"})
     hosts = [Hypervisor("cmp-1"), Hypervisor("cmp-2")]

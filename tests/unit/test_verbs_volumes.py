@@ -16,11 +16,6 @@ from workflow_api import NotFound, Plan, Refused, StepFailed, UserError
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     with FakeCloud([Hypervisor("cmp-1")], [Server("web-1")], now=clock.monotonic) as fake:
         yield fake
@@ -34,11 +29,6 @@ def cinder(fake: FakeCloud) -> FakeCinder:
 @pytest.fixture
 def volume(cinder: FakeCinder) -> Json:
     return cinder.volume("data-1", size=20, volume_type="slow")
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 def plan_of(fake: FakeCloud, verb: str, **options: Any) -> Plan:

@@ -16,21 +16,11 @@ from workflow_api.plan import Plan
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     hosts = [Hypervisor(f"cmp-{number}") for number in range(1, 5)]
     with FakeCloud(hosts, now=clock.monotonic) as fake:
         FakeGroups(fake)
         yield fake
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 def group(fake: FakeCloud, policy: str, where: str, **more: Any) -> list[Server]:

@@ -15,19 +15,9 @@ from workflow_api.planned import PlannedStep
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     with FakeCloud([], [Server("web-1")], now=clock.monotonic) as fake:
         yield fake
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 def planned(fake: FakeCloud, **options: str) -> PlannedStep:

@@ -33,11 +33,6 @@ def ours(until: int = -1) -> dict[str, str]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     with FakeCloud([Hypervisor("cmp-1")], [Server("web-1")], now=clock.monotonic) as fake:
         fake.part(FakeCinder)
@@ -54,11 +49,6 @@ def cinder(fake: FakeCloud) -> FakeCinder:
 @pytest.fixture
 def volume(cinder: FakeCinder) -> Json:
     return cinder.volume("data-1", size=20)
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 def image(fake: FakeCloud, name: str, created: int = -20, **facts: Any) -> Json:

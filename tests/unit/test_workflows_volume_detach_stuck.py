@@ -17,20 +17,10 @@ GONE = "0d15ea5e-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     estate = [Hypervisor("cmp-1")], [Server("web-1"), Server("web-2")]
     with FakeCloud(*estate, now=clock.monotonic) as fake:
         yield fake
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,6 @@ _TENANT = "os-vol-tenant-attr:tenant_id"
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def fake(clock: Clock) -> Iterator[FakeCloud]:
     with FakeCloud(projects=[Project("shop", id=SHOP)], now=clock.monotonic) as fake:
         yield fake
@@ -37,11 +32,6 @@ def cinder(fake: FakeCloud) -> FakeCinder:
 @pytest.fixture
 def volume(cinder: FakeCinder) -> Json:
     return cinder.volume("data-1", size=20)
-
-
-@pytest.fixture
-def attempt(clock: Clock) -> FakeAttempt:
-    return FakeAttempt(wait=clock.wait)
 
 
 def planned(fake: FakeCloud, **options: Any) -> PlannedStep:
