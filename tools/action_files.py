@@ -33,7 +33,13 @@ _KINDS = {str: "string", int: "integer", float: "number", bool: "boolean", Durat
 _CLOUD = "The cloud, as the configuration calls it; the default cloud if empty."
 _CLOUDS = "The clouds, as the configuration calls them; the default one if empty, all if *."
 _SMTP = "The SMTP account, as the configuration calls it; the default one if empty."
-_ACCOUNTS = {"Cloud": _CLOUD, "Clouds": _CLOUDS, "SmtpAccount": _SMTP}
+_ALERTMANAGER = "The Alertmanager, as the configuration calls it; the default one if empty."
+_ACCOUNTS = {
+    "Cloud": _CLOUD,
+    "Clouds": _CLOUDS,
+    "SmtpAccount": _SMTP,
+    "Alertmanager": _ALERTMANAGER,
+}
 # What bounds a run, in this order, wherever it stands in a signature.
 _BOUNDS = ("max_recipients", "max_parallel", "max_changes", "limit", "rows")
 _LINE = re.compile(r"(?P<name>[a-z_]+): (?P<text>\S.*)")

@@ -10,7 +10,7 @@ from common.text import clean, shorten
 
 _ODD = re.compile(r"[\x00-\x20\x7f-\xa0\\<>\"{}|^`]")
 _LONGEST = 100
-_FORM = "Write it as https://host:port/path; for auth_url the path usually ends in /v3."
+_FORM = "Write it as https://host:port/path; that of an auth_url usually ends in /v3."
 
 
 def check_address(address: object, where: str) -> None:
@@ -40,7 +40,7 @@ def _wrong_with(address: object) -> str:
     if port == 0:
         return "no service listens on port 0"
     if parts.username is not None or parts.password is not None:
-        return "a user and a password belong into auth"
+        return "a user and a password have keys of their own"
     if parts.query or parts.fragment:
         return "it has a query or a fragment, which paths cannot be added to"
     return ""

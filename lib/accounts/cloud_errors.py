@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from keystoneauth1 import exceptions
 
-from accounts import connections
-from accounts.failures import AnswerTooLarge, AnswerTooSlow, NoLogin, Redirected
+from accounts import connections, no_answer
+from accounts.failures import NoLogin, Redirected
 from accounts.reach import LOGGING_IN
 from common.errors import CloudError, RunbookError, UserError
 from common.redaction import excerpt
@@ -43,37 +43,14 @@ def translated(error: Exception, cloud: Cloud, doing: str) -> RunbookError | Non
     name = cloud.name
     if isinstance(error, exceptions.HttpError):
         return _answered(error, cloud, doing)
-    if isinstance(error, Redirected):
-        return _redirected(error, cloud, doing)
+    if (none := no_answer.told(error, _asked(cloud), doing)) is not None:
+        return none
     if isinstance(error, NoLogin):
         return CloudError(
             f"Cloud {name}: logging in: {error.asked} answered, but not with a login: {error.why}.",
             advice="See whether auth_url is Keystone's address, and whether something on the way "
             "(a proxy, a login page) answers in its place.",
         )
-    if isinstance(error, AnswerTooLarge):
-        return CloudError(
-            f"Cloud {name}: {doing}: the answer of {error.asked} is larger than "
-            f"{cloud.config.limits.answer_mib} MiB, so it was not read.",
-            advice="Ask for less; limits.answer_mib says how large an answer may be.",
-        )
-    if isinstance(error, AnswerTooSlow):
-        return CloudError(
-            f"Cloud {name}: {doing}: {error.asked} began to answer and was not done within "
-            f"{cloud.request_timeout:g}s.",
-            advice="See what slows the service down; limits.timeouts.request says how long one "
-            "request may take.",
-        )
-    if isinstance(error, exceptions.SSLError):
-        return _no_tls(error, cloud, doing)
-    if isinstance(error, exceptions.ConnectTimeout):
-        return CloudError(
-            f"Cloud {name}: {doing}: no answer within {cloud.request_timeout:g}s.",
-            advice="See whether the service is up; limits.timeouts.request says how long to wait.",
-        )
-    if isinstance(error, (exceptions.ConnectFailure, exceptions.UnknownConnectionError)):
-        why, advice = connections.reason(error)
-        return CloudError(f"Cloud {name}: {doing}: no connection: {why}.", advice=advice)
     if isinstance(error, exceptions.EmptyCatalog):
         return CloudError(
             f"Cloud {name}: {doing}: its catalogue is empty.",
@@ -125,29 +102,16 @@ def stumbled(error: BaseException) -> bool:
     return False
 
 
-def _no_tls(error: Exception, cloud: Cloud, doing: str) -> CloudError:
-    why = connections.certificate(error)
-    if why is None:
-        why, advice = connections.reason(error)
-        return CloudError(f"Cloud {cloud.name}: {doing}: no connection: {why}.", advice=advice)
-    return CloudError(
-        f"Cloud {cloud.name}: {doing}: the certificate could not be verified: {why}.",
-        advice="If the cloud has a certificate authority of its own, name its file in cacert.",
-    )
-
-
-def _redirected(error: Redirected, cloud: Cloud, doing: str) -> CloudError:
-    """Return what to say of an answer that leads elsewhere, and which address would be right."""
-    where = excerpt(error.target, _LONGEST)
-    said = f"Cloud {cloud.name}: {doing}: {error.asked} answered with a redirect ({error.status})"
-    if not error.target:
-        return CloudError(f"{said} that names no address.", advice=_NO_REDIRECT)
-    if error.target == error.asked:
-        return CloudError(f"{said}, and so on in a circle.", advice=_NO_REDIRECT)
-    return CloudError(
-        f"{said} to {where}, which was not followed: what is sent to a service goes to no other "
-        "address.",
-        advice=_right_address(error),
+def _asked(cloud: Cloud) -> no_answer.Asked:
+    return no_answer.Asked(
+        who=f"Cloud {cloud.name}",
+        it="the cloud",
+        seconds=cloud.request_timeout,
+        mebibytes=cloud.config.limits.answer_mib,
+        slow="limits.timeouts.request",
+        reason=connections.reason,
+        right_address=_right_address,
+        no_redirect=_NO_REDIRECT,
     )
 
 

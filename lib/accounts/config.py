@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from accounts.http_config import AlertmanagerEntry, HttpEntry
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
 from accounts.texts import Name
 from common.duration import Duration, decoded
@@ -17,7 +18,7 @@ from common.text import listed, near
 if TYPE_CHECKING:
     from common.files import Places
 
-Entry = TypeVar("Entry", "CloudEntry", SmtpEntry)
+Entry = TypeVar("Entry", bound="CloudEntry | SmtpEntry | HttpEntry")
 
 
 _STATE = "/var/lib/openstack_ops/state.db"
@@ -114,6 +115,8 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     )
     smtp_accounts: list[SmtpEntry] = []
     default_smtp_account: str | None = None
+    alertmanagers: list[AlertmanagerEntry] = []
+    default_alertmanager: str | None = None
     files: Files = msgspec.field(default_factory=Files)
     organisation: Organisation = msgspec.field(default_factory=Organisation)
     email: EmailSettings = msgspec.field(default_factory=EmailSettings)
@@ -140,36 +143,50 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
         Raises NotFound with near names, or UserError if nothing says which cloud is meant.
         """
-        return _chosen(self.clouds, name or self.default_cloud, "cloud", "clouds", "default_cloud")
+        return _chosen(self.clouds, name or self.default_cloud, _CLOUDS)
 
     def smtp(self, name: str | None) -> SmtpEntry:
         """Return the SMTP account called ``name``, or the default one; raises as :meth:`cloud`."""
-        default = name or self.default_smtp_account
-        return _chosen(self.smtp_accounts, default, "smtp", "smtp_accounts", "default_smtp_account")
+        return _chosen(self.smtp_accounts, name or self.default_smtp_account, _SMTP)
+
+    def alertmanager(self, name: str | None) -> AlertmanagerEntry:
+        """Return the Alertmanager called ``name``, or the default one; raises as :meth:`cloud`."""
+        return _chosen(self.alertmanagers, name or self.default_alertmanager, _ALERTMANAGERS)
 
 
-_SHOWN = {"cloud": "cloud", "smtp": "SMTP account"}
+class _Kind(NamedTuple):
+    """A kind of account: what one is called, the parameter that names one, its keys here."""
+
+    shown: str
+    parameter: str
+    key: str
+    default: str
 
 
-def _chosen(
-    entries: list[Entry], wanted: str | None, parameter: str, key: str, default: str
-) -> Entry:
+_CLOUDS = _Kind("cloud", "cloud", "clouds", "default_cloud")
+_SMTP = _Kind("SMTP account", "smtp", "smtp_accounts", "default_smtp_account")
+_ALERTMANAGERS = _Kind("Alertmanager", "alertmanager", "alertmanagers", "default_alertmanager")
+_KINDS = (_CLOUDS, _SMTP, _ALERTMANAGERS)
+
+
+def _chosen(entries: list[Entry], wanted: str | None, kind: _Kind) -> Entry:
     """Return the entry that is called ``wanted``, or the only one if nothing is wanted."""
-    kind, named = _SHOWN[parameter], {entry.name: entry for entry in entries}
+    named = {entry.name: entry for entry in entries}
     if not named:
         raise UserError(
-            f"No {kind} is configured.", advice=f"Add one to {key} in the pack's configuration."
+            f"No {kind.shown} is configured.",
+            advice=f"Add one to {kind.key} in the pack's configuration.",
         )
     if not wanted and len(named) > 1:
         raise UserError(
-            f"Several {kind}s are configured ({', '.join(named)}) and none is the default.",
-            advice=f"Give {parameter}=<name>, or set {default}.",
+            f"Several {kind.shown}s are configured ({', '.join(named)}) and none is the default.",
+            advice=f"Give {kind.parameter}=<name>, or set {kind.default}.",
         )
     if not wanted:
         return entries[0]
     if wanted not in named:
         found = near(wanted, named) or sorted(named)
-        raise NotFound(kind, wanted, where="the configuration", near=found)
+        raise NotFound(kind.shown, wanted, where="the configuration", near=found)
     return named[wanted]
 
 
@@ -186,12 +203,10 @@ def load(config: Mapping[str, Any] | None) -> PackConfig:
         from accounts.config_errors import told  # only a mistake needs it
 
         raise told(error, raw, PackConfig) from None
-    for kind, names in (
-        ("clouds", [entry.name for entry in loaded.clouds]),
-        ("SMTP accounts", [entry.name for entry in loaded.smtp_accounts]),
-    ):
+    for kind in _KINDS:
+        names = [entry.name for entry in getattr(loaded, kind.key)]
         if len(set(names)) < len(names):
-            raise UserError(f"Two {kind} in the pack's configuration have the same name.")
+            raise UserError(f"Two {kind.shown}s in the pack's configuration have the same name.")
     return loaded
 
 
@@ -203,12 +218,13 @@ def _decode(kind: type, value: Any) -> Any:
 
 
 def _refuse_unverified(raw: Mapping[str, Any]) -> None:
-    for kind, key in (("Cloud", "clouds"), ("SMTP account", "smtp_accounts")):
-        entries = raw.get(key)
+    for kind in _KINDS:
+        entries = raw.get(kind.key)
         for entry in entries if isinstance(entries, list) else ():
             if isinstance(entry, Mapping) and ("verify" in entry or "insecure" in entry):
+                shown = f"{kind.shown[:1].upper()}{kind.shown[1:]}"
                 raise UserError(
-                    f"{kind} {entry.get('name')!r}: verify cannot be turned off, because then "
+                    f"{shown} {entry.get('name')!r}: verify cannot be turned off, because then "
                     "anyone on the way can take the credentials.",
                     advice="Name the certificate authority's file in cacert instead.",
                 )

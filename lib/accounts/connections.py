@@ -54,6 +54,16 @@ _BROKEN = "Try again; if it stays so, the log of the service, or of a proxy befo
 # How nginx, Apache and Go say that they were spoken to without TLS, in a page with status 400.
 _PLAIN_HTTP = re.compile(rb"plain HTTP|HTTP request to an HTTPS", re.I)
 _PAGE = 4096
+# What to do where a system has one address, and no catalogue.
+_AT_URL = {
+    _REACHABLE: "See whether url is right and reachable from here, and whether the service is up.",
+    _HUNG_UP: "See whether url is right and reachable from here, and whether the service is up. "
+    "What expects TLS hangs up on an address that begins with http://.",
+    _NO_TLS: "Use http:// in url if the service is meant to be without TLS; else check the port.",
+    _TLS: "Use https:// in url if the service is meant to be with TLS; else check the port.",
+    _NOT_HTTP: "Check the host and the port in url: something else listens there.",
+    _SCHEME: "Write url as https://host:port/path.",
+}
 # Where OpenSSL finds that what came is no TLS at all.
 _PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST",
           "UNKNOWN_PROTOCOL")  # fmt: skip
@@ -68,6 +78,12 @@ def reason(error: BaseException) -> Reason:
         return Reason(f"by way of the proxy: {why}", _PROXY)
     address = next((a for a in map(_address, chain) if a), "")
     return Reason(f"{address}: {why}" if address else why, advice)
+
+
+def reason_at_url(error: BaseException) -> Reason:
+    """Return the same of a system whose one address stands in ``url`` of its account."""
+    why, advice = reason(error)
+    return Reason(why, _AT_URL.get(advice, advice))
 
 
 def wants_tls(answer: object) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from accounts import services
 from accounts.config import CloudEntry
+from accounts.credential_files import check_readable
 from accounts.reach import Reach, certificate
 from common.errors import UserError
-from common.files import read_regular
-from common.text import clean
 
 
 def of_entry(entry: CloudEntry) -> Reach:
@@ -38,25 +35,7 @@ def of_entry(entry: CloudEntry) -> Reach:
             certificate=certificate(entry.cert, entry.key, where),
             overrides=overrides,
         )
-    for key, path in _files(reach):
-        if key == "cacert" and os.path.isdir(path):
-            continue  # one of hashed certificates
-        try:
-            read_regular(path)
-        except FileNotFoundError:
-            raise UserError(
-                f"{where}: there is no file {clean(path)}, which {key} names."
-            ) from None
-        except OSError as error:
-            raise UserError(
-                f"{where}: {clean(path)}, which {key} names, cannot be read: "
-                f"{clean(error.strerror)}."
-            ) from None
-    return reach
-
-
-def _files(reach: Reach) -> list[tuple[str, str]]:
     cert = reach.certificate
     both = cert if isinstance(cert, tuple) else (cert, None)
-    named = {"cacert": reach.cacert, "cert": both[0], "key": both[1]}
-    return [(key, path) for key, path in named.items() if path]
+    check_readable({"cacert": reach.cacert, "cert": both[0], "key": both[1]}, where)
+    return reach

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _DAY = timedelta(days=1)
+_BOTH = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
 
 
 class Authority:
@@ -32,12 +33,12 @@ class Authority:
     def issue(
         self, names: Sequence[str] = ("localhost", "127.0.0.1"), *, expired: bool = False
     ) -> Path:
-        """Return a file with a server's key and its certificate for these names."""
+        """Return a file with the key and the certificate of a server, or client, of these names."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(names[0]), self._name, key, valid_for=-_DAY if expired else _DAY)
         builder = builder.add_extension(
             x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False
-        ).add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        ).add_extension(x509.ExtendedKeyUsage(_BOTH), critical=False)
         file = self.folder / f"{names[0]}{'-expired' if expired else ''}.pem"
         private = key.private_bytes(
             serialization.Encoding.PEM,

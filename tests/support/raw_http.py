@@ -39,15 +39,23 @@ class Call:
 
 
 class RawServer:
-    """A context manager; ``calls`` are the requests that came, ``origin`` is its address."""
+    """A context manager; ``calls`` are the requests that came, ``origin`` is its address.
 
-    def __init__(self, script: Script, *, certificate: Path | None = None) -> None:
+    With ``clients`` it wants a certificate of this authority's from whoever connects.
+    """
+
+    def __init__(
+        self, script: Script, *, certificate: Path | None = None, clients: Path | None = None
+    ) -> None:
         self.script, self.calls = script, list[bytes]()
         self.ended = threading.Event()
         self._tls = None
         if certificate is not None:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._tls.load_cert_chain(certificate)
+            if clients is not None:
+                self._tls.load_verify_locations(clients)
+                self._tls.verify_mode = ssl.CERT_REQUIRED
         #: Seconds before TLS is begun on a connection.
         self.handshake_after = 0.0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)

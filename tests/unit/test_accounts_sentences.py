@@ -79,7 +79,7 @@ ODD = {
     "http://key stone/v3": "it has white space or characters that no address may have",
     "http://keystone/v3\n": "it has white space or characters that no address may have",
     "http://keystone/\x1b[31mv3": "it has white space or characters that no address may have",
-    "http://u:geheim@keystone/v3": "a user and a password belong into auth",
+    "http://u:geheim@keystone/v3": "a user and a password have keys of their own",
     "http://keystone/v3?x=y": "it has a query or a fragment, which paths cannot be added to",
     "   ": "it is empty",
 }
