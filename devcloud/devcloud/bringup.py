@@ -14,7 +14,13 @@ from devcloud.databases import (
     schemas,
 )
 from devcloud.errors import DevcloudError
-from devcloud.packages import install_system_packages, make_virtualenv, needs_rebuild
+from devcloud.groups import parts
+from devcloud.packages import (
+    install_system_packages,
+    make_virtualenv,
+    needs_rebuild,
+    unpack_programs,
+)
 from devcloud.ports import is_held, refusal
 from devcloud.progress import Say
 from devcloud.reports import last_reports, reporting_services
@@ -22,7 +28,6 @@ from devcloud.services import (
     Service,
     all_services,
     compute_services,
-    environment,
 )
 from devcloud.settings import Settings, remember
 from devcloud.steps import GivenUp, Step, run_steps
@@ -49,6 +54,7 @@ def bring_up(settings: Settings, say: Say) -> int:
     remember(settings)
     settings.log.mkdir(exist_ok=True)
     install_system_packages(settings, say)
+    unpack_programs(settings, say)
     make_virtualenv(settings, say)
     write_configuration(settings)
     Bringup(settings, say, dead).run()
@@ -91,6 +97,10 @@ class Bringup:
             Step("databases", partial(make_databases, settings), after=("mariadb",)),
             Step("catalogue", partial(make_catalogue, settings), after=("keystone",)),
             *self._schema_steps(),
+            *(
+                Step(f"{part.name} files", partial(part.prepare, settings))
+                for part in parts(settings.groups)
+            ),
             Step("marks", self._note_reports, after=("nova schema", "neutron schema")),
             *(self._service_step(service) for service in all_services(settings)),
             *(
@@ -132,7 +142,7 @@ class Bringup:
     def _have_running(self, service: Service) -> None:
         process = service.process(self._settings)
         if not process.pid():
-            process.start(service.command, environment(self._settings))
+            service.start(self._settings)
         self._wait_until_ready(service)
         if service.port and service.name in self._dead:
             self._say(f"{service.name} is up on port {self._settings.ports[service.port]}")

@@ -6,6 +6,7 @@ import sys
 
 from devcloud.bringup import bring_up
 from devcloud.errors import DevcloudError
+from devcloud.groups import GROUPS
 from devcloud.lock import exclusive
 from devcloud.progress import clock
 from devcloud.settings import HERE, chosen, existing, remembered, state_folder
@@ -18,14 +19,24 @@ STATE_HELP = "The state folder is $DEVCLOUD_STATE, or .devcloud in the repositor
 @told
 def up() -> int:
     """Start whatever does not run."""
-    _parser(
+    parser = _parser(
         "devcloud/up",
         "Bring up a whole OpenStack on 127.0.0.1, installing what is missing. "
         "What already runs is left alone.",
-    ).parse_args()
+    )
+    parser.add_argument(
+        "--with",
+        dest="groups",
+        metavar="GROUPS",
+        type=_groups,
+        default=(),
+        help="also bring up these services beside the cloud, from now on with every up: "
+        f"{', '.join(GROUPS)} (several with commas)",
+    )
+    groups = parser.parse_args().groups
     say = clock()
     with exclusive(state_folder(), "command", "devcloud/up"):
-        settings = chosen()
+        settings = chosen(groups=groups)
         started = bring_up(settings, say)
         say(f"{started} services started" if started else "all services run already")
     print(f"export OS_CLIENT_CONFIG_FILE={settings.clouds_yaml} OS_CLOUD=devcloud")
@@ -61,6 +72,14 @@ def seed() -> int:
         raise DevcloudError(f"no virtualenv in {settings.venv}: run devcloud/up first")
     command = [str(settings.python), "-m", "devcloud.seeding", *sys.argv[1:]]
     os.execve(command[0], command, os.environ | {"PYTHONPATH": str(HERE)})
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in GROUPS:
+            raise argparse.ArgumentTypeError(f"no group {name}: there are {', '.join(GROUPS)}")
+    return names
 
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from string import Template
 
+from devcloud.groups import parts
+from devcloud.service import user_name
 from devcloud.settings import HERE, Settings, private_file
 
 TEMPLATES = HERE / "etc"
@@ -60,22 +62,35 @@ def write_configuration(settings: Settings) -> None:
         _render(TEMPLATES / "nova/compute.conf", target, values | {"host": host})
     for name in SHIPPED:
         shutil.copyfile(settings.venv / "etc" / name, settings.etc / name)
-    for name in ("clouds.yaml", "openstack_ops.yaml"):
-        _render(TEMPLATES / name, settings.state / name, values)
+    for part in parts(settings.groups):
+        for name in part.files:
+            _render(TEMPLATES / name, settings.etc / name, values)
+    _render(TEMPLATES / "clouds.yaml", settings.state / "clouds.yaml", values)
+    _write_pack_configuration(settings, values)
     for keys in ("fernet-keys", "credential-keys"):
         _make_keys(settings.var / "keystone" / keys)
+
+
+def _write_pack_configuration(settings: Settings, values: dict[str, object]) -> None:
+    """The pack's configuration: the cloud's, and a piece for each part that has one."""
+    names = ["openstack_ops.yaml", *(part.pack for part in parts(settings.groups) if part.pack)]
+    text = "".join((TEMPLATES / name).read_text() for name in names)
+    private_file(settings.state / "openstack_ops.yaml", Template(text).substitute(values))
 
 
 def make_folders(settings: Settings) -> None:
     """The folders of a devcloud, closed to other users."""
     settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = parts(settings.groups)
+    files = [*FILES, *(name for part in beside for name in part.files)]
+    folders = [*FOLDERS, *(name for part in beside for name in part.folders)]
     hosts = [f"nova/{host}" for host in settings.compute_hosts]
     for folder in (
         settings.run,
         settings.log,
-        *(settings.etc / name for name in {Path(name).parent for name in FILES}),
-        *(settings.var / name for name in (*FOLDERS, *hosts)),
+        *(settings.etc / name for name in {Path(name).parent for name in files}),
+        *(settings.var / name for name in (*folders, *hosts)),
     ):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -92,6 +107,7 @@ def _values(settings: Settings) -> dict[str, object]:
         "etc": settings.etc,
         "run": settings.run,
         "var": settings.var,
+        "user": user_name(),
         "sockets": settings.sockets,
         "host_vcpus": settings.host_vcpus,
         "host_memory_gib": settings.host_memory_gib,

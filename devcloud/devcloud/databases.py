@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from devcloud import waiting
 from devcloud.errors import DevcloudError
-from devcloud.services import environment
+from devcloud.service import environment
 from devcloud.settings import Settings
 from devcloud.work import run_to_end
 

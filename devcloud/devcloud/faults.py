@@ -19,7 +19,7 @@ from devcloud.errors import DevcloudError
 from devcloud.processes import Process
 from devcloud.reports import last_reports
 from devcloud.rest import Admin
-from devcloud.services import Service, compute_service, compute_services, environment
+from devcloud.services import Service, compute_service, compute_services
 from devcloud.settings import Settings, existing, private_file
 
 OPERATIONS = ("spawn", "live_migration", "migrate", "power", "snapshot", "destroy")
@@ -73,7 +73,7 @@ def start_compute(host: str) -> None:
     before = last_reports(settings).get(service.name)
     if process.pid():
         return
-    process.start(service.command, environment(settings))
+    service.start(settings)
     admin = Admin(settings)
 
     def is_up() -> bool:

@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from devcloud.errors import DevcloudError
+from devcloud.groups import parts
 from devcloud.progress import Say
-from devcloud.services import RABBITMQ_SERVER, SYSTEM_FOLDERS
-from devcloud.settings import HERE, Settings
+from devcloud.services import RABBITMQ_SERVER
+from devcloud.settings import HERE, SYSTEM_FOLDERS, Settings
 from devcloud.work import run_to_end
 
 REQUIREMENTS = HERE / "requirements.txt"
@@ -60,6 +61,34 @@ def install_system_packages(settings: Settings, say: Say) -> None:
     log = settings.log / "apt.log"
     run_to_end(["apt-get", "update"], log, environ)
     run_to_end(command, log, environ)
+
+
+def unpack_programs(settings: Settings, say: Say) -> None:
+    """Unpack what the groups of this devcloud need and the system lacks, with its libraries.
+
+    Installed, these packages would start servers of their own when this machine boots.
+    """
+    path = os.pathsep.join(settings.program_folders)
+    wanted = {name: package for part in parts(settings.groups) for name, package in part.programs}
+    missing = sorted({wanted[name] for name in wanted if not shutil.which(name, path=path)})
+    if not missing:
+        return
+    if not shutil.which("apt-get"):
+        raise DevcloudError(f"devcloud needs packages that are not installed: {', '.join(missing)}")
+    say(f"unpacking {', '.join(missing)}")
+    archives, log = settings.unpacked / "archives", settings.log / "apt.log"
+    (archives / "partial").mkdir(parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        run_to_end(["apt-get", "update"], log)
+    fetch = ["apt-get", "install", "-y", "--no-install-recommends", "--download-only"]
+    run_to_end(
+        [*fetch, "-o", "Debug::NoLocking=true", "-o", f"Dir::Cache::archives={archives}", *missing],
+        log,
+        os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+    )
+    for archive in sorted(archives.glob("*.deb")):
+        run_to_end(["dpkg-deb", "--extract", archive, settings.unpacked], log)
+        archive.unlink()
 
 
 def make_virtualenv(settings: Settings, say: Say) -> None:

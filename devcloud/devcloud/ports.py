@@ -19,6 +19,7 @@ DEFAULTS = {
     "rabbitmq_dist": 26673,
     "epmd": 24369,
     "memcached": 21221,
+    "ssh": 22022,
 }
 """OpenStack's usual ports moved to the 2xxxx, out of the way of a real one on this machine and
 below 32768, where Linux starts to take ports for outgoing connections."""
@@ -32,17 +33,20 @@ def chosen_ports(
     """Each port by name: its own variable, else the offset, else what was remembered."""
     offset = environ.get("DEVCLOUD_PORT_OFFSET")
     shift = _port_number("DEVCLOUD_PORT_OFFSET", offset or "0", lowest=0)
-    fallback = DEFAULTS if before is None or offset is not None else before
+    moved = {name: port + shift for name, port in DEFAULTS.items()}
+    fallback = moved if before is None or offset is not None else _with_new(before)
     ports = {}
     for name in DEFAULTS:
         own = environ.get(variable(name))
-        ports[name] = (
-            _port_number(variable(name), own)
-            if own
-            else fallback[name] + (shift if fallback is DEFAULTS else 0)
-        )
+        ports[name] = _port_number(variable(name), own) if own else fallback[name]
     _refuse_unusable(ports)
     return ports
+
+
+def _with_new(before: Mapping[str, int]) -> dict[str, int]:
+    """What was remembered, and the ports that were not known yet, moved as the others were."""
+    shift = before["keystone"] - DEFAULTS["keystone"]
+    return {name: before.get(name, port + shift) for name, port in DEFAULTS.items()}
 
 
 def variable(name: str) -> str:

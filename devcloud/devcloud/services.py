@@ -1,53 +1,29 @@
 """The services of a devcloud, as data: what runs, in which order, on which port."""
 
-import os
-import pwd
-from dataclasses import dataclass
 from pathlib import Path
 
-from devcloud.processes import Process
+from devcloud.groups import parts
+from devcloud.service import Service, user_name
 from devcloud.settings import Settings
 
 RABBITMQ_SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 """The script itself: /usr/sbin/rabbitmq-server insists on the system's own user."""
 
-SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-
-
-@dataclass(frozen=True)
-class Service:
-    """One background process.
-
-    `after` names the services and steps it needs first; `grace` is how many seconds it has to end
-    before it is killed (Nova and Neutron would take up to 15 s, with nothing left to lose).
-    """
-
-    name: str
-    command: tuple[str, ...]
-    port: str | None = None
-    is_http: bool = False
-    after: tuple[str, ...] = ()
-    grace: float = 5
-    in_venv: bool = True
-    more_ports: tuple[str, ...] = ()
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return (self.port, *self.more_ports) if self.port else self.more_ports
-
-    def process(self, settings: Settings) -> Process:
-        return Process(self.name, settings.run, settings.log)
-
 
 def all_services(settings: Settings) -> list[Service]:
     """Every service there is, each after those it needs."""
-    return [*base_services(settings), *control_services(settings), *compute_services(settings)]
+    return [
+        *base_services(settings),
+        *control_services(settings),
+        *compute_services(settings),
+        *(service for part in parts(settings.groups) for service in part.services(settings)),
+    ]
 
 
 def base_services(settings: Settings) -> list[Service]:
     """Database, message queue and cache: first to start, last to stop."""
     etc, port = settings.etc, {name: str(number) for name, number in settings.ports.items()}
-    user = _user_name()
+    user = user_name()
     return [
         Service(
             "mariadb",
@@ -176,41 +152,6 @@ def compute_service(host: str) -> str:
     return f"nova-compute-{host}"
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """What every service finds in its environment: nothing of the caller's but the language."""
-    etc, run, var = settings.etc, settings.run, settings.var
-    port = settings.ports
-    kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TZ") if name in os.environ}
-    return {
-        **kept,
-        "PATH": os.pathsep.join((f"{settings.venv}/bin", *SYSTEM_FOLDERS)),
-        "HOME": f"{var}/rabbitmq",  # where Erlang keeps its cookie
-        "DEVCLOUD_STATE": str(settings.state),
-        "DEVCLOUD_COMPUTE_HOSTS": " ".join(settings.compute_hosts),
-        "DEVCLOUD_NETWORK_HOSTS": " ".join(settings.network_hosts),
-        "DEVCLOUD_AGENTS_DEAD": f"{var}/agents-dead",
-        "OS_KEYSTONE_CONFIG_DIR": f"{etc}/keystone",
-        "OS_PLACEMENT_CONFIG_DIR": f"{etc}/placement",
-        "OS_GLANCE_CONFIG_DIR": f"{etc}/glance",
-        "OS_NOVA_CONFIG_DIR": f"{etc}/nova",
-        "OS_NOVA_CONFIG_FILES": "api-paste.ini;nova.conf;nova-db.conf",
-        "OS_NEUTRON_CONFIG_DIR": f"{etc}/neutron",
-        "OS_NEUTRON_CONFIG_FILES": "neutron.conf;ml2_conf.ini",
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "ERL_EPMD_PORT": str(port["epmd"]),
-        "RABBITMQ_NODENAME": "devcloud@localhost",
-        "RABBITMQ_BASE": f"{var}/rabbitmq",
-        "RABBITMQ_MNESIA_BASE": f"{var}/rabbitmq/mnesia",
-        "RABBITMQ_LOG_BASE": str(settings.log),
-        "RABBITMQ_CONFIG_FILE": f"{etc}/rabbitmq.conf",
-        "RABBITMQ_ENABLED_PLUGINS_FILE": f"{etc}/rabbitmq-plugins",
-        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-        "RABBITMQ_DIST_PORT": str(port["rabbitmq_dist"]),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-        "RABBITMQ_PID_FILE": f"{run}/rabbitmq-beam.pid",
-    }
-
-
 def _api(
     settings: Settings,
     name: str,
@@ -236,7 +177,3 @@ def _api(
 
 def _config(*files: Path) -> tuple[str, ...]:
     return tuple(f"--config-file={file}" for file in files)
-
-
-def _user_name() -> str:
-    return pwd.getpwuid(os.getuid()).pw_name

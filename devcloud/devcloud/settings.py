@@ -8,8 +8,9 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from devcloud.ports import chosen_ports
 
 HERE = Path(__file__).resolve().parent.parent
 """The repository's ``devcloud`` folder: templates, data files and the inner package."""
+
+SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+UNPACKED_FOLDERS = ("usr/sbin", "usr/bin")
 
 SECRETS = ("admin", "service", "database", "rabbitmq", "users")
 SOCKET_PATH_LIMIT = 100
@@ -33,7 +37,7 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """One devcloud: its folder, its ports, its sizes and its throwaway passwords."""
+    """One devcloud: its folder, ports, sizes, throwaway passwords, and what stands beside it."""
 
     state: Path
     ports: dict[str, int]
@@ -42,6 +46,7 @@ class Settings:
     host_memory_gib: int
     host_disk_gib: int
     passwords: dict[str, str] = field(repr=False)
+    groups: tuple[str, ...] = ()
 
     @property
     def venv(self) -> Path:
@@ -62,6 +67,27 @@ class Settings:
     @property
     def var(self) -> Path:
         return self.state / "var"
+
+    @property
+    def unpacked(self) -> Path:
+        """Debian's packages that are not installed, as if this folder were the root."""
+        return self.state / "unpacked"
+
+    @property
+    def program_folders(self) -> tuple[str, ...]:
+        return (*SYSTEM_FOLDERS, *(str(self.unpacked / folder) for folder in UNPACKED_FOLDERS))
+
+    def program(self, name: str) -> str:
+        """The absolute path of a program; where it will be unpacked if there is none yet."""
+        found = shutil.which(name, path=os.pathsep.join(self.program_folders))
+        return found or str(self.unpacked / UNPACKED_FOLDERS[0] / name)
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """What the environment of an unpacked program has to say of its libraries."""
+        patterns = ("usr/lib/*-linux-*", "lib/*-linux-*")
+        folders = [str(path) for pattern in patterns for path in self.unpacked.glob(pattern)]
+        return {"LD_LIBRARY_PATH": os.pathsep.join(folders)} if folders else {}
 
     @property
     def python(self) -> Path:
@@ -107,7 +133,8 @@ def remembered(environ: Mapping[str, str] = os.environ) -> Settings | None:
         raise DevcloudError(
             f"{state}/settings.json is not readable ({error}): delete the folder, then devcloud/up"
         ) from error
-    return Settings(state=state, **stored)
+    groups = tuple(stored.pop("groups", ()))
+    return Settings(state=state, groups=groups, **stored)
 
 
 def existing(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -118,15 +145,18 @@ def existing(environ: Mapping[str, str] = os.environ) -> Settings:
     return settings
 
 
-def chosen(environ: Mapping[str, str] = os.environ) -> Settings:
-    """What ``up`` shall start: the remembered devcloud, or a new one as the environment says."""
+def chosen(environ: Mapping[str, str] = os.environ, groups: Sequence[str] = ()) -> Settings:
+    """What ``up`` shall start: the remembered devcloud, or a new one as the environment says.
+
+    The groups of services are added to the remembered ones.
+    """
     before = remembered(environ)
     ports = chosen_ports(environ, before.ports if before else None)
-    if before and before.ports != ports:
+    if before and any(port != ports[name] for name, port in before.ports.items()):
         moved = ", ".join(
-            f"{name} {before.ports.get(name)} -> {port}"
+            f"{name} {before.ports[name]} -> {port}"
             for name, port in ports.items()
-            if before.ports.get(name) != port
+            if before.ports.get(name, port) != port
         )
         raise DevcloudError(
             f"the devcloud in {before.state} was made with other ports ({moved}), and its "
@@ -137,7 +167,10 @@ def chosen(environ: Mapping[str, str] = os.environ) -> Settings:
         for name, (variable, default) in SIZES.items()
     }
     passwords = before.passwords if before else {name: secrets.token_hex(12) for name in SECRETS}
-    return Settings(state=state_folder(environ), ports=ports, passwords=passwords, **sizes)
+    together = tuple(dict.fromkeys((*(before.groups if before else ()), *groups)))
+    return Settings(
+        state=state_folder(environ), ports=ports, passwords=passwords, groups=together, **sizes
+    )
 
 
 def remember(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from devcloud.processes import Process
 from devcloud.services import all_services
 from devcloud.settings import Settings
 
-KEPT_BY_WIPE = {"venv", "command.lock"}
+KEPT_BY_WIPE = {"venv", "unpacked", "command.lock"}
 STOPS_LATE = {"mariadb": 1, "memcached": 1, "rabbitmq": 1, "epmd": 2}
 
 
