@@ -53,10 +53,10 @@ test: lint  ## all but test-cloud-long and test-crash, on a devcloud that is bro
 	$(MAKE) test-fast test-long test-cloud PYTEST='$(BIN)/coverage run -m pytest -q'
 	$(MAKE) coverage
 
-test-fast: venv  ## unit and contract tests: no network, a sample of what is long
+test-fast: venv  ## unit and contract tests: no network, a sample of what takes long
 	$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/contract
 
-test-long: venv  ## the whole of what test-fast takes a sample of
+test-long: venv  ## what takes a second or more, and the whole of what test-fast takes a sample of
 	$(PYTEST) $(SIDE_BY_SIDE) -m 'long or hypothesis' tests/unit tests/contract
 
 test-lowest: venv  ## unit and contract tests on the lowest versions that the requirements allow

@@ -19,7 +19,7 @@ from support import sampling
 ASKED_FOR = {
     "crash": "takes minutes: ask for it with -m crash (make test-crash)",
     "cloud": "needs a real OpenStack: ask for it with -m cloud (make test-cloud, make test)",
-    "long": "a sample of it runs: ask for the whole with -m long (make test-long, test-cloud-long)",
+    "long": "takes long, or a sample of it runs: ask for it with -m long (make test-long)",
 }
 
 

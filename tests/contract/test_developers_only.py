@@ -58,6 +58,7 @@ def test_the_folders_are_named() -> None:
     assert set(FOLDERS) == {"bench", "devcloud", "tests", "tools"}
 
 
+@pytest.mark.long
 def test_every_action_answers(installed: Path, config: dict[str, object]) -> None:
     given = (config, all_examples())
     done = subprocess.run(
@@ -76,6 +77,7 @@ def test_every_action_answers(installed: Path, config: dict[str, object]) -> Non
         assert "parameter" not in summary, f"{name}: {summary}"
 
 
+@pytest.mark.long
 def test_an_action_runs_as_stackstorm_starts_it(installed: Path, config: dict[str, object]) -> None:
     entry = installed / "actions" / "src" / "workflow_actions.py"
     done = subprocess.run(
@@ -90,6 +92,7 @@ def test_an_action_runs_as_stackstorm_starts_it(installed: Path, config: dict[st
     assert execution.result["rows"] == []
 
 
+@pytest.mark.long
 def test_the_command_lists_and_shows(installed: Path) -> None:
     for words in (["list"], ["show", "hypervisor.drain"]):
         done = subprocess.run(
@@ -99,6 +102,7 @@ def test_the_command_lists_and_shows(installed: Path) -> None:
         assert "hypervisor.drain" in done.stdout
 
 
+@pytest.mark.long
 def test_nothing_of_it_is_imported() -> None:
     """Also not within functions, which the actions above may not have come to."""
     paths = [*(TOP / "lib").rglob("*.py"), *(TOP / "actions").rglob("*.py")]

@@ -135,6 +135,7 @@ def test_the_text_stands_once_on_stdout_after_the_progress(tmp_path: Path) -> No
     assert done.result["truncated"] == {}
 
 
+@pytest.mark.long
 def test_a_long_text_is_cut_on_stdout_and_says_where_the_rest_is(tmp_path: Path) -> None:
     done = echo(tmp_path, "\u00e9" * 100, times=9000, output="text")
     assert done.success
@@ -215,6 +216,7 @@ def refused_calls() -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+@pytest.mark.long
 def test_nothing_that_talks_to_a_cloud_is_imported_before_a_cloud_is_asked() -> None:
     calls = refused_calls()
     assert len(calls) > 40

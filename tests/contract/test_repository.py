@@ -174,6 +174,7 @@ def test_nothing_that_is_kept_is_a_link_or_what_is_made_here() -> None:
     assert subprocess.check_output(words, cwd=TOP, text=True) == ""
 
 
+@pytest.mark.long
 def test_no_function_has_more_than_a_dozen_parameters() -> None:
     many = {}
     for path in sorted((TOP / "lib").rglob("*.py")):
@@ -186,6 +187,7 @@ def test_no_function_has_more_than_a_dozen_parameters() -> None:
     assert not many, "what belongs together is a struct"
 
 
+@pytest.mark.long
 def test_support_has_no_tests_of_its_own() -> None:
     """Cases that several modules run stand in tests/cases, and use support; never the reverse."""
     wrong = []

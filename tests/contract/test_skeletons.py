@@ -23,6 +23,7 @@ def copy(tmp_path: Path) -> PackCopy:
 
 
 # A known subject in a package, one in a module that is not looked up yet, and a new one.
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", sampled(["hypervisor.evacuate", "volume.extend_much", "fire_drill.hold"], 1)
 )

@@ -86,6 +86,7 @@ DRIPS: dict[str, Callable[[Call], None]] = {
 # -- time --------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("what", "secure"), sampled(list(itertools.product(DRIPS, (False, True))), len(DRIPS))
 )
@@ -107,6 +108,7 @@ def test_what_drips_ends_in_time(what: str, secure: bool, authority: Authority) 
     assert "limits.timeouts.request" in told.value.advice
 
 
+@pytest.mark.long
 def test_a_listing_that_drips_ends_in_time() -> None:
     with FakeCloud([], [Server("a")]) as fake, RawServer(body_that_drips) as server:
         fake.services["compute"] = f"{server.origin}/v2.1"
@@ -130,6 +132,7 @@ def test_time_that_is_over_before_anything_is_sent_is_told_as_any_other() -> Non
         assert fake.count("GET /compute/v2.1/servers") == 0
 
 
+@pytest.mark.long
 def test_silence_is_asked_again_and_then_told() -> None:
     with RawServer(lambda call: call.server.ended.wait(10) and None) as server:
         cloud = cloud_at(f"{server.origin}/v3", timeouts={"request": "0.3s"})
@@ -204,6 +207,7 @@ def test_what_is_too_large_is_not_read(what: str) -> None:
     assert int(mib) < 48, "its memory, in MiB"
 
 
+@pytest.mark.long
 def test_the_size_of_a_chunk_without_an_end() -> None:
     with RawServer(in_chunks(b"0" * (64 * MIB))) as server:
         program = _MEASURED.format(
@@ -232,6 +236,7 @@ def test_what_fits_is_read_whole() -> None:
 # -- nobody waits any more ---------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_stop_ends_the_wait_for_an_answer_and_the_pause_between_two() -> None:
     with FakeCloud([Hypervisor("cmp-1")], [Server("a")]) as fake:
         for fault in ({"status": 429, "headers": {"Retry-After": "30"}}, {"hang": True}):
@@ -260,6 +265,7 @@ print(kind, flush=True)
 """
 
 
+@pytest.mark.long
 def test_one_ctrl_c_ends_a_question_that_a_busy_cloud_keeps_waiting() -> None:
     """Its threads sleep for as long as the cloud asks for; the main thread waits for them."""
     with FakeCloud([Hypervisor("cmp-1")], [Server("a")]) as fake:

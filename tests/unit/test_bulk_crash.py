@@ -78,6 +78,7 @@ def next_request(site: House) -> tuple[str, dict[str, Any]] | None:
     return None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by_file", [False, True], ids=["query", "file"])
 def test_killed_anywhere_every_row_is_done_once(by_file: bool) -> None:
     killed_until_done(24, 3, seed=1, by_file=by_file)

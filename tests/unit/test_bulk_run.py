@@ -54,6 +54,7 @@ def test_each_row_is_planned_and_each_that_is_not_says_why(site: Site) -> None:
         assert f"- Stop {name}" in result["text"]
 
 
+@pytest.mark.long
 def test_what_is_planned_is_what_is_done(site: Site) -> None:
     shown = site.bulk(where="name starts_with web-", dry_run=True)[1]
     kind, result = site.ask("run.apply", run=shown["run"])
@@ -146,6 +147,7 @@ def test_a_row_that_lacks_a_word_of_a_text_is_left(site: Site) -> None:
 # -- how it goes on ----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_what_another_run_holds_is_left(site: Site) -> None:
     site.fake.nova.power.courses[site.fake.server("web-1").id] = Power(seconds=None)
     config = {**site.config, "limits": {"grace": "0.1s"}}
@@ -187,6 +189,7 @@ def test_a_plan_over_500_servers_is_drawn_in_a_few_requests(tmp_path: Path) -> N
         assert fake.count() - fake.count(_PAGES) <= 10
 
 
+@pytest.mark.long
 def test_it_sends_a_request_a_change_and_shared_polls(tmp_path: Path) -> None:
     servers = [Server(f"web-{number:03}") for number in range(80)]
     with FakeCloud([Hypervisor("cmp-1")], servers) as fake:
@@ -199,6 +202,7 @@ def test_it_sends_a_request_a_change_and_shared_polls(tmp_path: Path) -> None:
         assert asked < 40, "one listing for all that wait, not one poll each"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("redrawn", [False, True])
 def test_what_has_changed_since_the_plan_was_drawn_is_seen(
     site: Site, monkeypatch: pytest.MonkeyPatch, redrawn: bool

@@ -124,6 +124,7 @@ def test_one_that_fails_is_left_unless_it_is_to_be_deleted(
     assert fake.count(service.deletes) == asked
 
 
+@pytest.mark.long
 @each_slow
 def test_one_that_never_becomes_whole_is_told_as_not_known(
     fake: FakeCloud, attempt: FakeAttempt, row: Creation

@@ -68,6 +68,7 @@ def test_defaults_are_below_the_ports_for_outgoing_connections():
     assert len(set(DEFAULTS.values())) == len(DEFAULTS)
 
 
+@pytest.mark.long
 def test_up_refuses_a_held_port_before_it_touches_anything(tmp_path, listener):
     ended = run("up", tmp_path / "state", DEVCLOUD_PORT_GLANCE=str(listener))
     assert ended.returncode == 1
@@ -76,6 +77,7 @@ def test_up_refuses_a_held_port_before_it_touches_anything(tmp_path, listener):
     assert not (tmp_path / "state" / "settings.json").exists()
 
 
+@pytest.mark.long
 def test_a_second_command_waits_for_the_first_and_says_so(tmp_path, listener):
     environ = {"DEVCLOUD_STATE": str(tmp_path), "DEVCLOUD_PORT_GLANCE": str(listener)}
     with (tmp_path / "command.lock").open("w") as lock:
@@ -95,6 +97,7 @@ def test_a_second_command_waits_for_the_first_and_says_so(tmp_path, listener):
     assert "is held by" in complaint
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["status", "seed", "fault show"])
 def test_without_a_devcloud_commands_say_how_to_start_one(tmp_path, command):
     name, *arguments = command.split()
@@ -108,6 +111,7 @@ def test_without_a_devcloud_commands_say_how_to_start_one(tmp_path, command):
     assert ended.stderr == f"no devcloud in {tmp_path}: start one with devcloud/up\n"
 
 
+@pytest.mark.long
 def test_down_without_a_devcloud_is_no_error(tmp_path):
     assert run("down", tmp_path).returncode == 0
 

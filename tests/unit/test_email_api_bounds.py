@@ -102,6 +102,7 @@ def test_a_session_that_does_not_come_about(case: str, secure: bool, tmp_path: P
         assert time.monotonic() - began < 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 def test_a_body_that_is_not_taken(secure: bool, tmp_path: Path) -> None:
     """One byte now and then keeps a socket from timing out, but not a body."""

@@ -214,12 +214,14 @@ def test_what_was_accepted_without_a_word_is_unknown(fault: Fault) -> None:
         assert len(server.accepted) == 1
 
 
+@pytest.mark.long
 def test_slow_server_is_waited_for() -> None:
     faults = [Fault("rcpt", wait=0.1), Fault("accepted", wait=1.2)]
     with SmtpServer(faults=faults) as server:
         assert one(server, timeout="1s", accept_timeout="10s").kind == "sent"
 
 
+@pytest.mark.long
 def test_server_that_is_too_slow_before_the_body() -> None:
     with SmtpServer(faults=[Fault("rcpt", wait=5.0)]) as server:
         outcome = one(server, never, timeout="1s")

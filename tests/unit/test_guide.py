@@ -36,6 +36,7 @@ def test_an_author_writes_in_three_places(pack: PackCopy) -> None:
     assert differ <= BY_HAND | GENERATED | {"README.md"}
 
 
+@pytest.mark.long
 def test_the_blocks_to_be_tried_run(pack: PackCopy) -> None:
     pack.write("guide.py", program())
     pack.done("guide.py")

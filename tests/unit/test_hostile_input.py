@@ -32,7 +32,7 @@ NIL = str(uuid.UUID(int=0))
 # How many of the values each parameter is given where not all of them are.
 SOME = 2
 # And the actions that are given some every day.
-SAMPLE = sorted(random.Random(len(NAMES)).sample(sorted(NAMES), len(NAMES) // 2))
+SAMPLE = sorted(random.Random(len(NAMES)).sample(sorted(NAMES), len(NAMES) // 4))
 
 
 def test_there_is_much_to_try() -> None:

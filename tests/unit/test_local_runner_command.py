@@ -225,6 +225,7 @@ def test_a_bug_of_the_command_itself_is_told_too(actions, capsys, monkeypatch):
     assert "Traceback" not in err
 
 
+@pytest.mark.long
 def test_every_action_of_the_pack_can_be_called():
     catalogue = Catalogue()
     actions = catalogue.all()
@@ -238,6 +239,7 @@ def test_every_action_of_the_pack_can_be_called():
         assert action.workflow == action.name
 
 
+@pytest.mark.long
 def test_the_script_works_from_anywhere_and_through_a_link(tmp_path):
     link = tmp_path / "runbook"
     link.symlink_to(ROOT / "runbook")

@@ -78,6 +78,7 @@ def ended(tmp_path: Path) -> list[str]:
         return [state for (state,) in store.execute("SELECT state FROM runs")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("words", "streams"), sampled(list(product(ASKED, (FULL, CLOSED))), 5))
 def test_a_lost_answer_is_a_failure_and_says_so(ask, words: str, streams: str) -> None:
     done = ask(words, streams)
@@ -91,6 +92,7 @@ def test_a_lost_answer_is_a_failure_and_says_so(ask, words: str, streams: str) -
         assert line.startswith(f"runbook: The answer could not be written: {why}.")
 
 
+@pytest.mark.long
 def test_a_lost_answer_of_an_action_is_told_on_stderr(ask, tmp_path: Path) -> None:
     done = ask("run box.open shelf=a dry_run=0", FULL)
     assert "The action itself ended with: " in done.stderr
@@ -98,6 +100,7 @@ def test_a_lost_answer_of_an_action_is_told_on_stderr(ask, tmp_path: Path) -> No
     assert ended(tmp_path) == ["succeeded"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("streams", [f"{FULL} 2{FULL}", f"{CLOSED} 2{CLOSED}", "<&- >&- 2>&-"])
 def test_nobody_to_tell_at_all_is_a_failure_and_what_was_asked_is_done(
     ask, tmp_path: Path, streams: str
@@ -109,6 +112,7 @@ def test_nobody_to_tell_at_all_is_a_failure_and_what_was_asked_is_done(
         assert store.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", ["list", "show box.open", "run box.open shelf=a dry_run=0"])
 def test_a_reader_that_goes_away_ends_nothing_and_is_not_complained_of(
     ask, tmp_path: Path, words: str
@@ -118,6 +122,7 @@ def test_a_reader_that_goes_away_ends_nothing_and_is_not_complained_of(
     assert ended(tmp_path) == (["succeeded"] if words.startswith("run") else [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", ["run box.list shelf=a output=csv", "list"])
 def test_a_lost_remark_is_no_lost_answer(ask, words: str) -> None:
     done = ask(words, f"2{FULL}")

@@ -102,6 +102,7 @@ def test_completion(actions):
     assert complete(actions, *run, "sh", shell="fish") == ["shelf="]
 
 
+@pytest.mark.long
 def test_completion_of_the_command_itself(actions):
     asked = {
         "_RUNBOOK_COMPLETE": "complete_bash",
@@ -155,6 +156,7 @@ class Terminal:
         return self.process.wait()
 
 
+@pytest.mark.long
 def test_progress_on_a_terminal(actions):
     words = ("run", "box.open", "shelf=a", "dry_run=0", "boxes=a,broken", "seconds=0.4")
     terminal = Terminal(*command(actions, *words))
@@ -190,6 +192,7 @@ def test_ctrl_c_lets_running_steps_finish(actions):
     assert "Traceback" not in plain
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_leaves_running_steps(actions):
     words = ("run", "box.open", "shelf=a", "dry_run=0", "seconds=600")
     terminal = Terminal(*command(actions, *words))
@@ -202,6 +205,7 @@ def test_a_second_ctrl_c_leaves_running_steps(actions):
     assert "Traceback" not in terminal.seen
 
 
+@pytest.mark.long
 def test_a_lost_connection_is_a_stop_and_not_a_death(actions):
     words = ("run", "box.open", "shelf=a", "dry_run=0", "seconds=3")
     run = subprocess.Popen(

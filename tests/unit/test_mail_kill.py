@@ -162,6 +162,7 @@ def killed_often(server: SmtpProcess, seed: int, kills: int) -> Story:
     return story
 
 
+@pytest.mark.long
 def test_killed_at_each_boundary_nobody_gets_it_twice(server: SmtpProcess) -> None:
     with ThreadPoolExecutor(5) as pool:
         chance = [random.Random(number) for number in range(len(SHORT))]
@@ -191,6 +192,7 @@ def test_killed_anywhere_many_times(server: SmtpProcess) -> None:
     assert len(kills) >= wanted
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["before put mail", "before begin", "after begin"])
 def test_a_suspended_process_sends_nothing_more(
     house: MailHouse, server: SmtpProcess, moment: str
@@ -216,6 +218,7 @@ def test_a_suspended_process_sends_nothing_more(
     assert house.states(key_of(house)) == {"sent": 6 - doubt, **({"unknown": 1} if doubt else {})}
 
 
+@pytest.mark.long
 def test_one_that_is_suspended_after_the_end_went_out(
     house: MailHouse, server: SmtpProcess
 ) -> None:
@@ -252,6 +255,7 @@ def test_killed_between_the_servers_accept_and_its_answer(tmp_path: Path) -> Non
         assert len(accepted(server, house)) == 6
 
 
+@pytest.mark.long
 def test_of_two_runs_of_one_campaign_one_works(house: MailHouse, server: SmtpProcess) -> None:
     house.account["messages_per_minute"] = 240
     first, second = people(6), people(7)  # another request, for the same campaign
@@ -275,6 +279,7 @@ def server_has_begun(house: MailHouse) -> bool:
     return bool(found and found.counts.get("sent"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "deadline"])
 def test_a_stop_comes_between_two_mails(house: MailHouse, server: SmtpProcess, how: str) -> None:
     house.account["messages_per_minute"] = 120

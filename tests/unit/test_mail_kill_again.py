@@ -97,6 +97,7 @@ def killed_at(server: SmtpProcess, again: Again, moment: str) -> str:
     return f"{again.workflow}, killed {moment}: {states}, accepted {dict(got)}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "moments", [SHORT, pytest.param(MOMENTS, marks=pytest.mark.crash)], ids=["short", "long"]
 )

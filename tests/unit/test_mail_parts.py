@@ -46,6 +46,7 @@ def parts(house: MailHouse) -> str:
     return ", ".join([*said, f"{states.get('pending', 0)} not sent"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_and_cancelled_it_tells_its_parts(house: MailHouse, seed: int) -> None:
     choose = random.Random(seed)
@@ -66,6 +67,7 @@ def test_killed_and_cancelled_it_tells_its_parts(house: MailHouse, seed: int) ->
     assert "it was not started" not in result["text"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_interrupted_between_mails_it_tells_its_parts_and_goes_on(
     house: MailHouse, server: SmtpProcess, number: signal.Signals
@@ -85,6 +87,7 @@ def test_interrupted_between_mails_it_tells_its_parts_and_goes_on(
     assert len(server.accepted) - before == MAILS
 
 
+@pytest.mark.long
 def test_killed_before_the_first_it_was_not_done_in_part(house: MailHouse) -> None:
     stop = ("before begin", 1)
     with MailVictim(house.config, "toy.mail", stop, to=TO, campaign="c-1") as victim:

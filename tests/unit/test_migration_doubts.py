@@ -58,6 +58,7 @@ def test_a_look_up_believes_a_settled_server(world: World) -> None:
     assert world.clock.now - began < 12
 
 
+@pytest.mark.long
 def test_a_look_up_says_what_it_sees(world: World) -> None:
     world.course(ends_after=60)
     step = lost(world)
@@ -91,6 +92,7 @@ def test_nothing_is_believed_while_a_service_is_down(world: World) -> None:
     assert look_up(step, world.cloud, world.attempt)["to"] == "cmp-2"
 
 
+@pytest.mark.long
 def test_a_server_under_way_is_not_settled(world: World) -> None:
     world.course(ends_after=None)
     step = lost(world)
@@ -126,6 +128,7 @@ def test_nor_is_the_server_believed_unless_its_services_are_known_to_be_up(
         world.move()
 
 
+@pytest.mark.long
 def test_a_server_without_a_record_is_not_looked_at_for_ever(world: World) -> None:
     world.course(record_after=None, ends_after=None)
     step = lost(world)

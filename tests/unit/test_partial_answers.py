@@ -61,6 +61,7 @@ def asked(cloud: AuditCloud, name: str, **parameters: Any) -> tuple[str, Json]:
     return dispatch(name, parameters, cloud.config())
 
 
+@pytest.mark.long
 def test_users_of_the_other_domains_are_listed(cloud: MailCloud) -> None:
     break_ldap(cloud, status=500)
     kind, result = asked(cloud, "user.list", select=["name"], allow_partial=True)
@@ -200,6 +201,7 @@ QUESTIONS: dict[str, Json] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "wrong"), sampled(list(itertools.product(QUESTIONS, BROKEN)), len(QUESTIONS))
 )

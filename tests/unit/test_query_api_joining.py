@@ -187,6 +187,7 @@ def test_nor_does_a_row_pass_because_of_what_was_left_out() -> None:
 # -- as it is asked ------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [403, 404, 500])
 def test_servers_whose_owners_could_not_be_read_do_not_seem_to_have_none(status: int) -> None:
     with FakeCloud([Hypervisor("cmp-1")], [Server("a", "cmp-1"), Server("b", "cmp-1")]) as fake:

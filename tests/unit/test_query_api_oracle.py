@@ -117,6 +117,7 @@ def agree_but_for_order(question: Question, clouds: list[SyntheticCloud]) -> Non
     assert not Counter(map(repr, found)) - Counter(map(repr, all_rows))
 
 
+@pytest.mark.long
 @settings(how, max_examples=MORE or examples(25))
 @given(st.lists(questions(), min_size=4, max_size=4), clouds(), st.sampled_from(ZONES))
 def test_engine_and_oracle_agree(

@@ -69,6 +69,7 @@ def test_the_library_sets_the_clock_of_a_child(set_clock: Path) -> None:
     assert float(told) - time.time() == pytest.approx(-HOUR, abs=60)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [-3600, 3600])
 def test_a_clock_that_is_set_in_mid_run_costs_nothing(
     place: Place, set_clock: Path, step: int
@@ -88,6 +89,7 @@ def test_a_clock_that_is_set_in_mid_run_costs_nothing(
     assert 0 <= run.age < 60
 
 
+@pytest.mark.long
 def test_a_killed_run_is_gone_on_with_after_its_lease_whatever_the_clock_was_set_to(
     place: Place, set_clock: Path
 ) -> None:
@@ -107,6 +109,7 @@ def test_a_killed_run_is_gone_on_with_after_its_lease_whatever_the_clock_was_set
     assert not any("1h" in line for line in house.reporter.lines)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("verb", ["resume", "cancel"])
 def test_a_lease_that_nobody_renews_is_over_although_the_database_s_clock_was_set_back(
     place: Place, verb: str

@@ -55,6 +55,7 @@ needs_users = pytest.mark.skipif(
 )
 
 
+@pytest.mark.long
 @needs_users
 def test_eight_processes_of_two_users_start_on_an_empty_state(
     shared: Path, processes: workers.Processes
@@ -71,6 +72,7 @@ def test_eight_processes_of_two_users_start_on_an_empty_state(
         assert file.stat().st_mode & 0o777 == files.SHARED
 
 
+@pytest.mark.long
 def test_eight_processes_start_on_an_empty_state(
     tmp_path: Path, processes: workers.Processes
 ) -> None:
@@ -80,6 +82,7 @@ def test_eight_processes_start_on_an_empty_state(
     store.close()
 
 
+@pytest.mark.long
 @needs_users
 def test_two_users_open_and_close_again_and_again(
     shared: Path, processes: workers.Processes
@@ -117,6 +120,7 @@ def test_a_process_killed_in_a_transaction_leaves_nothing_of_it(
     store.close()
 
 
+@pytest.mark.long
 def test_killed_at_any_moment(tmp_path: Path, processes: workers.Processes) -> None:
     url, moment = sqlite_url(tmp_path), random.Random(4)
     for round_ in range(10):
@@ -173,6 +177,7 @@ def test_a_second_store_in_a_process_takes_no_lock_of_the_first_away(tmp_path: P
     first.close()
 
 
+@pytest.mark.long
 def test_a_store_on_sqlite_is_opened_by_what_it_needs_alone(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path)
     Store(url).close()
@@ -290,6 +295,7 @@ def test_a_wrong_url(url: str, said: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_no_password_stands_in_what_is_said_of_a_store() -> None:
     with pytest.raises(UserError, match=r"ops:\*\*\*@127\.0\.0\.1:1/ops cannot be opened") as told:
         Store("mariadb+pymysql://ops:hunter22@127.0.0.1:1/ops")

@@ -115,6 +115,7 @@ def test_another_store_is_not_taken_for_the_one_that_was(place: Place, tmp_path:
     assert (kind, "was replaced by another one" in result["summary"]) == ("failed", True)
 
 
+@pytest.mark.long
 def test_a_damaged_store_says_from_what_it_can_be_restored(tmp_path: Path) -> None:
     url, path = sqlite_url(tmp_path), tmp_path / "state.db"
     run = old_store(url, OF_0_1_0)

@@ -15,6 +15,7 @@ from state.store import Store
 from support.state import memory_folder, sqlite_url
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("made", [machine, ledger_machine])
 def test_claims_leases_and_mails(made: Callable[[Store], Any]) -> None:
     with memory_folder() as folder:

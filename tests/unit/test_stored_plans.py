@@ -39,6 +39,7 @@ def interrupted(url: str, done: int) -> str:
     return run
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("done", [0, 1])
 def test_a_drain_that_0_1_0_planned_goes_on(done: int, tmp_path: Path) -> None:
     servers = [Server("a"), Server("b", status="SHUTOFF")]

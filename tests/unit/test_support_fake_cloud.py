@@ -105,6 +105,7 @@ def test_an_answer_takes_its_time_and_those_asked_together_the_same(fake: FakeCl
     assert 0.5 <= time.monotonic() - began < 2.5, "eight in turn take four seconds"
 
 
+@pytest.mark.long
 def test_an_action_without_a_task_leaves_a_server_as_it_is(fake: FakeCloud) -> None:
     server = Server("web-1", status="PAUSED")
     fake.hypervisors.append(Hypervisor("cmp-1"))

@@ -46,6 +46,7 @@ def test_a_soft_reboot_that_takes_too_long_is_made_a_hard_one(
     assert any("hard" in said for said in attempt.said)
 
 
+@pytest.mark.long
 def test_a_hard_reboot_is_asked_for_once(fake: FakeCloud, clock: Clock) -> None:
     server = fake.server("web-1")
     fake.nova.power.courses[server.id] = Power(seconds=300)
@@ -76,6 +77,7 @@ def test_a_lock_keeps_its_reason(fake: FakeCloud, clock: Clock) -> None:
 # -- as an action ------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["server.stop", "server.reboot"])
 def test_a_run_goes_on_by_itself_after_a_lost_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

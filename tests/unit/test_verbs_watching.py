@@ -54,6 +54,7 @@ def stop_all(fake: FakeCloud, cloud: Cloud, **takes: float) -> list[Any]:
         return list(pool.map(stop, steps))
 
 
+@pytest.mark.long
 def test_one_listing_serves_all_who_wait(fake: FakeCloud) -> None:
     answers = stop_all(fake, fake.account())
     assert [answer["said"] for answer in answers] == [f"{name} is SHUTOFF" for name in NAMES]
@@ -72,6 +73,7 @@ def test_a_listing_shows_what_has_changed_and_no_more(fake: FakeCloud) -> None:
     assert list(found(fake.account(), Awaited(ids, time.time() - 5, ()))) == [fake.servers[0].id]
 
 
+@pytest.mark.long
 def test_a_listing_begins_late_once_the_clouds_clock_is_known(fake: FakeCloud) -> None:
     began = time.time()
     stop_all(fake, fake.account(), **dict.fromkeys(NAMES, 1.5))
@@ -81,6 +83,7 @@ def test_a_listing_begins_late_once_the_clouds_clock_is_known(fake: FakeCloud) -
     assert began - 10 <= last <= time.time()
 
 
+@pytest.mark.long
 def test_who_is_not_in_the_listing_is_asked_for(
     fake: FakeCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +95,7 @@ def test_who_is_not_in_the_listing_is_asked_for(
     assert fake.count("POST .*/action") == len(NAMES)
 
 
+@pytest.mark.long
 def test_a_listing_that_fails_is_told_to_each_who_waits(fake: FakeCloud) -> None:
     fake.fail(LISTING, 403, times=1, body={"forbidden": {"message": "Not you.", "code": 403}})
     answers = stop_all(fake, fake.account())
@@ -100,6 +104,7 @@ def test_a_listing_that_fails_is_told_to_each_who_waits(fake: FakeCloud) -> None
     assert all("Not you." in str(error) for error in failed)
 
 
+@pytest.mark.long
 def test_what_is_gone_is_told_to_who_waits_for_it_alone(fake: FakeCloud) -> None:
     gone = fake.servers[3]
     fake.hooks.append(
@@ -114,6 +119,7 @@ def test_what_is_gone_is_told_to_who_waits_for_it_alone(fake: FakeCloud) -> None
     assert str(failed) == f"server {gone.name} is gone."
 
 
+@pytest.mark.long
 def test_who_has_to_leave_does_so_and_the_others_go_on(fake: FakeCloud) -> None:
     cloud = fake.account()
     for server in fake.servers[:3]:
@@ -149,6 +155,7 @@ VOLUMES = "GET /volume/v3/volumes/detail"
 VOLUME_BY_ID = "GET /volume/v3/volumes/[0-9a-f-]{36}$"
 
 
+@pytest.mark.long
 def test_many_volumes_are_waited_for_by_listings(fake: FakeCloud, tmp_path: Path) -> None:
     """Each is asked for before it is changed and at its end, whatever the number of looks."""
     cinder = fake.part(FakeCinder)
@@ -164,7 +171,8 @@ def test_many_volumes_are_waited_for_by_listings(fake: FakeCloud, tmp_path: Path
     assert fake.count("POST /volume/v3/volumes/.*/action") == 40
     rounds = [one for one in fake.asked(VOLUMES) if one.query.get("status") == "extending"]
     assert 2 <= len(rounds) <= 24
-    assert fake.count(VOLUME_BY_ID) <= 2 * 40 + 3
+    # A row that falls between two listings is asked for once more; not each one at each look.
+    assert fake.count(VOLUME_BY_ID) < 3 * 40
 
 
 def watched(fake: FakeCloud, subject: Subject, ids: list[str], task: str = "") -> list[str]:

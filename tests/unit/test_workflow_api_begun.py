@@ -109,6 +109,7 @@ def expired(house: House) -> str:
     return run
 
 
+@pytest.mark.long
 def test_a_cancel_after_a_kill_finishes_it(place: tuple[House, World]) -> None:
     house, world = place
     run = killed(house, world, "after raise h", BUILD, PAINT)
@@ -119,6 +120,7 @@ def test_a_cancel_after_a_kill_finishes_it(place: tuple[House, World]) -> None:
     assert [entry["why"] for entry in result["left"]] == ["it was not started"]
 
 
+@pytest.mark.long
 def test_a_cancel_after_a_kill_undoes_it_where_the_plan_says_so(
     place: tuple[House, World],
 ) -> None:
@@ -191,6 +193,7 @@ def wait_for_letters(world: World, number: int) -> None:
     wait_until(lambda: world.effects.total() >= number)
 
 
+@pytest.mark.long
 def test_a_cancel_tells_the_parts(place: tuple[House, World]) -> None:
     house, world = place
     with Victim(house, world.path, "toy.work", stages=[POST, PAINT]) as victim:
@@ -211,6 +214,7 @@ def test_a_cancel_tells_the_parts(place: tuple[House, World]) -> None:
     assert said in house.run(run).summary
 
 
+@pytest.mark.long
 def test_a_kill_and_a_cancel_tell_the_parts(place: tuple[House, World]) -> None:
     house, world = place
     run = killed(house, world, "after post p-2", POST)
@@ -220,6 +224,7 @@ def test_a_kill_and_a_cancel_tell_the_parts(place: tuple[House, World]) -> None:
     assert "not started" not in result["text"]
 
 
+@pytest.mark.long
 def test_what_is_interrupted_between_parts_is_gone_on_with(place: tuple[House, World]) -> None:
     house, world = place
     house.limits["lease"] = "30s"

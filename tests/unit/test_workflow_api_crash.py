@@ -103,6 +103,7 @@ def test_killed_anywhere_many_times() -> None:
     crash(60)
 
 
+@pytest.mark.long
 def test_a_suspended_process_changes_nothing_more(place: tuple[House, World]) -> None:
     house, world = place
     stages = [{"do": "paint", "to": ["a", "b"]}]
@@ -176,6 +177,7 @@ def test_ctrl_c_twice_does_not_wait_for_the_grace(place: tuple[House, World]) ->
     assert house.states(answer["result"]["run"]) == {"a": "unknown", "b": "pending"}
 
 
+@pytest.mark.long
 def test_the_deadline_stops_a_run_in_time(place: tuple[House, World]) -> None:
     house, world = place
     house.limits["lease"] = "30s"
@@ -219,6 +221,7 @@ def test_a_cancel_of_a_dead_run_looks_before_it_undoes(place: tuple[House, World
     assert world.effects == {"paint a": 1, "strip a": 1}
 
 
+@pytest.mark.long
 def test_a_plan_that_was_never_shown_is_not_carried_out_after_a_kill(
     place: tuple[House, World],
 ) -> None:

@@ -87,6 +87,7 @@ def test_an_old_plan_is_drawn_again_when_it_is_reached(
     assert world.effects == {"paint a": 1, "paint b": 1}
 
 
+@pytest.mark.long
 def test_many_children_go_on_at_once_and_of_a_group_never_more_than_its_cap(
     house: House, world: World
 ) -> None:

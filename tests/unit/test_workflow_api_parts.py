@@ -325,6 +325,7 @@ def test_a_lease_is_lost_by_its_journal_or_by_time() -> None:
             until(lambda stop=stop: stop.kind == "lost")
 
 
+@pytest.mark.long
 def test_a_renewal_that_fails_once_costs_nothing() -> None:
     stop, journal = Stop(600), Renewals(OSError("no database"))
     with lease(journal, stop, 5.0) as held:
@@ -334,6 +335,7 @@ def test_a_renewal_that_fails_once_costs_nothing() -> None:
     assert not stop.requested
 
 
+@pytest.mark.long
 def test_watchers_may_fail_or_hang_and_still_be_heeded() -> None:
     def breaks() -> str | None:
         raise OSError("no API")

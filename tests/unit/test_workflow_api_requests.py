@@ -225,6 +225,7 @@ def rounds(server: SmtpProcess, many: int) -> None:
     assert wrong == []
 
 
+@pytest.mark.long
 def test_a_campaign_is_cancelled_and_resumed_at_one_instant(server: SmtpProcess) -> None:
     rounds(server, ROUNDS)
 
@@ -239,6 +240,7 @@ def test_a_campaign_is_cancelled_and_resumed_at_one_instant_fifty_times(
 # -- who did it --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_each_who_did_something_is_named(place: Place) -> None:
     house, _ = place
     _, shown = house.work(A, {**B, "to": ["b", "c"]}, dry_run=True)
@@ -264,6 +266,7 @@ def test_each_who_did_something_is_named(place: Place) -> None:
     assert "(StackStorm execution e-3)" in house.run(run).summary
 
 
+@pytest.mark.long
 def test_who_started_and_resumed_a_run_is_named(place: Place) -> None:
     house, _ = place
     run = killed_at(place, "before paint b", A, B)
@@ -321,6 +324,7 @@ def test_a_rule_whose_work_is_being_done_has_not_failed(place: Place) -> None:
     assert [row["state"] for row in listed["rows"]] == ["succeeded"]
 
 
+@pytest.mark.long
 def test_runs_that_gave_way_are_not_listed_nor_counted(place: Place) -> None:
     house, _ = place
     house.work({**B, "to": ["c"]})
@@ -350,6 +354,7 @@ def that_gave_way(house: House) -> RunRecord:
         return read_run(row)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["claimed", "before claim", "after begin_run"])
 def test_one_that_was_killed_while_planning_is_closed_by_an_equal_start(
     place: Place, moment: str

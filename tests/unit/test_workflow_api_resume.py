@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
@@ -112,6 +113,7 @@ def to_the_end(house: House, stages: list[dict[str, Any]], breaks: list[int]) ->
         return journal.recent(limit=1)[0].state
 
 
+@pytest.mark.long
 @settings(
     max_examples=int(os.environ.get("RESUME_EXAMPLES", "5")),
     deadline=None,

@@ -138,6 +138,7 @@ def test_apply_refuses_an_old_plan(place: Place) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_planned_run_that_cannot_be_applied_now_can_be_later(place: Place) -> None:
     house, world = place
     break_look_up(world, "a")
@@ -164,6 +165,7 @@ def journal_holds(house: House, run: str) -> list[str]:
     return house.claims(run)
 
 
+@pytest.mark.long
 def test_max_changes_counts_parent_and_children(place: Place) -> None:
     house, world = place
     stages = [A, {"run": [B, {"do": "paint", "to": ["c"]}]}]

@@ -59,6 +59,7 @@ def settle(house: House, run: str, **given: Any) -> tuple[str, dict[str, Any]]:
     return house.ask("run.settle", BEA, **asked)
 
 
+@pytest.mark.long
 def test_as_done_it_is_not_done_again(place: Place) -> None:
     house, world, run = place
     kind, result = settle(house, run)
@@ -129,6 +130,7 @@ def test_the_only_open_step_needs_no_name(place: Place) -> None:
     assert house.states(run) == {"a": "done", "b": "done", "c": "pending"}
 
 
+@pytest.mark.long
 def test_what_is_done_in_part_can_be_settled(place: Place) -> None:
     house, world, _ = place
     world.path.write_text(json.dumps({**world.state, "faults": {"h": ["lost", *["stuck"] * 9]}}))

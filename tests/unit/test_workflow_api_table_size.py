@@ -94,6 +94,7 @@ def test_ten_megabytes_in_a_cell_cost_and_show_little(name: Any) -> None:
     assert whole[0]["name"] == name
 
 
+@pytest.mark.long
 def test_many_rows_cost_little() -> None:
     rows = [
         {

@@ -75,6 +75,7 @@ def test_copies_as_a_form_splits_them(cloud: MailCloud) -> None:
     ]
 
 
+@pytest.mark.long
 def test_a_rehearsal_to_several(cloud: MailCloud) -> None:
     to = "Ops <ops@example.org>; night@example.org"
     kind, _ = cloud.ask("shutoff_servers", dry_run=False, override_recipient=to, **ALL)

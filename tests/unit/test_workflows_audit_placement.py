@@ -197,6 +197,7 @@ def test_a_hypervisor_that_placement_does_not_know(fake: FakeCloud) -> None:
     assert told(found(fake, "allocations")) == [("missing_provider", "cmp-new", "cmp-new")]
 
 
+@pytest.mark.long
 def test_nobody_is_accused_where_it_could_not_be_read(fake: FakeCloud) -> None:
     fake.server("s1").allocated = False
     fake.fail("GET .*/resource_providers/.*/allocations", 503, times=99)

@@ -47,6 +47,7 @@ def test_a_login_that_cannot_be_looked_up_at_first_is_waited_for(
         assert not any("Going on in" in line for line in house.reporter.lines[-5:])
 
 
+@pytest.mark.long
 def test_a_server_that_stays_busy_is_not_waited_for_for_ever(
     house: MailHouse, server: SmtpServer
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_server_that_stays_busy_is_not_waited_for_for_ever(
     assert server.connections > 2
 
 
+@pytest.mark.long
 def test_what_is_due_again_goes_before_what_is_fresh(house: MailHouse, server: SmtpServer) -> None:
     house.account["messages_per_minute"] = 600
     house.email["retry_for"] = "1s"  # so it is due after 8 ms
@@ -67,6 +69,7 @@ def test_what_is_due_again_goes_before_what_is_fresh(house: MailHouse, server: S
     assert sorted(recipients(server)) == P
 
 
+@pytest.mark.long
 def test_a_list_is_not_run_through_where_nothing_is_heard(
     house: MailHouse, server: SmtpServer
 ) -> None:
@@ -129,6 +132,7 @@ def test_nothing_more_is_sent_if_one_mail_cannot_be_written_any_more(
     assert recipients(server) == P[:1]
 
 
+@pytest.mark.long
 def test_a_rate_is_that_of_the_account(house: MailHouse, server: SmtpServer) -> None:
     house.account["messages_per_minute"] = 300
     began = time.monotonic()

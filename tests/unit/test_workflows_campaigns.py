@@ -208,6 +208,7 @@ def test_a_server_that_is_not_there(house: MailHouse, server: SmtpServer) -> Non
     assert recipients(server) == P
 
 
+@pytest.mark.long
 def test_a_server_that_goes_away_is_waited_for_but_not_for_ever(
     house: MailHouse, server: SmtpServer
 ) -> None:
@@ -387,6 +388,7 @@ def test_a_run_that_sent_all_of_its_own_has_not_failed(
     ), "now it is its own"
 
 
+@pytest.mark.long
 def test_a_rehearsal_can_be_repeated(house: MailHouse, server: SmtpServer) -> None:
     delivery = {"override_recipient": "me@example.org"}
     for number in range(1, 4):

@@ -211,6 +211,7 @@ def test_server_groups(case: Grouped) -> None:
         assert (refusal(fake) if case.refused else told(drain(fake))) == case.words
 
 
+@pytest.mark.long
 def test_the_cost_of_a_plan_does_not_depend_on_the_number_of_servers() -> None:
     def asked(number: int, page: int = 1000) -> Counter[str]:
         servers = [Server(f"s{n:03}") for n in range(number)] + [Server("there", "cmp-2")]

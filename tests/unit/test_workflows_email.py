@@ -54,6 +54,7 @@ def test_shut_off_for_long_and_not_protected(cloud: MailCloud) -> None:
     assert "3 servers of yours" in plan["text"]
 
 
+@pytest.mark.long
 def test_whose_servers_are_meant(cloud: MailCloud) -> None:
     cloud.rows["project"] += [project("lab"), project("other", name="store", domain_id="domain-2")]
     cloud.rows["project"] += [project("third", name="store")]
@@ -95,6 +96,7 @@ def test_hostile_names_stay_names(cloud: MailCloud) -> None:
     assert "<script>" not in html.get_content()
 
 
+@pytest.mark.long
 def test_images_by_their_exact_name_also_behind_volumes(cloud: MailCloud) -> None:
     names = {"image-1": "debian-12", "image-2": "debian-12-old", "image-3": "debian-13"}
     cloud.rows["image"] = [{"id": id, "name": name} for id, name in names.items()]
@@ -147,6 +149,7 @@ def of_flavor(name: str) -> Json:
     return {"flavor": {"original_name": name, "vcpus": 1, "ram": 1, "disk": 1}}
 
 
+@pytest.mark.long
 def test_flavors_that_are_deleted_and_still_in_use(cloud: MailCloud) -> None:
     cloud.rows["flavor"] = [{"id": "1", "name": "m2.small"}, {"id": "2", "name": "m1.large"}]
     cloud.rows["server"] = [server("a", **of_flavor("m1.small")), server("b", "bob")]
@@ -216,6 +219,7 @@ def test_what_may_be_in_use_where_nobody_could_look_is_not_called_absent(cloud: 
 # -- how ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_run_again_it_tells_only_who_is_new(cloud: MailCloud) -> None:
     cloud.rows["server"] = [server("web-1"), server("web-2", "bob")]
     assert list(cloud.send("shutoff_servers", limit=1, **ALL)) == ["ann@example.org"]
@@ -233,6 +237,7 @@ def test_previews_are_files_and_nothing_else(cloud: MailCloud, tmp_path: Path) -
     assert f"2 mails to look at: {tmp_path}/look" in plan["text"]
 
 
+@pytest.mark.long
 def test_all_of_it_to_one_address(cloud: MailCloud) -> None:
     cloud.rows["server"] = [server("web-1"), server("web-2", "bob")]
     kind, result = cloud.ask(

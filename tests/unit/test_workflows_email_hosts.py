@@ -46,6 +46,7 @@ def test_work_on_a_hypervisor_is_told_to_all_owners_there(cloud: MailCloud) -> N
     assert "stay up" in told(moved["ann@example.org"])
 
 
+@pytest.mark.long
 def test_a_fault_of_a_hypervisor(cloud: MailCloud) -> None:
     sent = cloud.send("hypervisor_notice", hypervisor="cmp-2", notice="fault")
     assert list(sent) == ["ann@example.org"]
@@ -73,6 +74,7 @@ def test_windows_that_do_not_fit(cloud: MailCloud) -> None:
     assert "bob@example.org: " in past["text"]
 
 
+@pytest.mark.long
 def test_the_report_names_the_down_and_the_disabled(cloud: MailCloud) -> None:
     plan = cloud.plan("hypervisor_report")
     assert "nothing to tell" in plan["text"]
@@ -203,6 +205,7 @@ def test_groups_have_an_owner_if_its_columns_are_among_them(cloud: MailCloud) ->
     assert sorted(sent) == ["ann@example.org", "bob@example.org"]
 
 
+@pytest.mark.long
 def test_a_test_can_be_repeated(cloud: MailCloud) -> None:
     ids = {str(cloud.send("test", to="me@example.org")["me@example.org"]["Message-ID"])}
     ids.add(str(cloud.send("test", to="me@example.org")["me@example.org"]["Message-ID"]))

@@ -29,6 +29,7 @@ def cloud() -> Iterator[MailCloud]:
         yield cloud
 
 
+@pytest.mark.long
 def test_one_mail_a_person_with_all_their_servers(cloud: MailCloud) -> None:
     same = user("ann-admin", email="Ann@Example.org")
     cloud.rows["user"] += [same]
@@ -48,6 +49,7 @@ def test_one_mail_a_person_with_all_their_servers(cloud: MailCloud) -> None:
     assert ann.startswith("Hello,"), "which of the two names is it?"
 
 
+@pytest.mark.long
 def test_who_cannot_be_told_is_said_and_told_to_the_operators(cloud: MailCloud) -> None:
     cloud.rows["user"] = [
         user("ann"),
@@ -125,6 +127,7 @@ def test_members_with_a_role_all_in_one_request(cloud: MailCloud) -> None:
     )
 
 
+@pytest.mark.long
 def test_requests_do_not_depend_on_how_many_there_are(cloud: MailCloud) -> None:
     counts = []
     for many in (1, 300):
@@ -149,6 +152,7 @@ def test_not_on_half_a_picture(cloud: MailCloud) -> None:
     assert "ann@example.org: " in plan["text"]
 
 
+@pytest.mark.long
 def test_who_may_not_have_been_read_stays_pending(cloud: MailCloud) -> None:
     cloud.rows["server"] = [server("web-1"), server("web-2", "bob")]
     cloud.smtp.fault(Fault("connect", reply="554 5.7.1 not you", close=True))

@@ -117,6 +117,7 @@ def test_empty_ones_come_first_and_disabled_ones_before_others(fake: FakeCloud) 
     assert why(fake, "cmp-2") == "2 servers: 2 moved live; what can be moved fits elsewhere"
 
 
+@pytest.mark.long
 def test_what_must_stay_counts_more_than_how_many_there_are(fake: FakeCloud) -> None:
     pinned = Flavor("pinned", extra_specs={"hw:cpu_policy": "dedicated"})
     fake.servers += [
@@ -184,6 +185,7 @@ def test_requests_do_not_grow_with_hosts_and_servers(fake: FakeCloud) -> None:
     assert asked(6, 1) == asked(60, 5) <= 30
 
 
+@pytest.mark.long
 def test_hosts_with_servers_of_the_clouds_own_services_come_late_and_say_so(
     fake: FakeCloud,
 ) -> None:

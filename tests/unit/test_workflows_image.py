@@ -138,6 +138,7 @@ def test_an_upload_is_looked_up_and_begun_again(
     assert "sha512 is right" in look_up(step, cloud, attempt)["said"]
 
 
+@pytest.mark.long
 def test_an_upload_under_way_is_waited_for(
     fake: FakeCloud, cloud: Cloud, source: Path, clock: Clock
 ) -> None:
@@ -372,6 +373,7 @@ def test_what_cannot_be_rotated(fake: FakeCloud, cloud: Cloud, family: dict[str,
 # -- time --------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_an_upload_may_take_longer_than_any_other_request(
     fake: FakeCloud, source: Path, tmp_path: Path, clock: Clock
 ) -> None:

@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from engine.dispatch import dispatch
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Hypervisor, Server
@@ -77,6 +79,7 @@ def test_a_run_goes_on_and_is_given_up_in_its_region_only(tmp_path: Path) -> Non
             assert all("/auth/tokens" in r.path for r in changes)
 
 
+@pytest.mark.long
 def test_a_plan_is_applied_and_gone_on_with_in_its_own_cloud_only(tmp_path: Path) -> None:
     """Under the name and region of the one that it was planned for there is another by now."""
     with twin() as fake, twin("project-of-others") as other:

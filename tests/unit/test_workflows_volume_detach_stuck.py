@@ -163,6 +163,7 @@ def test_a_protected_one_is_left_alone(fake: FakeCloud) -> None:
     assert refused.value.kept, "one of many rows is skipped for that"
 
 
+@pytest.mark.long
 def test_one_that_does_not_settle_is_a_failure(fake: FakeCloud, attempt: FakeAttempt) -> None:
     volume = made(fake, CASES[0])
     first, check = plan_of(fake).steps()
