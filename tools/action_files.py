@@ -34,11 +34,13 @@ _CLOUD = "The cloud, as the configuration calls it; the default cloud if empty."
 _CLOUDS = "The clouds, as the configuration calls them; the default one if empty, all if *."
 _SMTP = "The SMTP account, as the configuration calls it; the default one if empty."
 _ALERTMANAGER = "The Alertmanager, as the configuration calls it; the default one if empty."
+_ICINGA = "The Icinga, as the configuration calls it; the default one if empty."
 _ACCOUNTS = {
     "Cloud": _CLOUD,
     "Clouds": _CLOUDS,
     "SmtpAccount": _SMTP,
     "Alertmanager": _ALERTMANAGER,
+    "Icinga": _ICINGA,
 }
 # What bounds a run, in this order, wherever it stands in a signature.
 _BOUNDS = ("max_recipients", "max_parallel", "max_changes", "limit", "rows")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from accounts.http_config import AlertmanagerEntry, HttpEntry
+from accounts.http_config import AlertmanagerEntry, HttpEntry, IcingaEntry
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
 from accounts.texts import Name
 from common.duration import Duration, decoded
@@ -117,6 +117,8 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     default_smtp_account: str | None = None
     alertmanagers: list[AlertmanagerEntry] = []
     default_alertmanager: str | None = None
+    icingas: list[IcingaEntry] = []
+    default_icinga: str | None = None
     files: Files = msgspec.field(default_factory=Files)
     organisation: Organisation = msgspec.field(default_factory=Organisation)
     email: EmailSettings = msgspec.field(default_factory=EmailSettings)
@@ -153,6 +155,10 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """Return the Alertmanager called ``name``, or the default one; raises as :meth:`cloud`."""
         return _chosen(self.alertmanagers, name or self.default_alertmanager, _ALERTMANAGERS)
 
+    def icinga(self, name: str | None) -> IcingaEntry:
+        """Return the Icinga called ``name``, or the default one; raises as :meth:`cloud`."""
+        return _chosen(self.icingas, name or self.default_icinga, _ICINGAS)
+
 
 class _Kind(NamedTuple):
     """A kind of account: what one is called, the parameter that names one, its keys here."""
@@ -166,7 +172,8 @@ class _Kind(NamedTuple):
 _CLOUDS = _Kind("cloud", "cloud", "clouds", "default_cloud")
 _SMTP = _Kind("SMTP account", "smtp", "smtp_accounts", "default_smtp_account")
 _ALERTMANAGERS = _Kind("Alertmanager", "alertmanager", "alertmanagers", "default_alertmanager")
-_KINDS = (_CLOUDS, _SMTP, _ALERTMANAGERS)
+_ICINGAS = _Kind("Icinga", "icinga", "icingas", "default_icinga")
+_KINDS = (_CLOUDS, _SMTP, _ALERTMANAGERS, _ICINGAS)
 
 
 def _chosen(entries: list[Entry], wanted: str | None, kind: _Kind) -> Entry:

@@ -28,3 +28,10 @@ class AlertmanagerEntry(HttpEntry, forbid_unknown_fields=True, kw_only=True):
     """One Alertmanager, or a cluster of them behind one address."""
 
     token: str | None = None
+
+
+class IcingaEntry(HttpEntry, forbid_unknown_fields=True, kw_only=True):
+    """One Icinga with its API, or the masters of one zone behind one address."""
+
+    def __repr__(self) -> str:
+        return super().__repr__()

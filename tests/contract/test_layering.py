@@ -18,7 +18,7 @@ LIB = TOP / "lib"
 PACKAGES = sorted(p.name for p in LIB.iterdir() if p.is_dir() and p.name != "__pycache__")
 
 QUERY = ("language", "wire", "resources", "execution", "lookups")
-OUTSIDE = {"query_api", "openstack_api", "email_api"}
+OUTSIDE = {"query_api", "openstack_api", "email_api", "icinga_api"}
 _BASE = {"common", "state", "accounts"}
 # What several runbooks share: one folder a thing, each with what it may import of the others.
 _SHARED = {
@@ -48,6 +48,7 @@ MAY: dict[str, set[str]] = {
     },
     "openstack_api": {"common", "accounts"},
     "email_api": {"common", "accounts"},
+    "icinga_api": {"common", "accounts"},
     **{one: {*_BASE, "workflow_api", *OUTSIDE, *others} for one, others in _SHARED.items()},
     "workflows": {*_BASE, "workflow_api", *OUTSIDE, *_SHARED},
     "engine": {*_BASE, "workflow_api"},  # a runbook's module it imports by the action's name

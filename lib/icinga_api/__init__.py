@@ -1,0 +1,1 @@
+"""Asking an Icinga and changing downtimes and acknowledgements there, over its API."""

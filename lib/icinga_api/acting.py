@@ -1,0 +1,31 @@
+"""Actions of an Icinga, and what it says that came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from accounts.icinga import Icinga
+
+Results = TypeVar("Results")
+
+
+class Done(msgspec.Struct):
+    """An answer of which nothing but that it is one of Icinga's is of interest."""
+
+    results: list[dict[str, Any]]
+
+
+def act(
+    icinga: Icinga, action: str, body: Mapping[str, Any], doing: str, answer: type[Results]
+) -> Results:
+    """Have something done, and return the answer decoded.
+
+    The body names what it is about (``host``, ``service``, ``downtimes``) and has no ``type``: with
+    one, a name or list that is empty would mean everything there is. Raises as
+    :meth:`accounts.http_account.HttpAccount.change`, with status 404 if anything named is not
+    there; nothing is done then.
+    """
+    return icinga.change("POST", f"/v1/actions/{action}", answer, doing, body=body)
