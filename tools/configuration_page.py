@@ -13,7 +13,13 @@ from pages import cell, code, filled, table
 
 _TOP = Path(__file__).resolve().parents[1]
 _BY_HAND = Path(__file__).with_name("configuration_page.md")
-_KINDS = {"string": "text", "integer": "whole number", "object": "map", "array": "list of texts"}
+_KINDS = {
+    "string": "text",
+    "integer": "whole number",
+    "object": "map",
+    "array": "list of texts",
+    "boolean": "`true`, `false`",
+}
 Given = Mapping[str, Any]
 
 
@@ -72,6 +78,8 @@ def _default(given: Given) -> str:
     default = given.get("default")
     if default in (None, "", []):
         return ""
+    if isinstance(default, bool):  # as YAML writes it
+        default = str(default).lower()
     return ", ".join(map(code, default)) if isinstance(default, list) else code(default)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from accounts.host_config import Evacuation, HypervisorTest
 from accounts.http_config import AlertmanagerEntry, HttpEntry, IcingaEntry
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
 from accounts.texts import Name
@@ -113,6 +114,8 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     live_migration_forbidden: LiveMigrationForbidden = msgspec.field(
         default_factory=LiveMigrationForbidden
     )
+    hypervisor_test: HypervisorTest = msgspec.field(default_factory=HypervisorTest)
+    evacuation: Evacuation = msgspec.field(default_factory=Evacuation)
     smtp_accounts: list[SmtpEntry] = []
     default_smtp_account: str | None = None
     alertmanagers: list[AlertmanagerEntry] = []

@@ -16,6 +16,7 @@ import yaml
 from examples import example
 from state.journal import Journal
 from state.store import Store
+from support.cloud_hosts import tested
 from support.cloud_operator import REPOSITORY
 from support.cloud_proxied import Proxied
 from support.cloud_site import Site
@@ -86,6 +87,7 @@ PARTICULAR: dict[str, Example] = {
     "flavor.retire": lambda site: {"flavor": site.flavor()},
     "hypervisor.drain": _drain,
     "hypervisor.enable": _enable,
+    "hypervisor.test": lambda site: tested(site, site.source),
     "snapshot.prune": to_prune,
     "volume.detach_stuck": hanging,
     "volume.transfer": to_transfer,

@@ -32,7 +32,7 @@ _SHARED = {
     "images": {"keeping", "protection"},
     "audits": {"keeping"},
     "migration": {"protection"},
-    "hypervisors": {"migration"},
+    "hypervisors": {"keeping", "migration", "verbs"},
     "campaigns": {"owners", "protection"},
     "bulk": {"searches"},
 }

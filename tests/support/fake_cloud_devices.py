@@ -34,6 +34,10 @@ class FakeDevices:
         }.items():
             # Before Cinder's own short way of detaching, which knows no states of servers.
             cloud.route(line, self._on_server(handle), first=True)
+        #: How the ports of new servers are bound.
+        self.vif_type = "ovs"
+        cloud.nova.lives.born.append(self._give_ports)
+        cloud.nova.lives.died.append(self._take_ports)
         cloud.route(f"GET {_PORT}", self._port)
         cloud.route(f"PUT {_PORT}", self._update_port)
         cloud.hooks.append(lambda request: self.advance())
@@ -106,6 +110,9 @@ class FakeDevices:
         return Answer({"volumeAttachment": {**given, "device": "/dev/vdb"}})
 
     def _attached(self, volume: Json, server: Server) -> None:
+        if not any(one is server for one in self._cloud.servers):  # deleted meanwhile
+            volume["status"] = "available"
+            return
         volume["status"] = "in-use"
         volume["attachments"] = [{"server_id": server.id, "device": "/dev/vdb"}]
 
@@ -181,6 +188,17 @@ class FakeDevices:
 
     def _volume(self, id: str) -> Json:
         return next(row for row in self.cinder.volumes if row["id"] == id)
+
+    def _give_ports(self, server: Server, given: Json) -> None:
+        for network in given.get("networks", ()) if given.get("networks") != "none" else ():
+            bound = {"binding:vif_type": self.vif_type, "binding:host_id": server.host}
+            self.port(f"port of {server.id}", {"id": network["uuid"]}, server, **bound)
+
+    def _take_ports(self, server: Server) -> None:
+        self.tables.ports[:] = [p for p in self.tables.ports if p["device_id"] != server.id]
+        for volume in self.cinder.volumes:
+            if volume["id"] in server.volumes:
+                volume["status"], volume["attachments"] = "available", []
 
     # -- Neutron -------------------------------------------------------------------------------
 

@@ -33,6 +33,9 @@ class FakeLives:
         self.quota = {"instances": 10, "cores": 20, "ram": 51200, "server_groups": 10}
         #: Whether what is deleted can be restored for a time.
         self.softly = False
+        #: What else happens when a server is there, given what was asked for, and when it is gone.
+        self.born: list[Callable[[Server, Json], None]] = []
+        self.died: list[Callable[[Server], None]] = []
         self._ends: list[tuple[float, Callable[[], None]]] = []
         self._sizes: dict[str, tuple[Flavor, str | None]] = {}
         self._acts: dict[str, Callable[[Server, Json], Answer]] = {
@@ -137,6 +140,8 @@ class FakeLives:
         if row is None:
             said = f"Flavor {given['flavorRef']} could not be found."
             return Answer({"badRequest": {"message": said, "code": 400}}, 400)
+        # zone:host is where it is put, past all filters.
+        zone, _, named = (given.get("availability_zone") or "").partition(":")
         server = Server(
             given["name"],
             host=given.get("host"),
@@ -146,17 +151,29 @@ class FakeLives:
             metadata=given.get("metadata", {}),
             tags=given.get("tags", []),
             image=given.get("imageRef", ""),
-            zone=given.get("availability_zone"),
+            zone=zone or None,
         )
         course, self.birth = self.birth, Power()
 
         def end() -> None:
-            server.status, server.fault = course.ends or "ACTIVE", course.fault
-            server.host = server.host or min(host.host for host in self._cloud.hypervisors)
+            placed = self._placed(server, named)
+            server.status = course.ends or ("ACTIVE" if placed else "ERROR")
+            server.fault = course.fault or ("" if placed else "No valid host was found.")
+            server.host = server.host or placed
+            for born in self.born if placed else ():
+                born(server, given)
 
         self._cloud.servers.append(server)
         self._later(course.seconds, end)
         return Answer({"server": {"id": server.id, "links": [], "adminPass": "never told"}}, 202)
+
+    def _placed(self, server: Server, named: str) -> str | None:
+        """Return the host that the scheduler finds; one that is named if Placement names it too."""
+        cloud = self._cloud
+        if not named:
+            return min(host.host for host in cloud.hypervisors)
+        admitted = (h.host for h in cloud.hypervisors if cloud.placement.admits(h))
+        return named if named in admitted else None
 
     def _delete(self, request: Request) -> Answer:
         server = self._known(request)
@@ -168,6 +185,8 @@ class FakeLives:
                 server.status = "SOFT_DELETED"
             else:
                 self._cloud.servers[:] = [s for s in self._cloud.servers if s is not server]
+                for died in self.died:
+                    died(server)
 
         self._begin(server, "soft-deleting" if self.softly else "deleting", end)
         return Answer(status=204)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from support.fake_cloud import FakeCloud
 
 _ID = r"([^/]+)"
+_USABLE = ("up", "enabled")
 
 
 def _moment(text: str | None) -> float:
@@ -235,7 +236,7 @@ class FakeNova:
         """Begin a migration of a server: it takes the course that the test set for it."""
         cloud = self._cloud
         course = cloud.courses.get(server.id, Course())
-        to = course.to or given.get("host") or self._scheduled(server)
+        to = course.to or (self._told(given) if given.get("host") else self._scheduled(server))
         if to is None:
             course = Course(ends="error", why="No valid host was found.")
         assert server.host is not None
@@ -252,6 +253,12 @@ class FakeNova:
     def number(self) -> int:
         """Return the number of the next migration."""
         return next(self._numbers)
+
+    def _told(self, given: Json) -> str | None:
+        """Return the host that Nova is told, unless the scheduler is asked and passes it over."""
+        usable = {h.host for h in self._cloud.hypervisors if (h.state, h.status) == _USABLE}
+        host: str = given["host"]
+        return host if given.get("force") or host in usable else None
 
     def _scheduled(self, server: Server) -> str | None:
         fitting = [

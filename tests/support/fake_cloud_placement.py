@@ -21,7 +21,12 @@ class FakePlacement:
         self._cloud = cloud
         #: What is allocated besides, to consumers that are no servers on the host, by its name.
         self.leaked: dict[str, dict[str, dict[str, int]]] = {}
+        #: Disabled hypervisors whose trait that says so was taken off.
+        self.opened: set[str] = set()
+        self.generation = 1
         cloud.route(r"GET /placement", self._versions)
+        cloud.route(r"GET /placement/resource_providers/([^/]+)/traits", self._marks)
+        cloud.route(r"PUT /placement/resource_providers/([^/]+)/traits", self._mark)
         cloud.route(r"GET /placement/resource_providers/([^/]+)/allocations", self._allocations)
         cloud.route(r"GET /placement/allocations/([^/]+)", self._held)
         cloud.route(r"GET /placement/allocation_candidates", self._candidates)
@@ -80,6 +85,25 @@ class FakePlacement:
         }
         return Answer({"allocations": holds})
 
+    def admits(self, host: Hypervisor) -> bool:
+        """Return whether Placement names a hypervisor to Nova's scheduler."""
+        return _DISABLED not in self._traits(host)
+
+    def _marks(self, request: Request) -> Answer:
+        (host,) = (host for host in self._cloud.hypervisors if host.id == request.parts[0])
+        traits = sorted(self._traits(host))
+        return Answer({"traits": traits, "resource_provider_generation": self.generation})
+
+    def _mark(self, request: Request) -> Answer:
+        (host,) = (host for host in self._cloud.hypervisors if host.id == request.parts[0])
+        if request.body["resource_provider_generation"] != self.generation:
+            said = "resource provider generation conflict"
+            return Answer({"errors": [{"status": 409, "detail": said}]}, 409)
+        self.generation += 1
+        host.traits = set(request.body["traits"]) - {_DISABLED}
+        (self.opened.discard if _DISABLED in request.body["traits"] else self.opened.add)(host.id)
+        return self._marks(request)
+
     def _candidates(self, request: Request) -> Answer:
         asked = (entry.split(":") for entry in request.query["resources"].split(","))
         wanted = {name: int(amount) for name, amount in asked}
@@ -99,7 +123,8 @@ class FakePlacement:
         return Answer({"allocation_requests": requests, "provider_summaries": summaries})
 
     def _traits(self, host: Hypervisor) -> set[str]:
-        return host.traits | ({_DISABLED} if host.status == "disabled" else set())
+        is_marked = host.status == "disabled" and host.id not in self.opened
+        return host.traits | ({_DISABLED} if is_marked else set())
 
     def _summary(self, host: Hypervisor) -> Json:
         used = self.used(host)

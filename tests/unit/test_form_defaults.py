@@ -15,7 +15,7 @@ from examples import example
 from support.action_files import NAMES, action
 from support.example_servers import example_servers
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Aggregate, Group, Hypervisor, Project
+from support.fake_cloud_estate import OWNER, Aggregate, Group, Hypervisor, Project
 from support.fake_cloud_tables import Tables
 from support.fake_cloud_volume import FakeCinder
 from support.mail_cloud import MailCloud, mail_cloud, project, server, user
@@ -89,7 +89,11 @@ def house(tmp_path: Path) -> Iterator[dict[str, Any]]:
     state = new_state(tmp_path / "state.db")
     hosts = [Hypervisor("cmp-1"), Hypervisor("cmp-2")]
     with FakeCloud(hosts, example_servers()) as cloud:
-        Tables(cloud).flavors.append(FLAVOR)
+        tables = Tables(cloud)
+        tables.flavors.append(FLAVOR)
+        tables.networks.append({"id": "network-1", "name": "operators-net", "project_id": OWNER})
+        cloud.part(FakeCinder)
+        cloud.images.append(IMAGE)
         cloud.aggregates.append(Aggregate("ssd", ["cmp-1"]))
         cloud.groups.append(Group("web", "soft-anti-affinity", ["web-1", "wiki-1"]))
         yield cloud.config(state_url=state)

@@ -16,7 +16,7 @@ from query_api.wire.reader import one
 # All resource classes of a provider stand in its summary, forbidden traits can be asked for.
 PLACEMENT = "1.29"
 # nova-compute sets it on a host whose service is disabled.
-_DISABLED = "COMPUTE_STATUS_DISABLED"
+DISABLED = "COMPUTE_STATUS_DISABLED"
 Resources = dict[str, int]
 
 
@@ -30,6 +30,13 @@ class _Allocations(msgspec.Struct):
 
 class _Providers(msgspec.Struct):
     resource_providers: list[dict[str, Any]]
+
+
+class Traits(msgspec.Struct):
+    """What a provider is marked with; its generation tells whether it was changed since."""
+
+    traits: list[str]
+    generation: int = msgspec.field(name="resource_provider_generation")
 
 
 class Amount(msgspec.Struct):
@@ -128,11 +135,17 @@ def demands(servers: Iterable[Server], held: Mapping[str, Resources]) -> list[De
     return found
 
 
-def room(cloud: Cloud, wanted: Iterable[Demand]) -> Room:
+def traits(cloud: Cloud, provider: str) -> Traits:
+    """Return the traits of a resource provider. Raises CloudError."""
+    path = f"/resource_providers/{provider}/traits"
+    return one(cloud, "placement", path, Traits, microversion=PLACEMENT)
+
+
+def room(cloud: Cloud, wanted: Iterable[Demand], *, disabled_too: bool = False) -> Room:
     """Return where each demand fits by itself, by Placement's own arithmetic.
 
     One request for each different demand; units, ratios, reserved amounts and traits are
-    Placement's business. Hosts whose service is disabled are left out.
+    Placement's business. Hosts whose service is disabled are left out, unless ``disabled_too``.
     """
     hosts: dict[str, frozenset[str]] = {}
     free: dict[str, Resources] = {}
@@ -140,7 +153,7 @@ def room(cloud: Cloud, wanted: Iterable[Demand]) -> Room:
     for demand in wanted:
         by_shape.setdefault(demand.shape, []).append(demand)
     for alike in by_shape.values():
-        found = _candidates(cloud, alike[0])
+        found = _candidates(cloud, alike[0], disabled_too)
         summaries = found.provider_summaries
         fitting = frozenset(
             summaries[provider].root_provider_uuid
@@ -200,19 +213,21 @@ def flavor_demand(name: str, server: Server) -> Demand:
     return Demand(name, by_flavor(server), *_traits(server.flavor))
 
 
-def wanted_of(demand: Demand) -> dict[str, str]:
+def wanted_of(demand: Demand, disabled_too: bool = False) -> dict[str, str]:
     """Return the parameters by which Placement is asked who has room for a demand."""
-    traits = sorted(demand.required) + [f"!{t}" for t in sorted(demand.forbidden | {_DISABLED})]
+    forbidden = demand.forbidden | (frozenset() if disabled_too else {DISABLED})
+    traits = sorted(demand.required) + [f"!{trait}" for trait in sorted(forbidden)]
     amounts = [f"{name}:{amount}" for name, amount in sorted(demand.resources.items())]
-    return {"resources": ",".join(amounts), "required": ",".join(traits)}
+    marks = {"required": ",".join(traits)} if traits else {}
+    return {"resources": ",".join(amounts), **marks}
 
 
-def _candidates(cloud: Cloud, demand: Demand) -> Candidates:
+def _candidates(cloud: Cloud, demand: Demand, disabled_too: bool) -> Candidates:
     return one(
         cloud,
         "placement",
         "/allocation_candidates",
         Candidates,
-        params=wanted_of(demand),
+        params=wanted_of(demand, disabled_too),
         microversion=PLACEMENT,
     )

@@ -1,0 +1,33 @@
+"""What the pack's configuration says of runbooks that test and evacuate hypervisors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from common.duration import Duration
+
+
+class HypervisorTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What hypervisor.test makes its servers of, by names or ids; what is empty is looked for."""
+
+    project: str | None = None
+    image: str | None = None
+    network: str | None = None
+    flavors: list[str] = []
+    volume_type: str | None = None
+    volume_gib: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+class Evacuation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How servers of dead hypervisors are rebuilt elsewhere.
+
+    ``down_after`` is for how long a compute service has to have been silent before a person's word
+    is taken for the power being off.
+    """
+
+    priority_key: str = "openstack_ops:priority"
+    shared_storage: bool = False
+    power_off: str | None = None
+    down_after: Duration = msgspec.field(default_factory=lambda: Duration.parse("5m"))
