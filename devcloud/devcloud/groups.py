@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
+from devcloud.icinga import ICINGA
 from devcloud.part import Part
 from devcloud.ssh import SSH
 
 GROUPS: dict[str, tuple[Part, ...]] = {
-    "monitoring": (),
+    "monitoring": (ICINGA,),
     "ssh": (SSH,),
 }
 """What `devcloud/up --with` takes: each group is remembered, and up with every later `up`."""

@@ -56,22 +56,34 @@ class Admin:
         self, method: str, api: str, path: str, body: object, headers: dict[str, str]
     ) -> tuple[Any, http.client.HTTPMessage]:
         connection = http.client.HTTPConnection("127.0.0.1", self._settings.ports[api], timeout=60)
-        try:
-            connection.request(
-                method,
-                path,
-                json.dumps(body) if body is not None else None,
-                {"Content-Type": "application/json", "Accept": "application/json", **headers},
-            )
-            answer = connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise DevcloudError(f"{api} does not answer ({error}): see devcloud/status") from error
-        finally:
-            connection.close()
-        if answer.status >= 400:
-            raise Refused(
-                f"{method} {path} at {api}: {answer.status} {text.decode(errors='replace')[:300]}",
-                answer.status,
-            )
-        return (json.loads(text) if text else None), answer.headers
+        return exchange(connection, method, api, path, body, headers)
+
+
+def exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    api: str,
+    path: str,
+    body: object,
+    headers: dict[str, str],
+) -> tuple[Any, http.client.HTTPMessage]:
+    """Send one request; the JSON of the answer, or None if it is empty, and its headers."""
+    try:
+        connection.request(
+            method,
+            path,
+            json.dumps(body) if body is not None else None,
+            {"Content-Type": "application/json", "Accept": "application/json", **headers},
+        )
+        answer = connection.getresponse()
+        text = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise DevcloudError(f"{api} does not answer ({error}): see devcloud/status") from error
+    finally:
+        connection.close()
+    if answer.status >= 400:
+        raise Refused(
+            f"{method} {path} at {api}: {answer.status} {text.decode(errors='replace')[:300]}",
+            answer.status,
+        )
+    return (json.loads(text) if text else None), answer.headers

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from accounts.icinga import Icinga
+from icinga_api import rights
 
 Results = TypeVar("Results")
 
@@ -28,4 +29,5 @@ def act(
     :meth:`accounts.http_account.HttpAccount.change`, with status 404 if anything named is not
     there; nothing is done then.
     """
-    return icinga.change("POST", f"/v1/actions/{action}", answer, doing, body=body)
+    with rights.told(f"actions/{action}"):
+        return icinga.change("POST", f"/v1/actions/{action}", answer, doing, body=body)

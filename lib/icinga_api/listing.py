@@ -14,10 +14,19 @@ import msgspec
 
 from accounts.icinga import Icinga
 from common.errors import CloudError
+from icinga_api import rights
 
 Attributes = TypeVar("Attributes")
 # A GET has no body, and no place for variables: this is Icinga's own way to ask with one.
 _ASKING = {"X-HTTP-Method-Override": "GET"}
+# The kinds of objects that are listed, and what Icinga calls one of each.
+_TYPES = {
+    "hosts": "Host",
+    "services": "Service",
+    "dependencies": "Dependency",
+    "downtimes": "Downtime",
+    "comments": "Comment",
+}
 # What an account that may not use filters is told, and what a filter that this version does not
 # understand comes to.
 _FILTER_REFUSED = frozenset({403, 404})
@@ -64,7 +73,8 @@ def objects(
             if error.status not in _FILTER_REFUSED:
                 raise
     kept = fields if narrowed is None else [field for field in fields if field not in bulky]
-    return _asked(icinga, kind, attributes, {"attrs": kept})
+    with rights.told(f"objects/query/{_TYPES[kind]}"):
+        return _asked(icinga, kind, attributes, {"attrs": kept})
 
 
 def _asked(

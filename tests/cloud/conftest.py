@@ -14,6 +14,7 @@ import pytest
 import yaml
 from openstack.connection import Connection
 
+from devcloud.monitored import Monitor
 from devcloud.settings import Settings, remembered
 from support.cloud_operator import REPOSITORY, Operator
 from support.cloud_proxied import Proxied, behind, endpoints
@@ -43,17 +44,26 @@ def devcloud() -> Settings:
     return settings
 
 
-def _bring(command: str, **environ: str) -> None:
+@pytest.fixture(scope="session")
+def monitor(devcloud: Settings) -> Monitor:
+    """The administrator of the monitoring beside the cloud; brought up if it is not."""
+    if "monitoring" not in devcloud.groups:
+        _bring("up", "--with", "monitoring")
+        _bring("seed")
+    return Monitor()
+
+
+def _bring(command: str, *words: str, **environ: str) -> None:
     """Run a devcloud command that has to succeed: without it no test here can."""
-    answer = _devcloud(command, **environ)
+    answer = _devcloud(command, *words, **environ)
     if answer.returncode:
         pytest.exit(f"devcloud/{command}: {answer.stdout[-2000:]}{answer.stderr[-2000:]}", 3)
 
 
-def _devcloud(command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def _devcloud(command: str, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     path = REPOSITORY / "devcloud" / command
     return subprocess.run(
-        [path], env={**os.environ, **environ}, capture_output=True, text=True, check=False
+        [path, *words], env={**os.environ, **environ}, capture_output=True, text=True, check=False
     )
 
 

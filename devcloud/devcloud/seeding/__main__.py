@@ -14,7 +14,7 @@ from devcloud import faults
 from devcloud.errors import DevcloudError
 from devcloud.lock import exclusive
 from devcloud.progress import clock
-from devcloud.seeding import foundations, networks, volumes
+from devcloud.seeding import foundations, monitoring, networks, volumes
 from devcloud.seeding.scale import scale_to
 from devcloud.seeding.servers import Servers
 from devcloud.seeding.site import Collection, Site
@@ -93,6 +93,8 @@ def make_estate(site: Site, estate: dict, reset: bool = False) -> None:
     networks.seed_floating_ips(site, estate, servers.ports())
     servers.have_volumes(Collection(site, "block_storage", "/volumes", "volume", volumes.ALL))
     servers.have_states()
+    if "monitoring" in site.settings.groups:
+        monitoring.seed_monitoring(site, reset)
 
 
 if __name__ == "__main__":
