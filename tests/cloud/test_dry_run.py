@@ -87,6 +87,7 @@ PARTICULAR: dict[str, Example] = {
     "flavor.retire": lambda site: {"flavor": site.flavor()},
     "hypervisor.drain": _drain,
     "hypervisor.enable": _enable,
+    "hypervisor.stop_servers": _drain,
     "hypervisor.test": lambda site: tested(site, site.source),
     "snapshot.prune": to_prune,
     "volume.detach_stuck": hanging,
@@ -120,9 +121,10 @@ def test_mail_runbooks_have_examples_of_their_own() -> None:
     assert {name for name in _changing_actions() if name.startswith("email.")} == set(MAIL_EXAMPLES)
 
 
-# One needs another cloud, the changes of the other are those of its rows: they are held by
-# tests/cloud/test_flavors_images.py and test_bulk.py.
-ELSEWHERE = {"flavor.copy", "bulk.run"}
+# One needs another cloud, the changes of another are those of its rows, and one is about what an
+# earlier run has done: they are held by tests/cloud/test_flavors_images.py, test_bulk.py and
+# test_hypervisor_servers.py.
+ELSEWHERE = {"flavor.copy", "bulk.run", "hypervisor.start_servers"}
 MINE = [n for n in _changing_actions() if n not in ELSEWHERE | set(MAIL_EXAMPLES)]
 OF_TABLES = {verb.name for verb in VERBS}
 

@@ -1,0 +1,179 @@
+"""hypervisor.stop_servers and hypervisor.start_servers: off for a while, and on again, those alone.
+
+Which servers a run has stopped stands in its journal, so nothing has to be written on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from accounts.cloud import Cloud, not_there
+from hypervisors.stopped import stopped_by
+from migration.placement_check import refuse_shared
+from query_api.lookups import compute
+from query_api.lookups.compute_types import Hypervisor, Server
+from query_api.wire.reading import Reading
+from verbs.following import step_of
+from verbs.servers import SERVER, SERVER_VERBS
+from verbs.verb import Verb
+from workflow_api import (
+    CloudError,
+    Context,
+    OnFailure,
+    Plan,
+    Undo,
+    UserError,
+    clean,
+    count,
+    listed,
+    picked,
+    workflow,
+)
+from workflow_api.parameters import HypervisorName, MaxParallel, RunId
+
+# What becomes of the servers that are stopped already when a run is cancelled.
+OnCancel = Literal["leave", "start"]
+_UNDO: dict[OnCancel, Undo] = {"leave": "never", "start": "on_cancel"}
+_VERBS = {verb.name: verb for verb in SERVER_VERBS}
+_STOP, _START = _VERBS["server.stop"], _VERBS["server.start"]
+# The steps of those runbooks, without all the others of servers.
+_STEPS = {verb.name: step_of(SERVER, verb, _VERBS) for verb in (_STOP, _START)}
+# So many servers that have left the hypervisor are asked for one by one.
+_FEW = 10
+
+
+@workflow("hypervisor.stop_servers")
+def stop_servers(
+    ctx: Context,
+    cloud: Cloud,
+    hypervisor: HypervisorName,
+    *,
+    exclude: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+    max_parallel: MaxParallel | None = None,
+    on_failure: OnFailure = "continue",
+    on_cancel: OnCancel = "leave",
+) -> Plan:
+    """Shut off the servers that run on a hypervisor; hypervisor.start_servers starts those again.
+
+    exclude: Servers to let run, by name or id.
+    on_failure: After a server that does not stop, stop starting others or continue with them.
+    on_cancel: After a cancel, leave servers off that were stopped or start them again.
+    """
+    host = compute.find_hypervisor(cloud, hypervisor)
+    refuse_shared(host, "Stopping the servers of")
+    plan = Plan(f"Stop the servers of {host.name}")
+    plan.refuse([f"its compute service is {host.state}"] if host.state != "up" else [])
+    ctx.claim(host)
+    servers = ctx.claimed(lambda: _by_name(compute.servers_on(cloud, host)))
+    excluded = _excluded(cloud, host, servers, exclude)
+    for server in servers:
+        if server.id in excluded:
+            plan.skip(clean(server.name), "it was excluded")
+    asked = [server for server in servers if server.id not in excluded]
+    _plan_each(ctx, cloud, plan, _STOP, asked, max_parallel, on_failure, _UNDO[on_cancel])
+    return plan
+
+
+@workflow("hypervisor.start_servers")
+def start_servers(
+    ctx: Context,
+    cloud: Cloud,
+    run: RunId,
+    *,
+    max_parallel: MaxParallel | None = None,
+    on_failure: OnFailure = "continue",
+) -> Plan:
+    """Start exactly those servers that a run of hypervisor.stop_servers has stopped.
+
+    run: The run that stopped them, or one that it was a part of, by its id or the start of it.
+    on_failure: After a server that does not start, stop starting others or continue with them.
+    """
+    stopped = stopped_by(ctx.open_journal(), run, cloud)
+    plan = Plan(f"Start the servers that run {stopped.run[:8]} has stopped")
+    gone: list[str] = []
+
+    def read() -> list[Server]:
+        found = _now(cloud, stopped.hosts, stopped.servers)
+        gone[:] = sorted(set(stopped.servers) - {server.id for server in found})
+        return _by_name(found)
+
+    servers = ctx.claimed(read)
+    for id in gone:
+        plan.leave(f"{stopped.servers[id]} ({id})", "it is gone")
+    _plan_each(ctx, cloud, plan, _START, servers, max_parallel, on_failure, "never")
+    return plan
+
+
+def _plan_each(
+    ctx: Context,
+    cloud: Cloud,
+    plan: Plan,
+    verb: Verb,
+    servers: Iterable[Server],
+    max_parallel: int | None,
+    on_failure: OnFailure,
+    undo: Undo,
+) -> None:
+    """Plan a verb for each server that it can be done with, and say why it is not for the others.
+
+    A server that is off already is skipped, one that is protected or in no state for it is left.
+    """
+    options = verb.options()
+    steps: list[dict[str, Any]] = []
+    for server in servers:
+        name = clean(server.name)
+        if verb.is_so(SERVER, server, options):
+            plan.skip(name, f"it is {server.status} already")
+        elif reasons := verb.refusals(SERVER, cloud, server, options, ctx.config):
+            plan.leave(f"{name} ({server.id})", "; ".join(reasons))
+        else:
+            steps.append({"id": server.id, "name": name, "options": {}})
+    plan.each(
+        _STEPS[verb.name],
+        steps,
+        at_most=max_parallel or ctx.config.limits.max_parallel,
+        on_failure=on_failure,
+        undo=undo,
+    )
+
+
+def _by_name(servers: Iterable[Server]) -> list[Server]:
+    return sorted(servers, key=lambda server: (server.name, server.id))
+
+
+def _excluded(
+    cloud: Cloud, host: Hypervisor, servers: Sequence[Server], exclude: Iterable[str]
+) -> set[str]:
+    unknown = [each for each in exclude if not any(each in (s.id, s.name) for s in servers)]
+    if unknown:
+        raise UserError(
+            f"exclude names what is not on the hypervisor: {listed(map(clean, unknown))}.",
+            advice=f"There are {count(len(servers), 'server')}: see hypervisor.show.",
+        )
+    where = f"{host.name} of cloud {cloud.name}"
+    return {picked("server", each, servers, where=where).id for each in exclude}
+
+
+def _now(cloud: Cloud, hosts: Iterable[str], ids: Iterable[str]) -> list[Server]:
+    """Return the servers of these ids that are there, most of them in one or two listings.
+
+    ``hosts`` are the hypervisors that they were on, as an operator has named them.
+    """
+    known: dict[str, Server] = {}
+    behind = compute.hypervisors(cloud)
+    services = {h.service.host for h in behind if {h.id, h.name, h.service.host} & set(hosts)}
+    for service in sorted(services):
+        known |= {server.id: server for server in compute.servers(cloud, host=service)}
+    wanted = set(ids)
+    if len(wanted - known.keys()) > _FEW:  # they were moved: those that are off can be listed
+        known |= {server.id: server for server in compute.servers(cloud, status="SHUTOFF")}
+    rest = sorted(wanted - known.keys())
+    looks = Reading(cloud).tried(lambda id: compute.server(cloud, id), rest)
+    for look in looks:
+        if isinstance(look, CloudError):
+            if not not_there(look):
+                raise look
+        else:
+            known[look.id] = look
+    return [known[id] for id in sorted(wanted & known.keys())]
