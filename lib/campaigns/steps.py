@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from accounts.smtp import SmtpAccount
+from state.ledger import Ledger
 from state.mail_records import NewMail, told
 from workflow_api import (
     Attempt,
@@ -47,7 +48,7 @@ def record_campaign(
     """
     new = [NewMail(**mail) for mail in mails]
     attempt.sending()
-    attempt.ledger().record(campaign, notice, account, options, new, gone)
+    attempt.records(Ledger).record(campaign, notice, account, options, new, gone)
     return {"said": f"{count(len(mails), 'mail')} to be sent"}
 
 
@@ -61,7 +62,7 @@ def send_again(
     attempt: Attempt, campaign: str, to: str, states: list[str], recipients: list[str]
 ) -> dict[str, Any]:
     """Make mails pending that had come to another end, or of which nobody knows the end."""
-    ledger = attempt.ledger()
+    ledger = attempt.records(Ledger)
     known = ledger.known(campaign)
     attempt.sending()
     ledger.wake(known.id)
@@ -75,7 +76,7 @@ def find_sent(
     recipients: list[str] | None = None,
 ) -> dict[str, Any] | Begun | None:
     """Say how much is sent of what this run is to send of the campaign."""
-    ledger = attempt.ledger()
+    ledger = attempt.records(Ledger)
     found = ledger.campaign(campaign)
     if found is None:
         return None
@@ -106,7 +107,7 @@ def send_campaign(
     from campaigns.sending import Sending
     from email_api.transport import Mailer
 
-    ledger = attempt.ledger()
+    ledger = attempt.records(Ledger)
     known = ledger.known(campaign)
     ledger.wake(known.id)
     mine, _ = _divided(attempt, ledger.mails(known.id), recipients)

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from engine.reporter import Reporter
     from engine.stop import Stop
     from state.journal import Journal
-    from state.ledger import Ledger
     from state.records import AttemptKind, StepState
+    from state.store import Store
+    from workflow_api.step import Records
 
 _VERBS: Mapping[AttemptKind, str] = {
     "apply": "",
@@ -102,11 +103,9 @@ class LiveAttempt:
         """Sleep; raises Interrupted when the step has to be left (``between``: at once)."""
         self._running.stop.wait(seconds, at_once=between)
 
-    def ledger(self) -> Ledger:
-        """Return the ledger of mail campaigns, written under this run's lease alone."""
-        from state.ledger import Ledger  # only mail asks for it
-
-        return Ledger(self._running.journal.store, *self._running.fence, self.run)
+    def records(self, kind: Callable[[Store, str, int, str], Records]) -> Records:
+        """Return a part of the state store, written under this run's lease alone."""
+        return kind(self._running.journal.store, *self._running.fence, self.run)
 
 
 class StepRunner:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 
 # The revision of the newest migration; the store compares it without importing alembic.
-HEAD = "0004"
+HEAD = "0005"
 
 metadata = MetaData(
     naming_convention={
@@ -171,6 +171,31 @@ claims = Table(
     Column("claimed_at", Double, nullable=False),
     # What people call it; None where version 0.1.0 claimed it.
     Column("name", String(255)),
+)
+
+# One row while a lock is set, also when its end is over; its name is always the same.
+ops_lock = Table(
+    "ops_lock",
+    metadata,
+    Column("name", _STATE, primary_key=True),
+    Column("until", Double),
+    Column("locked_at", Double, nullable=False),
+    Column("locked_by", String(255), nullable=False),
+    Column("run", _UUID, nullable=False),
+    Column("reason", String(255), nullable=False),
+)
+
+# Which hosts runs have taken in work. They stand longer than the runs: a parked host is in work
+# until it is given back, and how long ago one was worked on is asked for days.
+host_works = Table(
+    "host_works",
+    metadata,
+    Column("serial", _SERIAL, primary_key=True, autoincrement=True),
+    Column("subject", String(255), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("run", _UUID, nullable=False),
+    Column("begun_at", Double, nullable=False),
+    Column("ended_at", Double),
 )
 
 campaigns = Table(

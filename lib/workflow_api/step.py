@@ -15,13 +15,14 @@ import msgspec
 from common.text import clean
 
 if TYPE_CHECKING:
-    from state.ledger import Ledger
+    from state.store import Store
 
 # The journal's column for a key.
 LONGEST_KEY = 255
 Data = dict[str, Any]
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 Function = TypeVar("Function", bound=Callable[..., Any])
+Records = TypeVar("Records")
 
 
 class Begun:
@@ -75,8 +76,8 @@ class Attempt(Protocol):
         and not only after the grace that a change under way has.
         """
 
-    def ledger(self) -> Ledger:
-        """Return the ledger of mail campaigns, which is written under this run's lease alone."""
+    def records(self, kind: Callable[[Store, str, int, str], Records]) -> Records:
+        """Return a part of the state store, which is written under this run's lease alone."""
 
 
 class StepDefinition(msgspec.Struct, frozen=True):
