@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
+import time
+
 import msgspec
 from sqlalchemy import delete, insert, select
 
+from common.text import clean
 from state.clock import db_now
 from state.leases import Leases
 from state.retries import retried
@@ -15,13 +19,22 @@ _NAME = "ops"
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """A lock that is in force. Times are seconds since 1970; ``until`` None is until unlocked."""
+    """A lock that is in force. ``until`` is in seconds since 1970; None is until unlocked."""
 
     reason: str
     until: float | None
-    locked_at: float
     locked_by: str
     run: str
+
+    @property
+    def told(self) -> str:
+        """What people are told: why, since whom, until when."""
+        if self.until is None:
+            end = "until ops.unlock"
+        else:
+            moment = datetime.datetime.fromtimestamp(self.until, datetime.timezone.utc)
+            end = f"until {moment:%Y-%m-%d %H:%M} UTC"
+        return f"what rules start is held up by {clean(self.locked_by)} {end}: {clean(self.reason)}"
 
 
 class OpsLock(Leases):
@@ -29,8 +42,11 @@ class OpsLock(Leases):
 
     @retried
     def current(self) -> Lock | None:
-        """Return the lock that is in force now, None if there is none or its end is over."""
-        in_force = (ops_lock.c.until.is_(None)) | (ops_lock.c.until > db_now())
+        """Return the lock that is in force now, None if there is none or its end is over.
+
+        Its end is a time of day that people agreed on, so the wall clock says whether it is over.
+        """
+        in_force = (ops_lock.c.until.is_(None)) | (ops_lock.c.until > time.time())
         wanted = select(*(ops_lock.c[name] for name in Lock.__struct_fields__)).where(in_force)
         with self.store.reading() as tx:
             row = tx.execute(wanted).first()

@@ -68,6 +68,13 @@ Where = Annotated[
         "older_than 30d."
     ),
 ]
+PastBrakes = Annotated[
+    bool,
+    Meta(
+        description="Go past the brakes, whose figures the refusal names; never for what a rule "
+        "starts."
+    ),
+]
 RowLimit = Annotated[int, Meta(ge=1, description="The maximum number of rows, or of groups.")]
 PreviewDir = Annotated[
     str,

@@ -33,6 +33,7 @@ _SHARED = {
     "audits": {"keeping"},
     "migration": {"protection"},
     "hypervisors": {"keeping", "migration", "verbs"},
+    "brakes": {"hypervisors"},
     "campaigns": {"owners", "protection"},
     "bulk": {"searches"},
 }
