@@ -1,1 +1,1 @@
-"""Brakes for everything that works on hosts: how many at once, how soon again, and whether we see."""
+"""Brakes for everything that works on hosts: how many at once, how soon again, do we see."""

@@ -79,7 +79,8 @@ def _aggregates(
         within = [host for host in fleet.hosts if aggregate in host.aggregates]
         mine = [host for host in new if aggregate in host.aggregates]
         if why := _too_many(within, mine, busy, most):
-            yield f"{why} of aggregate {aggregate}, more than brakes.aggregate_percent ({most}) allows"
+            bound = f"brakes.aggregate_percent ({most})"
+            yield f"{why} of aggregate {aggregate}, more than {bound} allows"
 
 
 def _too_many(
@@ -117,9 +118,7 @@ def _hourly(brakes: Brakes, new: Sequence[FleetHost], works: Sequence[Work]) -> 
 
 
 def _cooling(brakes: Brakes, new: Sequence[FleetHost], works: Sequence[Work]) -> Iterator[str]:
-    newest = {
-        work.subject: work.now - work.ended_at for work in works if work.ended_at is not None
-    }
+    newest = {work.subject: work.now - work.ended_at for work in works if work.ended_at is not None}
     for host in new:
         ago = newest.get(host.subject)
         if ago is not None and ago < brakes.cool_down:

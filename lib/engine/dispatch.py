@@ -108,8 +108,10 @@ def _read(session: Session, call: Call, common: Common) -> tuple[str, Result]:
 
 def _ended(session: Session, answer: Answer) -> tuple[str, Result]:
     """Return how a run ended; its result is complete if all that was asked for was done."""
+    from engine.locked import show_lock
     from engine.row_file import write_rows
 
+    show_lock(session, answer.result)
     answer.result.complete = answer.kind == "done"
     write_rows(session, answer.result)
     return answer.kind, answer.result

@@ -16,6 +16,7 @@ from engine.attempt import Running
 from engine.children import TO_GIVE_UP, ChildRuns, finish_run, preview, store_plan
 from engine.claims import HeldClaims, ReportedClaims
 from engine.executor import Engine
+from engine.locked import refuse_locked
 from engine.parameters import Call
 from engine.planning import bounded, draw, new_run, stored_call, stored_plan, valid_plan
 from engine.run_lease import ENDED, UNFINISHED, acting, beginning, let_go, unheld
@@ -70,6 +71,7 @@ class Runs:
         for what another run is doing just now.
         """
         session, requester = self.session, self.session.requester
+        refuse_locked(session)
         new = new_run(session, str(uuid.uuid4()), call, max_changes, ticket)
         try:
             with beginning(
@@ -98,6 +100,7 @@ class Runs:
                 f"The plan {run.id} is {humanize(age)} old; plans are valid for {valid}.",
                 advice="Make a new dry run.",
             )
+        refuse_locked(session)
         shown, call = stored_plan(run), stored_call(session, run)
         with acting(session, run, ("planned",), "apply") as running:
             plan = self._draw_or_end(
@@ -120,6 +123,7 @@ class Runs:
             self._end_unplanned(run)
             summary = f"Run {run.id} had changed nothing when it ended; it is cancelled."
             return _told("failed", run, f"{summary} Start anew.")
+        refuse_locked(self.session)
         plan = valid_plan(self.session, run, ChildRuns(self.session).states)
         with acting(self.session, run, UNFINISHED, "resume") as running:
             stop = running.stop

@@ -88,7 +88,9 @@ class HeldHostWorks(HostWorks):
         with self.fenced(*self._fence) as tx:
             # Two hosts that are taken at once each count the other one.
             tx.execute(select(identity.c.id).with_for_update())
-            known = [Work(**row._mapping) for row in tx.execute(select(*_WORK).where(_young(since)))]
+            known = [
+                Work(**row._mapping) for row in tx.execute(select(*_WORK).where(_young(since)))
+            ]
             if any(work.is_open and work.subject == subject for work in known):
                 return False
             judge(known)

@@ -12,7 +12,7 @@ from common.text import clean
 from state.clock import db_now
 from state.leases import Leases
 from state.retries import retried
-from state.schema import ops_lock
+from state.schema import ops_lock, runs
 from state.store import Store
 
 _NAME = "ops"
@@ -61,10 +61,12 @@ class HeldOpsLock(OpsLock):
         self._fence, self._run = (root, generation), run
 
     @retried
-    def set(self, reason: str, until: float | None, user: str) -> None:
-        """Set the lock, in place of one that is there."""
-        row = {"name": _NAME, "until": until, "locked_by": user, "run": self._run, "reason": reason}
+    def set(self, reason: str, until: float | None) -> None:
+        """Set the lock for whoever asked for the run, in place of one that is there."""
+        row = {"name": _NAME, "until": until, "run": self._run, "reason": reason}
         with self.fenced(*self._fence) as tx:
+            asked = tx.execute(select(runs.c.requested_by).where(runs.c.id == self._fence[0]))
+            row["locked_by"] = asked.scalar_one()
             tx.execute(delete(ops_lock))
             tx.execute(insert(ops_lock).values(**row, locked_at=db_now()))
 

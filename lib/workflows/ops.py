@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from common.duration import End
+from common.reasons import checked_reason
 from state.ops_lock import HeldOpsLock, Lock, OpsLock
-from workflow_api import Attempt, Context, Plan, UserError, clean, step, workflow
-
-_LONGEST_REASON = 255
+from workflow_api import Attempt, Context, Plan, UserError, step, workflow
 
 
 def find_locked(attempt: Attempt, reason: str, until: float | None) -> dict[str, Any] | None:
@@ -22,13 +21,11 @@ def find_locked(attempt: Attempt, reason: str, until: float | None) -> dict[str,
     "hold up what rules start until {end}: {reason}",
     find=find_locked,
 )
-def set_lock(
-    attempt: Attempt, reason: str, end: str, until: float | None, user: str
-) -> dict[str, Any]:
+def set_lock(attempt: Attempt, reason: str, end: str, until: float | None) -> dict[str, Any]:
     """Set the lock, in place of one that is there."""
     lock = attempt.records(HeldOpsLock)
     attempt.sending()
-    lock.set(reason, until, user)
+    lock.set(reason, until)
     return {"said": f"what rules start is held up until {end}"}
 
 
@@ -48,7 +45,7 @@ def lock(ctx: Context, reason: str, until: End | None = None) -> Plan:
     reason: Why; every run shows it.
     until: For how long, as 4h, or until when, as 2026-03-29T06:00+02:00; until ops.unlock if empty.
     """
-    reason = _checked(reason)
+    reason = checked_reason(reason)
     plan = Plan("Hold up what rules start")
     ends = until.after(ctx.asked_at) if until else None
     if ends and ends <= ctx.asked_at:
@@ -60,7 +57,6 @@ def lock(ctx: Context, reason: str, until: End | None = None) -> Plan:
         reason=reason,
         end=f"{ends:%Y-%m-%d %H:%M} UTC" if ends else "ops.unlock",
         until=ends.timestamp() if ends else None,
-        user=ctx.requester.user,
     )
     return plan
 
@@ -79,10 +75,3 @@ def unlock(ctx: Context) -> Plan:
 
 def _current(ctx: Context) -> Lock | None:
     return OpsLock(ctx.open_journal().store).current()
-
-
-def _checked(reason: str) -> str:
-    text = clean(reason).strip()
-    if not 1 <= len(text) <= _LONGEST_REASON:
-        raise UserError(f"reason must have 1 to {_LONGEST_REASON} characters, not {len(text)}.")
-    return text

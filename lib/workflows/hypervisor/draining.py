@@ -6,6 +6,7 @@ import time
 from typing import Any, Literal
 
 from accounts.cloud import Cloud
+from common.reasons import checked_reason
 from hypervisors.hosts import because
 from hypervisors.occupants import Occupants, occupants, told
 from migration.move import move_server, verify_arrived
@@ -28,7 +29,7 @@ from workflow_api import (
     workflow,
 )
 from workflow_api.parameters import HypervisorName, HypervisorReason, MaxParallel
-from workflows.hypervisor.scheduling import checked_reason, disable_scheduling, scheduling_of
+from workflows.hypervisor.scheduling import disable_scheduling, scheduling_of
 
 # Allocations of servers that have just left are given up in moments.
 _SETTLES = 20.0

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from accounts.cloud import Cloud
+from common.reasons import checked_reason
 from hypervisors.hosts import because
 from migration.placement_check import refuse_shared
 from openstack_api import compute as change
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor
-from workflow_api import Context, Plan, UserError, clean, step, workflow
+from workflow_api import Context, Plan, step, workflow
 from workflow_api.parameters import HypervisorName, HypervisorReason
-
-_LONGEST_REASON = 255  # Nova's column
 
 
 def find_disabled(cloud: Cloud, service: str, host: str, reason: str) -> dict[str, Any] | None:
@@ -103,11 +102,3 @@ def scheduling_of(host: Hypervisor) -> dict[str, Any]:
     now = f" (now {host.status}{because(reason)})" if host.status != "enabled" else ""
     was = {"status": host.status, "reason": reason}
     return {"service": host.service.id, "host": host.name, "was": was, "now": now}
-
-
-def checked_reason(reason: str) -> str:
-    """Return a reason as Nova keeps it; raises UserError if it is empty or too long."""
-    text = clean(reason).strip()
-    if not 1 <= len(text) <= _LONGEST_REASON:
-        raise UserError(f"reason must have 1 to {_LONGEST_REASON} characters, not {len(text)}.")
-    return text

@@ -1,0 +1,34 @@
+"""The lock of operations, as every run meets it: refused for rules, shown to everybody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common.errors import Refused
+from common.result import Result
+from engine.session import Session
+
+if TYPE_CHECKING:
+    from state.ops_lock import Lock
+
+
+def refuse_locked(session: Session) -> None:
+    """Raise Refused if a rule asks for a change while operations are locked."""
+    if session.requester.is_rule and (lock := _current(session)):
+        raise Refused(
+            "What a rule starts",
+            [lock.told],
+            advice="ops.unlock lets rules go on; whoever starts it by hand is not held up.",
+        )
+
+
+def show_lock(session: Session, result: Result) -> None:
+    """Say in the result of a run that operations are locked, if they are."""
+    if lock := _current(session):
+        result.text += f"\nNote: {lock.told}.\n"
+
+
+def _current(session: Session) -> Lock | None:
+    from state.ops_lock import OpsLock
+
+    return OpsLock(session.journal.store).current()
