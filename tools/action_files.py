@@ -21,7 +21,7 @@ from msgspec import Meta
 
 import workflows
 from action_yaml import written
-from common.duration import Duration
+from common.duration import Duration, End
 from common_parameters import common, timeout
 from engine.parameters import READING
 from query_api.resources import resource
@@ -29,7 +29,14 @@ from workflow_api.parameters import ParameterGroup
 from workflow_api.workflow import Workflow, fields_of, registered
 
 Given = dict[str, Any]
-_KINDS = {str: "string", int: "integer", float: "number", bool: "boolean", Duration: "string"}
+_KINDS = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    Duration: "string",
+    End: "string",
+}
 _CLOUD = "The cloud, as the configuration calls it; the default cloud if empty."
 _CLOUDS = "The clouds, as the configuration calls them; the default one if empty, all if *."
 _SMTP = "The SMTP account, as the configuration calls it; the default one if empty."

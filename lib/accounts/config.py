@@ -232,10 +232,10 @@ def load(config: Mapping[str, Any] | None) -> PackConfig:
 
 
 def _decode(kind: type, value: Any) -> Any:
-    duration = decoded(kind, value)
-    if duration <= 0:
+    found = decoded(kind, value)
+    if isinstance(found, Duration) and found <= 0:
         raise ValueError("it must be longer than nothing")
-    return duration
+    return found
 
 
 def _refuse_unverified(raw: Mapping[str, Any]) -> None:

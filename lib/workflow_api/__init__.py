@@ -1,6 +1,6 @@
 """What a runbook is made of. Everything a runbook may use of the house stands here."""
 
-from common.duration import Duration, humanize
+from common.duration import Duration, End, humanize
 from common.errors import (
     Ambiguous,
     CloudError,
@@ -33,6 +33,7 @@ __all__ = [
     "CloudError",
     "Context",
     "Duration",
+    "End",
     "Held",
     "Interrupted",
     "LeaseLost",

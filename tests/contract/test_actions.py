@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from common.duration import Duration
+from common.duration import Duration, End
 from common.table import FORMS
 from engine.door import NAMES
 from engine.parameters import ALWAYS, CHANGING, READING
@@ -24,7 +24,14 @@ ACTIONS = Path(__file__).parents[2] / "actions"
 FILES = sorted(ACTIONS.glob("*.yaml"))
 RUNNER = {"timeout", "env", "debug", "log_level", "content_version"}
 HIDDEN = {"env": {}, "debug": False, "content_version": ""}
-JSON_TYPE = {str: "string", int: "integer", float: "number", bool: "boolean", Duration: "string"}
+JSON_TYPE = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    Duration: "string",
+    End: "string",
+}
 
 
 @cache  # a dozen checks look at each, and none changes it

@@ -33,6 +33,7 @@ def test_exported_members() -> None:
         "CloudError",
         "Context",
         "Duration",
+        "End",
         "Held",
         "Interrupted",
         "LeaseLost",
