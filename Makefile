@@ -90,7 +90,7 @@ coverage: venv  ## what the tests of this folder have covered, by branches
 	$(BIN)/coverage report
 
 devcloud: venv  ## bring up a real OpenStack on loopback, with an estate in it
-	devcloud/up
+	devcloud/up --with monitoring,ssh
 	devcloud/seed
 
 demo: devcloud  ## from nothing to a drained hypervisor

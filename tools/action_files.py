@@ -42,12 +42,14 @@ _CLOUDS = "The clouds, as the configuration calls them; the default one if empty
 _SMTP = "The SMTP account, as the configuration calls it; the default one if empty."
 _ALERTMANAGER = "The Alertmanager, as the configuration calls it; the default one if empty."
 _ICINGA = "The Icinga, as the configuration calls it; the default one if empty."
+_SSH = "The SSH account, as the configuration calls it; the default one if empty."
 _ACCOUNTS = {
     "Cloud": _CLOUD,
     "Clouds": _CLOUDS,
     "SmtpAccount": _SMTP,
     "Alertmanager": _ALERTMANAGER,
     "Icinga": _ICINGA,
+    "SshAccount": _SSH,
 }
 # What bounds a run, in this order, wherever it stands in a signature.
 _BOUNDS = ("max_recipients", "max_parallel", "max_changes", "limit", "rows")

@@ -35,9 +35,12 @@ def keys(properties: Given, above: str = "") -> Iterator[tuple[str, Given]]:
     """Yield each key below some properties of the schema by its full name, depth first."""
     for name, given in properties.items():
         is_list = given["type"] == "array" and given["items"]["type"] == "object"
-        full = f"{above}{name}{'[]' * is_list}"
-        yield full, given
         inner = given["items"] if is_list else given
+        each = given.get("additionalProperties")
+        is_map = isinstance(each, dict) and "properties" in each
+        full = f"{above}{name}{'[]' * is_list}{'.<name>' * is_map}"
+        yield full, given
+        inner = each if is_map else inner
         yield from keys(inner.get("properties", {}), f"{full}.")
 
 

@@ -11,6 +11,7 @@ import msgspec
 from accounts.host_config import Evacuation, HypervisorTest
 from accounts.http_config import AlertmanagerEntry, HttpEntry, IcingaEntry
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
+from accounts.ssh_config import SshCommand, SshEntry
 from accounts.texts import Name
 from common.duration import Duration, decoded
 from common.errors import NotFound, UserError
@@ -19,7 +20,7 @@ from common.text import listed, near
 if TYPE_CHECKING:
     from common.files import Places
 
-Entry = TypeVar("Entry", bound="CloudEntry | SmtpEntry | HttpEntry")
+Entry = TypeVar("Entry", bound="CloudEntry | SmtpEntry | HttpEntry | SshEntry")
 
 
 _STATE = "/var/lib/openstack_ops/state.db"
@@ -133,6 +134,9 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     default_alertmanager: str | None = None
     icingas: list[IcingaEntry] = []
     default_icinga: str | None = None
+    ssh_accounts: list[SshEntry] = []
+    default_ssh_account: str | None = None
+    ssh_commands: dict[Name, SshCommand] = {}
     files: Files = msgspec.field(default_factory=Files)
     organisation: Organisation = msgspec.field(default_factory=Organisation)
     email: EmailSettings = msgspec.field(default_factory=EmailSettings)
@@ -173,6 +177,10 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """Return the Icinga called ``name``, or the default one; raises as :meth:`cloud`."""
         return _chosen(self.icingas, name or self.default_icinga, _ICINGAS)
 
+    def ssh(self, name: str | None) -> SshEntry:
+        """Return the SSH account called ``name``, or the default one; raises as :meth:`cloud`."""
+        return _chosen(self.ssh_accounts, name or self.default_ssh_account, _SSH)
+
 
 class _Kind(NamedTuple):
     """A kind of account: what one is called, the parameter that names one, its keys here."""
@@ -187,7 +195,8 @@ _CLOUDS = _Kind("cloud", "cloud", "clouds", "default_cloud")
 _SMTP = _Kind("SMTP account", "smtp", "smtp_accounts", "default_smtp_account")
 _ALERTMANAGERS = _Kind("Alertmanager", "alertmanager", "alertmanagers", "default_alertmanager")
 _ICINGAS = _Kind("Icinga", "icinga", "icingas", "default_icinga")
-_KINDS = (_CLOUDS, _SMTP, _ALERTMANAGERS, _ICINGAS)
+_SSH = _Kind("SSH account", "ssh", "ssh_accounts", "default_ssh_account")
+_KINDS = (_CLOUDS, _SMTP, _ALERTMANAGERS, _ICINGAS, _SSH)
 
 
 def _chosen(entries: list[Entry], wanted: str | None, kind: _Kind) -> Entry:

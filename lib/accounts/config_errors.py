@@ -14,7 +14,7 @@ from accounts.texts import WORDS
 from common.errors import UserError
 from common.text import clean
 
-_PLACE = re.compile(r" - at `\$\.?(.*)`$")
+_PLACE = re.compile(r" - at (?:`key` in )?`\$\.?(.*)`$")
 _PATTERN = re.compile(r"Expected `str` matching regex (.+)$")
 _EXAMPLE = "Compare it with openstack_ops.yaml.example; docs/CONFIGURATION.md has every key."
 _EMPTY = (
@@ -58,6 +58,9 @@ def _unknown(value: Any, kind: Any, where: str) -> Iterator[str]:
                 else:
                     near = misspelt([clean(key)], fields)
                     yield f"{clean(where)}.{near}" if where else near
+        elif isinstance(inner, msgspec.inspect.DictType) and isinstance(value, Mapping):
+            for name, below in value.items():
+                yield from _unknown(below, inner.value_type, f"{where}.{name}")
         elif isinstance(inner, msgspec.inspect.ListType) and isinstance(value, list):
             for number, below in enumerate(value):
                 yield from _unknown(below, inner.item_type, f"{where}[{number}]")

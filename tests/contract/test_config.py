@@ -22,7 +22,8 @@ SMTP = {"name": "x", "host": "mail.example.org", "sender": "cloud@example.org"}
 
 
 def nested(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    return given["items"]["properties"] if given["type"] == "array" else given["properties"]
+    of_each = given["items"] if given["type"] == "array" else given.get("additionalProperties")
+    return (of_each or given)["properties"]
 
 
 def struct_of(kind: Any) -> type[msgspec.Struct] | None:

@@ -37,6 +37,8 @@ def keys(properties: dict[str, Any], prefix: str = "") -> list[str]:
         if given["type"] == "array" and given["items"]["type"] == "object":
             found.append(f"{prefix}{name}[]")
             found += keys(given["items"]["properties"], f"{prefix}{name}[].")
+        elif isinstance(each := given.get("additionalProperties"), dict) and "properties" in each:
+            found += keys(each["properties"], f"{prefix}{name}.<name>.")
         elif given.get("properties"):
             inner = keys(given["properties"], f"{prefix}{name}.")
             found += inner if prefix + name != "clouds[].auth" else [prefix + name, *inner]

@@ -18,7 +18,7 @@ LIB = TOP / "lib"
 PACKAGES = sorted(p.name for p in LIB.iterdir() if p.is_dir() and p.name != "__pycache__")
 
 QUERY = ("language", "wire", "resources", "execution", "lookups")
-OUTSIDE = {"query_api", "openstack_api", "email_api", "icinga_api"}
+OUTSIDE = {"query_api", "openstack_api", "email_api", "icinga_api", "ssh_api"}
 _BASE = {"common", "state", "accounts"}
 # What several runbooks share: one folder a thing, each with what it may import of the others.
 _SHARED = {
@@ -36,6 +36,7 @@ _SHARED = {
     "brakes": {"hypervisors"},
     "campaigns": {"owners", "protection"},
     "bulk": {"searches"},
+    "remote": set[str](),
 }
 # folder -> folders it may import beside itself. A folder of query_api may import those before it.
 MAY: dict[str, set[str]] = {
@@ -50,6 +51,7 @@ MAY: dict[str, set[str]] = {
     "openstack_api": {"common", "accounts"},
     "email_api": {"common", "accounts"},
     "icinga_api": {"common", "accounts"},
+    "ssh_api": {"common", "accounts"},
     **{one: {*_BASE, "workflow_api", *OUTSIDE, *others} for one, others in _SHARED.items()},
     "workflows": {*_BASE, "workflow_api", *OUTSIDE, *_SHARED},
     "engine": {*_BASE, "workflow_api"},  # a runbook's module it imports by the action's name
@@ -66,6 +68,7 @@ HEAVY = {
     "jsonschema": {"local_runner"},
     "email_validator": {"email_api"},
     "smtplib": {"email_api"},
+    "paramiko": {"ssh_api"},
     "st2common": set(),
 }
 

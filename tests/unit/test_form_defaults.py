@@ -22,6 +22,7 @@ from support.mail_cloud import MailCloud, mail_cloud, project, server, user
 from support.runs import new_state
 from support.sampling import dealt
 from support.smtp_faults import Fault
+from support.ssh import SSH_CONFIG
 from support.verb_stands import BIRTHS, CREATIONS, VERBS, parameters_of, ready
 
 pytestmark = pytest.mark.usefixtures("versions_asked_once")
@@ -33,7 +34,7 @@ OF_A_RUN = {"run.apply", "run.cancel", "run.resume", "run.settle", "run.show"}
 # They are about what an earlier run has done; tests/unit/test_workflows_hypervisor_powering.py.
 AFTER_A_RUN = {"hypervisor.start_servers"}
 # What Nova's own processes are needed for.
-ON_HOSTS = ("hypervisor.", "server.", "capacity.", "aggregate.", "server_group.")
+ON_HOSTS = ("ssh.", "hypervisor.", "server.", "capacity.", "aggregate.", "server_group.")
 FLAVOR = {"id": "1", "name": "m1.small", "vcpus": 1, "ram": 1024, "disk": 10}
 IMAGE = {"id": "image-1", "name": "debian-12", "status": "active", "visibility": "public"}
 
@@ -98,7 +99,7 @@ def house(tmp_path: Path) -> Iterator[dict[str, Any]]:
         cloud.images.append(IMAGE)
         cloud.aggregates.append(Aggregate("ssd", ["cmp-1"]))
         cloud.groups.append(Group("web", "soft-anti-affinity", ["web-1", "wiki-1"]))
-        yield cloud.config(state_url=state)
+        yield {**cloud.config(state_url=state), **SSH_CONFIG}
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from support.fake_cloud_estate import Hypervisor, Project
 from support.fake_cloud_http import Answer, Request
 from support.hostile import VALUES, calls, parameters_of
 from support.runs import Silent, folder, new_state
+from support.ssh import SSH_CONFIG
 
 pytestmark = pytest.mark.usefixtures("versions_asked_once")
 
@@ -73,6 +74,7 @@ def config(cloud: FakeCloud) -> dict[str, Any]:
         "default_cloud": "fake",
         "state_url": new_state(place / "state.db"),
         "smtp_accounts": [{**account, "sender": "cloud@example.org"}],
+        **SSH_CONFIG,
     }
 
 

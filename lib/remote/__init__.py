@@ -1,0 +1,1 @@
+"""Named commands of the configuration, run on hosts by steps of a plan."""

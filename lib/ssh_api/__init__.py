@@ -1,0 +1,1 @@
+"""Running commands on hosts by SSH: typed functions over an account, and nothing of plans."""
