@@ -13,6 +13,8 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
+from common.duration import End
+
 
 class ParameterGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters that several runbooks have alike: each field is a parameter of the action.
@@ -53,6 +55,26 @@ CampaignName = Annotated[str, Meta(description="The campaign, by its key or id."
 HypervisorReason = Annotated[
     str, Meta(description="Why, for anybody who looks at the hypervisor later.")
 ]
+Until = Annotated[
+    End,
+    Meta(
+        description="When it ends: after 90m, 1.5d or PT90M, or at a time as 2026-12-01T06:00Z or "
+        "2026-12-01 06:00 Europe/Berlin."
+    ),
+]
+Starts = Annotated[
+    End,
+    Meta(description="When it begins: after 30m, or at a time with its zone; now if empty."),
+]
+AlertMatchers = Annotated[
+    str,
+    Meta(
+        description='Which alerts, in Alertmanager\'s own form, as: alertname="HostDown", '
+        'instance=~"cmp-1(:.*)?", env!="test".'
+    ),
+]
+SilenceReason = Annotated[str, Meta(description="Why, for anybody who looks at the silence later.")]
+SilenceId = Annotated[str, Meta(description="The silence, by its id.")]
 MaxParallel = Annotated[
     int, Meta(ge=1, description="How many to work on at once; limits.max_parallel if empty.")
 ]

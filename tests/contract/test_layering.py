@@ -18,7 +18,14 @@ LIB = TOP / "lib"
 PACKAGES = sorted(p.name for p in LIB.iterdir() if p.is_dir() and p.name != "__pycache__")
 
 QUERY = ("language", "wire", "resources", "execution", "lookups")
-OUTSIDE = {"query_api", "openstack_api", "email_api", "icinga_api", "ssh_api"}
+OUTSIDE = {
+    "query_api",
+    "openstack_api",
+    "email_api",
+    "icinga_api",
+    "alertmanager_api",
+    "ssh_api",
+}
 _BASE = {"common", "state", "accounts"}
 # What several runbooks share: one folder a thing, each with what it may import of the others.
 _SHARED = {
@@ -26,6 +33,7 @@ _SHARED = {
     "health": set[str](),
     "owners": set[str](),
     "searches": set[str](),
+    "monitoring": set[str](),
     "keeping": {"protection"},
     "verbs": {"protection", "keeping"},
     "flavors": {"protection"},
@@ -51,6 +59,7 @@ MAY: dict[str, set[str]] = {
     "openstack_api": {"common", "accounts"},
     "email_api": {"common", "accounts"},
     "icinga_api": {"common", "accounts"},
+    "alertmanager_api": {"common", "accounts"},
     "ssh_api": {"common", "accounts"},
     **{one: {*_BASE, "workflow_api", *OUTSIDE, *others} for one, others in _SHARED.items()},
     "workflows": {*_BASE, "workflow_api", *OUTSIDE, *_SHARED},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from engine.dispatch import dispatch
 from examples import example
 from support.action_files import NAMES, action
 from support.example_servers import example_servers
+from support.fake_alertmanager import FakeAlertmanager
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Aggregate, Group, Hypervisor, Project
 from support.fake_cloud_tables import Tables
@@ -118,6 +120,19 @@ def stand(name: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
         yield cloud.config(state_url=new_state(tmp_path / "state.db"))
 
 
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """An Alertmanager with the silence of the examples."""
+    with FakeAlertmanager() as fake:
+        fake.silence(id=example("silence.expire")["silence"], endsAt=in_an_hour())
+        state = new_state(tmp_path / "state.db")
+        yield {"alertmanagers": [fake.entry], "state_url": state}
+
+
+def in_an_hour() -> str:
+    return (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat(timespec="milliseconds")
+
+
 # Every day half of the actions are called with their form as it is, or with their example.
 FORMS, CALLS, *_ = dealt(sorted(set(NAMES) - OF_A_RUN - AFTER_A_RUN), 4)
 
@@ -133,6 +148,8 @@ def config(name: str, post: MailCloud, request: pytest.FixtureRequest) -> dict[s
         post.ask("list_notice", **notice, dry_run=False)
         post.smtp.fault()
     config = post.config()
+    if name.startswith("silence."):
+        return dict(request.getfixturevalue("alertmanager"))
     if name in VERB or name in CREATED or name in OF_A_VOLUME:
         return dict(request.getfixturevalue("stand"))
     if name.startswith(ON_HOSTS) and not name.endswith((".search", ".list")):

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from engine.dispatch import dispatch
-from examples import all_examples
+from examples import all_examples, example
 from support.action_files import NAMES
 from support.example_servers import example_servers
+from support.fake_alertmanager import FakeAlertmanager
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Project
 from support.fake_cloud_http import Answer, Request
@@ -65,8 +66,16 @@ def nothing(request: Request) -> Answer:
 
 
 @pytest.fixture(scope="module")
-def config(cloud: FakeCloud) -> dict[str, Any]:
-    """A configuration with that cloud and an account that sends nothing anywhere."""
+def alertmanager() -> Iterator[FakeAlertmanager]:
+    """An Alertmanager with the silence of the examples."""
+    with FakeAlertmanager() as fake:
+        fake.silence(id=example("silence.expire")["silence"])
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def config(cloud: FakeCloud, alertmanager: FakeAlertmanager) -> dict[str, Any]:
+    """A configuration with these and an account that sends nothing anywhere."""
     place = folder()
     account = {"name": "mail", "host": "127.0.0.1", "port": 9, "security": "none"}
     return {
@@ -74,6 +83,7 @@ def config(cloud: FakeCloud) -> dict[str, Any]:
         "default_cloud": "fake",
         "state_url": new_state(place / "state.db"),
         "smtp_accounts": [{**account, "sender": "cloud@example.org"}],
+        "alertmanagers": [alertmanager.entry],
         **SSH_CONFIG,
     }
 
@@ -89,11 +99,13 @@ def test_every_value_is_answered(
     name: str,
     values: int,
     cloud: FakeCloud,
+    alertmanager: FakeAlertmanager,
     config: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(os.path.dirname(config["state_url"].removeprefix("sqlite:///")))
     cloud.requests.clear()
+    alertmanager.requests.clear()
     wrong = []
     for parameter, kind, call in calls(name, values):
         with within(PATIENCE, f"{parameter}: {kind}"):
@@ -103,7 +115,7 @@ def test_every_value_is_answered(
         assert len(result["summary"]) <= 2000, f"{parameter}: {kind}: nobody reads that"
         if "Internal error" in told or ended == "interrupted":
             wrong.append(f"{parameter}: {kind}: {result['summary']:.300}")
-    assert (wrong, changes_sent(cloud)) == ([], [])
+    assert (wrong, changes_sent(cloud), changes_of(alertmanager)) == ([], [], [])
 
 
 def changes_sent(cloud: FakeCloud) -> list[str]:
@@ -114,6 +126,11 @@ def changes_sent(cloud: FakeCloud) -> list[str]:
         # How cloud.check asks whether it may: this changes nothing on any cloud.
         and NIL not in request.line
     ]
+
+
+def changes_of(alertmanager: FakeAlertmanager) -> list[str]:
+    # cloud.check asks for its right by a silence that is none.
+    return [request.line for request in alertmanager.changes if request.body != {}]
 
 
 @contextmanager

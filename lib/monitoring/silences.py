@@ -1,0 +1,236 @@
+"""Silences as steps of a plan: made, extended and expired, and found again by their mark."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from accounts.alertmanager import Alertmanager
+from alertmanager_api import silences
+from alertmanager_api.matchers import parse, written
+from alertmanager_api.silences import Silence
+from monitoring import marks
+from workflow_api import Attempt, CloudError, End, StepFailed, clean, step
+
+# Alertmanager keeps milliseconds.
+_CLOSE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """Something that one run at a time works on; ``name`` is what people call it."""
+
+    subject: str
+    name: str
+
+
+def to_come(alertmanager: Alertmanager, matchers: str) -> Claimed:
+    """Return what a run claims that silences these alerts: two at once would both silence them."""
+    place = f"{alertmanager.entry.url}\n{matchers}"
+    digest = hashlib.sha256(place.encode("utf-8", "replace")).hexdigest()[:32]
+    return Claimed(f"silences:{digest}", f"silences of {matchers}")
+
+
+def claimed(silence: Silence) -> Claimed:
+    """Return what a run claims that changes a silence."""
+    return Claimed(f"silence:{silence.id}", f"silence {silence.id}")
+
+
+def of_run(alertmanager: Alertmanager, run: str) -> list[Silence]:
+    """Return the silences that a run has made and that have not ended."""
+    return [
+        silence
+        for silence in silences.listed(alertmanager)
+        if not silence.has_ended and marks.run_of(silence.created_by, silence.comment) == run
+    ]
+
+
+def shown(moment: datetime) -> str:
+    """Return a moment for a sentence: to the minute, in UTC."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def lasting(ends: End, starts: End | None = None) -> str:
+    """Return for a sentence how long something is to be, and from when on."""
+    if starts is None:
+        return ends.sentence
+    begin = starts.sentence
+    begin = f"in {begin[4:]}" if starts.length is not None else f"from {begin[6:]}"
+    return f"{begin} {ends.sentence}"
+
+
+def data(
+    alertmanager: Alertmanager, matchers: str, reason: str, ends: End, starts: End | None = None
+) -> dict[str, Any]:
+    """Return the data of the step ``create``; ``matchers`` is as ``matchers.written`` returns it.
+
+    A duration is counted from when the step begins, so the plan stays the same until then.
+    """
+    return {
+        "where": alertmanager.name,
+        "matchers": matchers,
+        "reason": reason,
+        "ends": str(ends),
+        "starts": None if starts is None else str(starts),
+        "lasting": lasting(ends, starts),
+    }
+
+
+def find_created(
+    attempt: Attempt, alertmanager: Alertmanager, matchers: str
+) -> dict[str, Any] | None:
+    """Return the silence that an earlier attempt has made, None if none has."""
+    mine = _mine(attempt, alertmanager)
+    if not mine:
+        return None
+    standing = [silence for silence in mine if not silence.has_ended] or mine
+    return _made(standing[-1])
+
+
+def expire_created(attempt: Attempt, alertmanager: Alertmanager, matchers: str) -> None:
+    """End what the step has made, unless it has ended."""
+    for silence in _mine(attempt, alertmanager):
+        if not silence.has_ended:
+            _expire(alertmanager, silence.id)
+
+
+@step(
+    "silence.create",
+    "silence {matchers} in {where} {lasting}",
+    key="{where}:{matchers}",
+    find=find_created,
+    undo=expire_created,
+)
+def create(
+    attempt: Attempt,
+    alertmanager: Alertmanager,
+    where: str,
+    matchers: str,
+    reason: str,
+    ends: str,
+    lasting: str,
+    starts: str | None = None,
+) -> dict[str, Any]:
+    """Make a silence that carries the run and the step; durations are counted from now."""
+    now = datetime.now(timezone.utc)
+    begin = now if starts is None else max(now, End(starts).after(now))
+    end = End(ends).after(begin)
+    if end <= now:
+        raise StepFailed(f"It would have ended at {shown(end)}, which is over.")
+    made = silences.create(
+        alertmanager,
+        parse(matchers),
+        begins=begin,
+        ends=end,
+        creator=marks.CREATOR,
+        comment=marks.comment(reason, attempt.run, attempt.key),
+    )
+    return {"silence": made, "ends": _text(end), "said": f"silence {made} until {shown(end)}"}
+
+
+def find_extended(
+    attempt: Attempt, alertmanager: Alertmanager, silence: str
+) -> dict[str, Any] | None:
+    """Return how an earlier attempt has extended a silence, None if none has."""
+    wanted = attempt.notes.get("ends")
+    if wanted is None:
+        return None
+    known = silences.find(alertmanager, silence)
+    if known is None or known.has_ended:
+        # One that expired at that instant has come back under another id.
+        return None
+    if known.ends_at < datetime.fromisoformat(wanted) - _CLOSE:
+        return None
+    return _extended(known.id, known.ends_at)
+
+
+@step(
+    "silence.extend",
+    "let silence {silence} ({matchers}) in {where} go on {lasting}",
+    key="{where}:{silence}",
+    find=find_extended,
+)
+def extend(
+    attempt: Attempt,
+    alertmanager: Alertmanager,
+    where: str,
+    silence: str,
+    matchers: str,
+    ends: str,
+    lasting: str,
+) -> dict[str, Any]:
+    """Let a silence end later; one that has ended meanwhile stays ended."""
+    known = silences.find(alertmanager, silence)
+    if known is None or known.has_ended:
+        raise StepFailed(
+            "It has ended, and is left so.", advice="Make another one with silence.create."
+        )
+    end = End(ends).after(datetime.now(timezone.utc))
+    if known.ends_at >= end:
+        return _extended(silence, known.ends_at)
+    attempt.note(ends=_text(end))
+    return _extended(silences.extend(alertmanager, silence, end), end)
+
+
+def find_expired(alertmanager: Alertmanager, silence: str) -> dict[str, Any] | None:
+    """Return that a silence has ended; None while it has not."""
+    known = silences.find(alertmanager, silence)
+    return None if known and not known.has_ended else {"said": "it has ended"}
+
+
+@step(
+    "silence.expire",
+    "expire silence {silence} ({matchers}) in {where}",
+    key="{where}:{silence}",
+    find=find_expired,
+)
+def expire(alertmanager: Alertmanager, where: str, silence: str, matchers: str) -> dict[str, Any]:
+    """End a silence now; one that has ended is left alone."""
+    _expire(alertmanager, silence)
+    return {"said": "it has ended"}
+
+
+def about(alertmanager: Alertmanager, silence: Silence) -> dict[str, Any]:
+    """Return the data of a silence for the steps ``expire`` and ``extend``."""
+    return {
+        "where": alertmanager.name,
+        "silence": silence.id,
+        "matchers": clean(written(silence.matchers)),
+    }
+
+
+def _expire(alertmanager: Alertmanager, id: str) -> None:
+    if find_expired(alertmanager, id):
+        return
+    try:
+        silences.expire(alertmanager, id)
+    except CloudError as error:
+        # Alertmanager answers 500 to the second of two who end it at the same instant.
+        if error.status is None:
+            raise
+        if not find_expired(alertmanager, id):
+            raise
+
+
+def _mine(attempt: Attempt, alertmanager: Alertmanager) -> list[Silence]:
+    return [
+        silence
+        for silence in silences.listed(alertmanager)
+        if marks.made_by(silence.created_by, silence.comment, attempt.run, attempt.key)
+    ]
+
+
+def _made(silence: Silence) -> dict[str, Any]:
+    verb = "ended at" if silence.has_ended else "until"
+    said = f"silence {silence.id} {verb} {shown(silence.ends_at)}"
+    return {"silence": silence.id, "ends": _text(silence.ends_at), "said": said}
+
+
+def _extended(id: str, end: datetime) -> dict[str, Any]:
+    return {"silence": id, "ends": _text(end), "said": f"silence {id} until {shown(end)}"}
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%S}+00:00"
