@@ -72,7 +72,7 @@ def start(transport: paramiko.Transport, command: str, seconds: float) -> parami
             channel.close()
             raise NoAnswer(f"it did not say within {seconds:.0f} s whether it runs")
         channel.event.wait(_PAUSE)
-    if channel.event_ready:
+    if channel.event_ready or channel.exit_status >= 0:
         return channel
     if transport.is_active():
         raise NotStarted("the server refuses to run commands")
