@@ -132,6 +132,17 @@ class Interrupted(RunbookError):
     """Raised by ``Attempt.wait`` in a step that has to be left where a later look-up finds it."""
 
 
+class Paused(Interrupted):
+    """A step whose time has not come; nothing of it is begun, and the run goes on ``at`` a time.
+
+    ``at`` is in seconds since 1970 by the wall clock.
+    """
+
+    def __init__(self, why: str, at: float) -> None:
+        self.at = at
+        super().__init__(why)
+
+
 class StopRequested(RunbookError):
     """Somebody has asked the run to stop, so nothing more of it is begun; ``reason`` says who."""
 

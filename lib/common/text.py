@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -103,6 +104,12 @@ def count(number: int, noun: str, plural: str = "", *, more: bool = False) -> st
     """Return ``3 servers``, ``1 server``: a number with its noun, and whether there are more."""
     counted = f"{number} {noun if number == 1 else plural or noun + 's'}"
     return f"{counted}; there are more" if more else counted
+
+
+def utc(seconds: float) -> str:
+    """Return a moment in seconds since 1970 as ``2026-03-29 06:00 UTC``."""
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def listed(words: Iterable[str], limit: int = 8) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from common.errors import (
@@ -19,15 +18,12 @@ from common.errors import (
 from common.text import clean
 from common.tracing import Trace, current, traced
 from engine.meaning import ended_badly, ended_well, is_open, meaning_of_bug
+from engine.running import Running
 from workflow_api.planned import PlannedStep
 from workflow_api.ref import as_plain, resolve
 from workflow_api.step import Begun
 
 if TYPE_CHECKING:
-    from engine.lease import Lease
-    from engine.reporter import Reporter
-    from engine.stop import Stop
-    from state.journal import Journal
     from state.records import AttemptKind, StepState
     from state.store import Store
     from workflow_api.step import Records
@@ -39,38 +35,6 @@ _VERBS: Mapping[AttemptKind, str] = {
     "undo": "undo: ",
 }
 NOBODY_KNOWS = "Nobody can say whether it happened, and it cannot be looked up: check by hand."
-
-
-@dataclass
-class Running:
-    """What all plans of one root run share: its lease, its stop, its accounts, its voice.
-
-    ``account`` turns a type and a configured name into an account; ``bug`` logs an unexpected
-    exception and returns a sentence with its id; ``redact`` takes secrets out of a text.
-    """
-
-    journal: Journal
-    lease: Lease
-    stop: Stop
-    reporter: Reporter
-    account: Callable[[type, str], Any]
-    bug: Callable[[BaseException], str]
-    redact: Callable[[str], str] = str
-    said_stopping: bool = False
-
-    def told(self, error: BaseException) -> str:
-        """Return an error as the line that is journalled and shown."""
-        return clean(self.redact(str(error)))
-
-    def heed(self, asked: StopRequested) -> Interrupted:
-        """Stop the run as somebody asked; return what ends the step that was about to begin."""
-        self.stop.request("cancel", asked.reason)
-        return Interrupted(str(asked))
-
-    @property
-    def fence(self) -> tuple[str, int]:
-        """The root run and the generation that every journal entry is checked against."""
-        return self.lease.root, self.lease.generation
 
 
 class LiveAttempt:

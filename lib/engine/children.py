@@ -15,12 +15,12 @@ from accounts.looks import Look, looking
 from common.errors import RunbookError, StepFailed
 from common.result import Result
 from engine import report
-from engine.attempt import Running
 from engine.claims import HeldClaims
 from engine.executor import Engine
 from engine.parameters import Call
 from engine.planning import bounded, child_call, draw, new_run, stored_plan, valid_plan
 from engine.reporter import Aside
+from engine.running import Running
 from engine.session import Session
 from workflow_api.context import Claims, LookedAt
 from workflow_api.plan import Plan
@@ -197,7 +197,9 @@ def finish_run(running: Running, run: str, plan: Plan, state: RunState) -> Resul
     """Journal the end of a run and return what there is to tell of it."""
     journal = running.journal
     found = journal.run(run)
-    result = report.finished(journal, found, plan, state, running.stop, running.reporter)
+    paused = run == running.lease.root and state == "interrupted" and not running.stop.requested
+    at = running.go_on_at if paused else None
+    result = report.finished(journal, found, plan, state, running.stop, running.reporter, at)
     error = result.summary if state == "failed" else None
-    journal.finish(*running.fence, run, state, summary=result.summary, error=error)
+    journal.finish(*running.fence, run, state, summary=result.summary, error=error, go_on_at=at)
     return result

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from common.errors import Held
-from engine.attempt import Running
+from engine.running import Running
 
 if TYPE_CHECKING:
     from state.journal import Journal

@@ -99,7 +99,8 @@ def _read(session: Session, call: Call, common: Common) -> tuple[str, Result]:
     )
     answer = call.workflow.function(context, **call.arguments)
     if isinstance(answer, RunRequest):
-        from engine.runs import REQUESTS, Runs
+        from engine.requests import REQUESTS
+        from engine.runs import Runs
 
         ended = REQUESTS[answer.what](Runs(session), answer.run, **answer.options)
         return _ended(session, ended)

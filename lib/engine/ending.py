@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
-from common.errors import CutOff, Interrupted, RunbookError
-from engine.attempt import NOBODY_KNOWS, Running, StepRunner
+from common.errors import CutOff, Interrupted, Paused, RunbookError
+from engine.attempt import NOBODY_KNOWS, StepRunner
+from engine.running import Running
 from workflow_api.plan import Plan
 from workflow_api.planned import PlannedStep
 
@@ -54,6 +55,8 @@ class Ending:
         self.run, self.plan, self.running, self.children = run, plan, running, children
         self.runner = StepRunner(run, running)
         self.gave_up: set[str] = set()
+        # Whether a step waits for its time.
+        self.paused = False
         self._announced = False
 
     def give_up(self) -> RunState:
@@ -135,6 +138,27 @@ class Ending:
             return "interrupted"
         return "failed" if self.undo(policies) else "interrupted"
 
+    def park(self) -> RunState:
+        """Leave a run whose step has failed so that it can wait, and be gone on with.
+
+        A run that is a step of another one has failed for that one.
+        """
+        state = self.fail({"on_park"})
+        return "interrupted" if state == "failed" and self._is_root else state
+
+    def take_up(self) -> None:
+        """Go on with a run that was parked: what had failed is done anew."""
+        if not (self.plan.parks and self._is_root):
+            return
+        if failed := [step for step in self.plan.steps() if self.state(step) == "failed"]:
+            parked = [step.key for step in self.plan.steps() if step.undo == "on_park"]
+            self.running.journal.take_up(*self.running.fence, self.run, parked)
+            self.runner.states |= {step.key: "pending" for step in failed}
+
+    @property
+    def _is_root(self) -> bool:
+        return self.run == self.running.lease.root
+
     def _settle(self, step: PlannedStep, policies: Collection[str]) -> None:
         """Look up a step before the run is given up, and finish it if it is begun."""
         if step.is_child:
@@ -190,6 +214,9 @@ class Ending:
             self.running.stop.cut_off(error)
         except RunbookError as error:
             self.gave_up.add(step.key)
+            if isinstance(error, Paused):
+                self.paused = True
+                self.running.pause(error)
             state = "left" if isinstance(error, Interrupted) else self.state(step)
             if about and state != "left":
                 state = "failed"

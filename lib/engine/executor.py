@@ -33,6 +33,7 @@ class Engine(Ending):
 
         Raises CutOff if this process may not, or cannot, journal anything more of it.
         """
+        self.take_up()
         self.announce()
         for stage in self.plan.stages:
             complete = self._run_stage(stage)
@@ -156,6 +157,6 @@ class Engine(Ending):
             return "succeeded"
         if self.running.stop.kind == "cancel":
             return self.give_up()
-        if self.running.stop.requested or self.is_open():
+        if self.running.stop.requested or self.is_open() or self.paused:
             return "interrupted"
-        return self.fail({"on_failure"})
+        return self.park() if self.plan.parks else self.fail({"on_failure"})

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from common.errors import CloudError, Interrupted, RunbookError, StepFailed, UnknownOutcome
+from common.errors import (
+    CloudError,
+    Interrupted,
+    Paused,
+    RunbookError,
+    StepFailed,
+    UnknownOutcome,
+)
 from common.tracing import Trace
 from workflow_api.planned import PlannedStep
 
@@ -53,6 +60,8 @@ def ended_badly(
         if isinstance(error, StepFailed):
             return "failed", "failed"
         return ("interrupted" if isinstance(error, Interrupted) else "failed"), "begun"
+    if isinstance(error, Paused):
+        return "interrupted", "pending"
     if isinstance(error, Interrupted):
         return "interrupted", "unknown"
     if isinstance(error, UnknownOutcome):

@@ -10,7 +10,7 @@ import msgspec
 from common.duration import humanize
 from common.result import Result
 from common.table import Table
-from common.text import count
+from common.text import count, utc
 from workflow_api.plan import Plan
 from workflow_api.planned import PlannedStep, Stage
 
@@ -136,11 +136,22 @@ def in_order_of_rows(rows: list[dict[str, Any]], plan: Plan) -> list[dict[str, A
 
 
 def finished(
-    journal: Journal, run: RunRecord, plan: Plan, state: str, stop: Stop, reporter: Reporter
+    journal: Journal,
+    run: RunRecord,
+    plan: Plan,
+    state: str,
+    stop: Stop,
+    reporter: Reporter,
+    go_on_at: float | None = None,
 ) -> Result:
-    """Return what a run answers that ended in ``state``, laid out for the reporter's screen."""
+    """Return what a run answers that ended in ``state``, laid out for the reporter's screen.
+
+    ``go_on_at`` is when it goes on if it is paused, by the wall clock.
+    """
     steps = journal.steps(run.id)
-    undoing = {a.key: a.error for a in journal.attempts(run.id) if a.kind == "undo"}
+    # The newest try says it: what was parked and gone on with was undone once.
+    undos = {a.key: a for a in journal.attempts(run.id) if a.kind == "undo"}
+    undoing = {key: one.error for key, one in undos.items() if one.state != "undone"}
     changing = {step.key for step in plan.steps() if step.changes}
     about = {step.key: step.about for step in plan.steps()}
     rows: list[dict[str, Any]] = []
@@ -164,7 +175,7 @@ def finished(
         elif step.state in ("pending", "skipped"):
             result.left.append({"what": what, "why": why or _not_sent(step)})
     rows[:] = in_order_of_rows(rows, plan)
-    result.summary = _summary(run, plan, steps, state, stop)
+    result.summary = _summary(run, plan, steps, state, stop, go_on_at)
     if was_left_done(result):
         result.summary += ". Not everything could be undone: see what failed"
     result.text = _text(result, reporter)
@@ -196,14 +207,23 @@ def _row(step: StepRecord) -> dict[str, Any]:
     return row
 
 
-def _summary(run: RunRecord, plan: Plan, steps: list[StepRecord], state: str, stop: Stop) -> str:
+def _summary(
+    run: RunRecord,
+    plan: Plan,
+    steps: list[StepRecord],
+    state: str,
+    stop: Stop,
+    go_on_at: float | None,
+) -> str:
+    parked = state == "interrupted" and is_parked(plan, steps)
+    shown = "parked" if parked else "paused" if go_on_at is not None else state
     done = sum(step.state == "done" for step in steps)
     bad = [step for step in steps if step.state in ("failed", "unknown", "running")]
     since = run.started_at or run.created_at
     took = f" in {humanize(max(0.0, run.now - since))}"
     if not steps:
-        return f"{plan.title}: {state}: nothing to do"
-    parts = [f"{plan.title}: {state}: {done} of {count(len(steps), 'step')} done{took}"]
+        return f"{plan.title}: {shown}: nothing to do"
+    parts = [f"{plan.title}: {shown}: {done} of {count(len(steps), 'step')} done{took}"]
     if undone := sum(step.undone for step in steps):
         parts.append(f"{undone} of them undone again")
     if begun := [step for step in steps if step.state == "begun"]:
@@ -219,12 +239,19 @@ def _summary(run: RunRecord, plan: Plan, steps: list[StepRecord], state: str, st
     if stop.reason and state in ("interrupted", "cancelled"):
         text += f" ({stop.reason})"
     cancelled = stop.kind == "cancel"
-    if bad and (state != "interrupted" or cancelled):
+    if bad and (state != "interrupted" or cancelled or parked):
         first = f"{bad[0].sentence}: {bad[0].error}"
         text += f". {first}" + ("" if len(bad) == 1 else f" (and {len(bad) - 1} more)")
-    if state == "interrupted":
+    if go_on_at is not None:
+        text = f"{text.rstrip('.')}. It goes on at {utc(go_on_at)} by run.resume_due"
+    elif state == "interrupted":
         text = f"{text.rstrip('.')}. {what_next(run, steps, cancelled=cancelled)}"
     return text
+
+
+def is_parked(plan: Plan, steps: Iterable[StepRecord]) -> bool:
+    """Return whether a plan that parks has come to a step that failed."""
+    return plan.parks and any(step.state == "failed" for step in steps)
 
 
 def what_next(run: RunRecord, steps: list[StepRecord], *, cancelled: bool = False) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from common.duration import humanize
 from common.errors import CutOff, Held, LeaseLost, RunbookError, RunCutOff, UserError
-from engine.attempt import Running
 from engine.lease import Lease, Watcher, clock
+from engine.running import Running
 from engine.session import Session
 from engine.stop import stopped_by_signals
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -12,7 +11,6 @@ from common.duration import humanize
 from common.errors import AlreadyStarted, CutOff, Held, Refused, RunbookError, UserError
 from common.result import Result
 from engine import report
-from engine.attempt import Running
 from engine.children import TO_GIVE_UP, ChildRuns, finish_run, preview, store_plan
 from engine.claims import HeldClaims, ReportedClaims
 from engine.executor import Engine
@@ -20,6 +18,7 @@ from engine.locked import refuse_locked
 from engine.parameters import Call
 from engine.planning import bounded, draw, new_run, stored_call, stored_plan, valid_plan
 from engine.run_lease import ENDED, UNFINISHED, acting, beginning, let_go, unheld
+from engine.running import Running
 from engine.session import Session
 from engine.settling import Outcome, settled
 from workflow_api.plan import Plan
@@ -272,12 +271,3 @@ class Runs:
 
 def _told(kind: Kind, run: RunRecord, summary: str) -> Answer:
     return Answer(kind, Result(run.id, summary, text=f"{summary}\n"))
-
-
-# What a dispatcher may do with a stored run, by the name in a RunRequest.
-REQUESTS: dict[str, Callable[..., Answer]] = {
-    "apply": Runs.apply,
-    "resume": Runs.resume,
-    "cancel": Runs.cancel,
-    "settle": Runs.settle,
-}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 
 import msgspec
 from sqlalchemy import delete, insert, select
 
-from common.text import clean
+from common.text import clean, utc
 from state.clock import db_now
 from state.leases import Leases
 from state.retries import retried
@@ -29,11 +28,7 @@ class Lock(msgspec.Struct, frozen=True):
     @property
     def told(self) -> str:
         """What people are told: why, since whom, until when."""
-        if self.until is None:
-            end = "until ops.unlock"
-        else:
-            moment = datetime.datetime.fromtimestamp(self.until, datetime.timezone.utc)
-            end = f"until {moment:%Y-%m-%d %H:%M} UTC"
+        end = "until ops.unlock" if self.until is None else f"until {utc(self.until)}"
         return f"what rules start is held up by {clean(self.locked_by)} {end}: {clean(self.reason)}"
 
 

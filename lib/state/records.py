@@ -128,6 +128,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     trigger_id: str | None
     max_changes: int | None
     gave_way_to: str | None
+    go_on_at: float | None
     created_at: float
     started_at: float | None
     ended_at: float | None
@@ -164,8 +165,15 @@ class RunRecord(msgspec.Struct, frozen=True):
         return max(0.0, self.now - last)
 
     @property
+    def paused(self) -> bool:
+        """Whether it waits for its time to go on, ``go_on_at``."""
+        return self.state == "interrupted" and self.go_on_at is not None
+
+    @property
     def shown_state(self) -> str:
         """The state an operator should see: a run whose process is gone is interrupted."""
+        if self.paused:
+            return "paused"
         gone = self.state == "running" and not self.alive
         return "interrupted" if gone or self.unbegun else self.state
 
@@ -216,6 +224,10 @@ _SELECTED = [
 _NAMES = tuple(RunRecord.__struct_fields__)
 
 
+#: The condition of ``RunRecord.paused``.
+PAUSED = and_(
+    *(runs.c.state == "interrupted", runs.c.go_on_at.is_not(None), runs.c.parent.is_(None))
+)
 #: The condition of ``RunRecord.unbegun``.
 UNBEGUN = and_(runs.c.state == "planned", runs.c.plan.is_(None))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from state.records import (
     EXPIRED,
     FINISHED,
     OPEN,
+    PAUSED,
     STATE,
     UNBEGUN,
     NewRun,
@@ -33,6 +34,7 @@ from state.schema import attempts, claims, run_requests, runs, steps
 # Shorter beginnings of ids are no names of runs.
 _SHORTEST = 4
 _PRUNED_AT_ONCE = 200
+_LONGEST_KEY = 255
 
 
 class Runs(Leases):
@@ -126,9 +128,12 @@ class Runs(Leases):
             query = query.where(runs.c.workflow == workflow)
         if state == "running":
             query = query.where(is_alive())
+        elif state == "paused":
+            query = query.where(PAUSED)
         elif state == "interrupted":
             dead = and_(STATE.element == "running", EXPIRED)
-            query = query.where(or_(runs.c.state == "interrupted", dead, UNBEGUN))
+            left = and_(runs.c.state == "interrupted", ~PAUSED)
+            query = query.where(or_(left, dead, UNBEGUN))
         elif state == "planned":
             query = query.where(STATE.element == "planned", ~UNBEGUN)
         elif state:
@@ -165,8 +170,12 @@ class Runs(Leases):
         summary: str,
         error: str | None = None,
         gave_way_to: str | None = None,
+        go_on_at: float | None = None,
     ) -> None:
-        """End a run. A root lets its claims go, unless it was interrupted: then it keeps them."""
+        """End a run. A root lets its claims go, unless it was interrupted: then it keeps them.
+
+        ``go_on_at`` says that it is paused until then, by the wall clock.
+        """
         with self.fenced(root, generation) as tx:
             tx.execute(
                 update(runs)
@@ -176,6 +185,7 @@ class Runs(Leases):
                     summary=summary,
                     error=error,
                     gave_way_to=gave_way_to,
+                    go_on_at=go_on_at,
                     ended_at=db_now(),
                     lease_until=None,
                 )
@@ -207,6 +217,33 @@ class Runs(Leases):
                     started_at=func.coalesce(runs.c.started_at, db_now()),
                 )
             )
+
+    @retried
+    def due(self, now: float) -> list[RunRecord]:
+        """Return the paused runs whose time has come by the wall clock, the longest due first."""
+        query = select_runs().where(PAUSED, runs.c.go_on_at <= now)
+        with self.store.reading() as tx:
+            return [read_run(row) for row in tx.execute(query.order_by(runs.c.go_on_at))]
+
+    @retried
+    def take_up(self, root: str, generation: int, run_id: str, parked: Collection[str]) -> None:
+        """Make what had failed of a parked run pending again, and what parked it undone no more.
+
+        The runs that failed as steps of it stay as they are; others will take their places.
+        """
+        failed = select(steps.c.key).where(steps.c.run == run_id, steps.c.state == "failed")
+        with self.fenced(root, generation) as tx:
+            keys = list(tx.execute(failed).scalars())
+            children = and_(runs.c.parent == run_id, runs.c.parent_step.in_(keys))
+            for child, key in tx.execute(select(runs.c.id, runs.c.parent_step).where(children)):
+                aside = f"{key[:_LONGEST_KEY - 38]}~{child}"
+                tx.execute(update(runs).where(runs.c.id == child).values(parent_step=aside))
+            again = and_(steps.c.run == run_id, steps.c.key.in_(keys))
+            tx.execute(
+                update(steps).where(again).values(state="pending", error=None, ended_at=None)
+            )
+            ready = and_(steps.c.run == run_id, steps.c.key.in_(list(parked)))
+            tx.execute(update(steps).where(ready).values(undone=False))
 
     def prune(self, older_than: float) -> int:
         """Delete finished and never-applied runs older than that many seconds; return how many.

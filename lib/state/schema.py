@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 
 # The revision of the newest migration; the store compares it without importing alembic.
-HEAD = "0005"
+HEAD = "0006"
 
 metadata = MetaData(
     naming_convention={
@@ -93,6 +93,8 @@ runs = Table(
     # The run that went on in its place: what was asked for is done there.
     Column("gave_way_to", _UUID),
     Column("parent_step", String(255)),
+    # When one that is paused goes on, by the wall clock.
+    Column("go_on_at", Double),
     Column("parameters", _JSON, nullable=False),
     Column("summary", _LONG),
     Column("error", _LONG),

@@ -8,6 +8,7 @@ from common.errors import (
     Interrupted,
     LeaseLost,
     NotFound,
+    Paused,
     Refused,
     RunbookError,
     StepFailed,
@@ -17,7 +18,7 @@ from common.errors import (
 from common.picking import picked
 from common.result import Result
 from common.table import Table
-from common.text import clean, count, listed, near
+from common.text import clean, count, listed, near, utc
 from workflow_api.context import Context, Requester
 from workflow_api.parameters import ParameterGroup
 from workflow_api.plan import Plan
@@ -40,6 +41,7 @@ __all__ = [
     "NotFound",
     "OnFailure",
     "ParameterGroup",
+    "Paused",
     "Plan",
     "Ref",
     "Refused",
@@ -59,5 +61,6 @@ __all__ = [
     "near",
     "picked",
     "step",
+    "utc",
     "workflow",
 ]

@@ -37,10 +37,15 @@ class Plan:
     >>> plan.leave("gate", "it is locked")
     >>> [entry["what"] for entry in plan.left]
     ['gate']
+
+    One that ``parks`` does not fail for good: where a step of it has failed, steps with the undo
+    ``on_park`` are undone, which brings everything into a state that it can wait in, and the run
+    can be resumed. What had failed is then done anew.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, *, parks: bool = False) -> None:
         self.title = clean(title)
+        self.parks = parks
         self.stages: list[Stage] = []
         self.left: list[dict[str, Any]] = []
         self.skipped: list[dict[str, Any]] = []
@@ -221,6 +226,7 @@ class Plan:
             "notes": self.notes,
             "where": self.where,
             "identities": self.identities,
+            **({"parks": True} if self.parks else {}),
         }
 
     @classmethod
@@ -228,7 +234,7 @@ class Plan:
         """Read the stored form; raises ValueError for a format this code does not know."""
         if data.get("format") != FORMAT:
             raise ValueError(f"plan format {data.get('format')!r} is not {FORMAT}")
-        plan = cls(data["title"])
+        plan = cls(data["title"], parks=data.get("parks", False))
         plan.stages = [
             Stage(
                 [PlannedStep(**modernised(planned)) for planned in stage["steps"]],

@@ -29,7 +29,7 @@ _ASKING, _CHANGING = "10m", "1d"
 class RunRequest(msgspec.Struct, frozen=True):
     """What a ``run.*`` workflow returns: something that is to be done with a stored run."""
 
-    what: typing.Literal["apply", "resume", "cancel", "settle"]
+    what: typing.Literal["apply", "resume", "resume_due", "cancel", "settle"]
     run: str
     options: Mapping[str, typing.Any] = {}
 

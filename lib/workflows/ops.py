@@ -7,7 +7,7 @@ from typing import Any
 from common.duration import End
 from common.reasons import checked_reason
 from state.ops_lock import HeldOpsLock, Lock, OpsLock
-from workflow_api import Attempt, Context, Plan, UserError, step, workflow
+from workflow_api import Attempt, Context, Plan, UserError, step, utc, workflow
 
 
 def find_locked(attempt: Attempt, reason: str, until: float | None) -> dict[str, Any] | None:
@@ -49,13 +49,13 @@ def lock(ctx: Context, reason: str, until: End | None = None) -> Plan:
     plan = Plan("Hold up what rules start")
     ends = until.after(ctx.asked_at) if until else None
     if ends and ends <= ctx.asked_at:
-        raise UserError(f"until is over already: {ends:%Y-%m-%d %H:%M} UTC.")
+        raise UserError(f"until is over already: {utc(ends.timestamp())}.")
     if (now := _current(ctx)) is not None:
         plan.note(f"It takes the place of the lock that is set: {now.told}.")
     plan.add(
         set_lock,
         reason=reason,
-        end=f"{ends:%Y-%m-%d %H:%M} UTC" if ends else "ops.unlock",
+        end=utc(ends.timestamp()) if ends else "ops.unlock",
         until=ends.timestamp() if ends else None,
     )
     return plan

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
-from workflow_api import Context, RunRequest, Table, UserError, count, humanize, workflow
+from workflow_api import Context, RunRequest, Table, UserError, count, humanize, utc, workflow
 from workflow_api.parameters import RunId
 
 if TYPE_CHECKING:
     from state.records import AttemptRecord, RequestRecord, RunRecord, StepRecord
 
-State = Literal["planned", "running", "succeeded", "failed", "interrupted", "cancelled"]
+State = Literal["planned", "running", "paused", "succeeded", "failed", "interrupted", "cancelled"]
 # What a person says has become of a step.
 Outcome = Literal["done", "not_done"]
 _MOST = 1000
@@ -104,6 +104,12 @@ def apply_run(ctx: Context, run: RunId) -> RunRequest:
 def resume_run(ctx: Context, run: RunId) -> RunRequest:
     """Continue an interrupted run; completed steps are not repeated."""
     return RunRequest("resume", run)
+
+
+@workflow("run.resume_due")
+def resume_due(ctx: Context) -> RunRequest:
+    """Continue each paused run whose time has come: for a timer rule, every few minutes."""
+    return RunRequest("resume_due", "")
 
 
 @workflow("run.cancel", timeout="1h")
@@ -238,6 +244,8 @@ def _next(run: RunRecord, asked: list[RequestRecord]) -> str:
             f"it was asked to stop: end it with run.cancel run={run.id}; what the cloud never "
             f"settles is decided with run.settle run={run.id}"
         )
+    if run.paused and run.go_on_at is not None:
+        return f"it goes on at {utc(run.go_on_at)}, by run.resume_due"
     if run.shown_state == "interrupted":
         return (
             f"go on with run.resume run={run.id}, or give it up with run.cancel run={run.id}; what "

@@ -21,6 +21,7 @@ from workflow_api import (
     Attempt,
     CloudError,
     Context,
+    Paused,
     Plan,
     StepFailed,
     Table,
@@ -35,6 +36,7 @@ _EMPTY: dict[str, Any] = {"things": {}, "log": [], "faults": {}, "asked": 0}
 
 #: What the world does at the next change of a thing, and what its caller sees of that.
 Fault = Literal[
+    "once",  # nothing happens, as the step itself finds out, once
     "refused",  # nothing happens, ever, and the caller is told so
     "failed",  # nothing happens, ever, as the step itself finds out
     "dropped",  # nothing happens, and no answer comes
@@ -189,6 +191,14 @@ def check(yard: Yard, name: str) -> None:
         raise StepFailed(f"There is no {name}.")
 
 
+@step("toys.wait", "wait with {name} until {until}", key="{name}", repeatable=True)
+def wait_for_it(yard: Yard, name: str, until: float) -> None:
+    """Paint a thing when its time has come, by the wall clock."""
+    if time.time() < until:
+        raise Paused(f"It is too early for {name}.", until)
+    yard.world.change("sweep", name, "clean")
+
+
 @step("toys.ring", "ring {name}", key="{name}")
 def ring(attempt: Attempt, name: str) -> None:
     """Ring a bell through no account, and break."""
@@ -198,13 +208,13 @@ def ring(attempt: Attempt, name: str) -> None:
 def _change(yard: Yard, verb: str, name: str, value: str) -> None:
     world = yard.world
     fault = world.fault(
-        name, "refused", "failed", "dropped", "lost", "busy", "bug_before", "bug_after"
+        name, "once", "refused", "failed", "dropped", "lost", "busy", "bug_before", "bug_after"
     )
     trace = tracing.current()
     assert trace is not None
     if fault == "bug_before":
         raise KeyError(name)
-    if fault == "failed":
+    if fault in ("once", "failed"):
         raise StepFailed(f"{name} is too wet.")
     if fault in ("refused", "dropped"):
         trace.sending()
@@ -226,6 +236,7 @@ STEPS: dict[str, Callable[..., Any]] = {
     "sweep": sweep,
     "check": check,
     "ring": ring,
+    "wait": wait_for_it,
 }
 
 
@@ -246,6 +257,7 @@ def work(
     stages: list[dict[str, Any]],
     refuse: list[str] = [],  # noqa: B006 - never changed
     claim: str = "",
+    parks: bool = False,
 ) -> Plan:
     """Do what ``stages`` says: ``{"do": "paint", "to": ["a", "b"], "at_most": 2, ...}``.
 
@@ -256,11 +268,13 @@ def work(
     names = [name for stage in stages for name in stage.get("to", [])]
     ctx.claim(*(Thing(yard.name, name) for name in [*names, *filter(None, [claim])]))
     World.pause("claimed")
-    plan = Plan("Work")
+    plan = Plan("Work", parks=parks)
     plan.refuse(refuse)
     for number, stage in enumerate(stages):
         if "run" in stage:
-            more = {"yard": stage["yard"]} if "yard" in stage else {}
+            more: dict[str, Any] = {"yard": stage["yard"]} if "yard" in stage else {}
+            if stage.get("parks"):
+                more["parks"] = True
             plan.run("toy.work", key=f"{number}", stages=stage["run"], **more)
             continue
         if "rows" in stage:

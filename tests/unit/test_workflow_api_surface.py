@@ -40,6 +40,7 @@ def test_exported_members() -> None:
         "NotFound",
         "OnFailure",
         "ParameterGroup",
+        "Paused",
         "Plan",
         "Ref",
         "Refused",
@@ -59,6 +60,7 @@ def test_exported_members() -> None:
         "near",
         "picked",
         "step",
+        "utc",
         "workflow",
     ]
 
@@ -82,7 +84,7 @@ def test_every_failure_is_of_one_tree() -> None:
         if inspect.isclass(member := getattr(workflow_api, name)) and issubclass(member, Exception)
     ]
     assert all(issubclass(error, workflow_api.RunbookError) for error in errors)
-    assert len(errors) == 11
+    assert len(errors) == 12
 
 
 def test_what_a_reading_runbook_does_not_import() -> None:
