@@ -67,7 +67,8 @@ def refuse_held_ports(settings: Settings, services: list[Service]) -> None:
         refusal(name, settings.ports[name], service.name)
         for service in services
         for name in service.ports
-        if is_held(settings.ports[name]) and not service.process(settings).members()
+        if is_held(settings.ports[name], service.address)
+        and not service.process(settings).members()
     ]
     if refusals:
         raise DevcloudError("\n".join(refusals))
@@ -151,8 +152,13 @@ class Bringup:
         if not service.port:
             return
         port = self._settings.ports[service.port]
-        check = waiting.answers if service.is_http else waiting.accepts
-        self._wait(service, partial(check, port), "does not answer")
+
+        def is_ready() -> bool:
+            if service.is_http:
+                return waiting.answers(port)
+            return waiting.accepts(port, service.address) or service.may_be_silent()
+
+        self._wait(service, is_ready, "does not answer")
 
     def _wait(self, service: Service, is_so: Callable[[], bool], otherwise: str) -> None:
         """Wait, as long as the service is alive and nothing else has failed."""

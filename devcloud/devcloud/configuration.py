@@ -55,6 +55,8 @@ def write_configuration(settings: Settings) -> None:
     """Write every configuration file; those that already read so are left alone."""
     make_folders(settings)
     values = _values(settings)
+    for part in parts(settings.groups):
+        values |= part.values(settings)
     for name, user in FILES.items():
         _render(TEMPLATES / name, settings.etc / name, values | _snippets(values, user))
     for host in settings.compute_hosts:

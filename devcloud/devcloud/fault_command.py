@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from devcloud import faults
+from devcloud import faults, power
 from devcloud.errors import DevcloudError
 from devcloud.settings import existing
 from devcloud.told import told
@@ -14,6 +14,11 @@ BY_HOST: dict[str, tuple[Callable[[str], None], str]] = {
     "start": (faults.start_compute, "start nova-compute on a host and wait until nova sees it"),
     "agent-dead": (faults.kill_agents, "stop the heartbeats of a host's Neutron agents"),
     "agent-alive": (faults.revive_agents, "let a host's Neutron agents live again"),
+}
+POWER = {
+    "reboot": "reboot a pretended host, with its nova-compute",
+    "power-off": "switch a pretended host off, with its nova-compute",
+    "power-on": "switch it on again",
 }
 WORDS = {"true": True, "false": False}
 
@@ -31,6 +36,9 @@ def fault() -> int:
         _show()
     elif command == "show":
         _show()
+    elif command in POWER:
+        power.switch(arguments.host, command.removeprefix("power-"))
+        print(f"{command} {arguments.host}: done")
     else:
         BY_HOST[command][0](arguments.host)
         print(f"{command} {arguments.host}: done")
@@ -51,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     clear = commands.add_parser("clear", help="take away all knobs, of one host or of all")
     clear.add_argument("host", nargs="?")
     commands.add_parser("show", help="show what is set")
-    for name, (_, description) in BY_HOST.items():
+    described = {name: description for name, (_, description) in BY_HOST.items()}
+    for name, description in (described | POWER).items():
         commands.add_parser(name, help=description).add_argument("host")
     return parser
 

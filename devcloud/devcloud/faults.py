@@ -14,8 +14,9 @@ import json
 import math
 from pathlib import Path
 
-from devcloud import waiting
+from devcloud import power, waiting
 from devcloud.errors import DevcloudError
+from devcloud.lock import exclusive
 from devcloud.processes import Process
 from devcloud.reports import last_reports
 from devcloud.rest import Admin
@@ -47,12 +48,13 @@ def knobs(host: str) -> dict[str, Knob]:
 
 
 def clear(host: str | None = None) -> None:
-    """Take all knobs away, of one host or of all; then also revive the agents."""
+    """Take all knobs away, of one host or of all; then also revive agents and switch hosts on."""
     settings = existing()
     for name in [host] if host else settings.compute_hosts:
         _knobs_file(settings, name).unlink(missing_ok=True)
     if host is None:
         _dead_file(settings).unlink(missing_ok=True)
+        power.clear()
 
 
 def stop_compute(host: str) -> None:
@@ -65,6 +67,13 @@ def kill_compute(host: str) -> None:
     """End nova-compute on a host as a power cut would."""
     _, _, process = _compute(host)
     process.kill()
+
+
+def begin_compute(host: str) -> None:
+    """Start nova-compute on a host, unless it runs."""
+    settings, service, process = _compute(host)
+    if not process.pid():
+        service.start(settings)
 
 
 def start_compute(host: str) -> None:
@@ -95,13 +104,15 @@ def start_compute(host: str) -> None:
 def kill_agents(host: str) -> None:
     """Stop the heartbeats of all Neutron agents of a host. Neutron calls them dead 30 s later."""
     settings = existing()
-    _write_dead(settings, dead_agents() | {_known_host(settings, host)})
+    with exclusive(settings.var, "agents-dead", "devcloud/fault"):
+        _write_dead(settings, dead_agents() | {_known_host(settings, host)})
 
 
 def revive_agents(host: str) -> None:
     """Let the Neutron agents of a host live again: within some 10 s."""
     settings = existing()
-    _write_dead(settings, dead_agents() - {_known_host(settings, host)})
+    with exclusive(settings.var, "agents-dead", "devcloud/fault"):
+        _write_dead(settings, dead_agents() - {_known_host(settings, host)})
 
 
 def dead_agents() -> set[str]:

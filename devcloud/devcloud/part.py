@@ -1,6 +1,6 @@
 """What one system beside the cloud consists of, as data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from devcloud.service import Service
@@ -19,7 +19,8 @@ class Part:
     where the system has no such program (`Settings.program` finds it, `Settings.libraries` are
     what it needs in its environment). `files` are templates in `devcloud/etc`, `folders` lie in
     `var`, `prepare` makes whatever else it needs before its services start (they name the step
-    `<name> files` in `after`), `pack` is a template that goes into the pack's configuration.
+    `<name> files` in `after`), `pack` is a template that goes into the pack's configuration,
+    `values` what templates need beside what all have.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Part:
     folders: tuple[str, ...] = ()
     prepare: Callable[[Settings], None] = nothing
     pack: str | None = None
+    values: Callable[[Settings], Mapping[str, object]] = lambda settings: {}

@@ -55,12 +55,12 @@ def variable(name: str) -> str:
     return f"DEVCLOUD_PORT_{name.upper()}"
 
 
-def is_held(port: int) -> bool:
+def is_held(port: int, address: str = "127.0.0.1") -> bool:
     """Whether something on this machine listens on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError:
             return True
     return False

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from devcloud.processes import Process
@@ -14,7 +15,8 @@ class Service:
 
     `after` names the services and steps it needs first; `grace` is how many seconds it has to end
     before it is killed (Nova and Neutron would take up to 15 s, with nothing left to lose).
-    `environ` is what it finds in its environment beside what all services do.
+    `environ` is what it finds in its environment beside what all services do; `may_be_silent` says
+    whether it need not answer now.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Service:
     in_venv: bool = True
     more_ports: tuple[str, ...] = ()
     environ: tuple[tuple[str, str], ...] = ()
+    address: str = "127.0.0.1"
+    may_be_silent: Callable[[], bool] = lambda: False
 
     @property
     def ports(self) -> tuple[str, ...]:

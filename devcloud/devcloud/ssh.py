@@ -1,22 +1,22 @@
-"""An SSH server on loopback, with keys of its own, for the present user."""
+"""SSH on loopback for the present user: a server, and one for each pretended host."""
 
 import os
 import pwd
-import subprocess
 from pathlib import Path
 
+from devcloud import machines
+from devcloud.keys import KINDS, make_key
 from devcloud.part import Part
 from devcloud.service import Service
 from devcloud.settings import Settings, private_file
 from devcloud.work import run_to_end
 
-KINDS = {"ed25519": (), "ecdsa": ("-b", "256"), "rsa": ("-b", "3072")}
 PRIVILEGE_SEPARATION = ("sshd", Path("/run/sshd"))
 """The user and the folder that sshd insists on where it is started by root."""
 
 
 def services(settings: Settings) -> list[Service]:
-    """The server itself: no daemon, its log on standard error."""
+    """The server itself (no daemon, its log on standard error), and the pretended hosts."""
     command = (settings.program("sshd"), "-D", "-e", "-f", f"{settings.etc}/ssh/sshd_config")
     return [
         Service(
@@ -26,7 +26,8 @@ def services(settings: Settings) -> list[Service]:
             after=("ssh files",),
             in_venv=False,
             environ=tuple(settings.libraries.items()),
-        )
+        ),
+        *machines.services(settings),
     ]
 
 
@@ -34,41 +35,17 @@ def prepare(settings: Settings) -> None:
     """Make the keys of hosts and of their user, and the file of known hosts."""
     folder = settings.var / "ssh"
     for kind in KINDS:
-        _make_key(settings, folder / f"host_{kind}", kind)
-        _make_key(settings, folder / f"key_{kind}", kind)
-    _make_key(settings, folder / "key_encrypted", "ed25519", settings.passwords["service"])
+        make_key(settings, folder / f"host_{kind}", kind)
+        make_key(settings, folder / f"key_{kind}", kind)
+    make_key(settings, folder / "key_encrypted", "ed25519", settings.passwords["service"])
     keys = sorted(folder.glob("key_*.pub"))
     private_file(folder / "authorized_keys", "".join(key.read_text() for key in keys))
-    address = f"[127.0.0.1]:{settings.ports['ssh']}"
-    hosts = (folder / f"host_{kind}.pub" for kind in KINDS)
-    private_file(folder / "known_hosts", "".join(f"{address} {key.read_text()}" for key in hosts))
+    own = [("127.0.0.1", folder / f"host_{kind}.pub") for kind in KINDS]
+    port = settings.ports["ssh"]
+    known = [f"[{at}]:{port} {key.read_text()}" for at, key in own + machines.make_keys(settings)]
+    private_file(folder / "known_hosts", "".join(known))
     if os.geteuid() == 0:
         _make_privilege_separation(settings)
-
-
-def _make_key(settings: Settings, path: Path, kind: str, passphrase: str = "") -> None:
-    if path.with_suffix(".pub").exists():
-        return
-    path.unlink(missing_ok=True)
-    # standard input and not the command line, which everybody on this machine can read
-    subprocess.run(
-        [
-            settings.program("ssh-keygen"),
-            "-q",
-            "-t",
-            kind,
-            *KINDS[kind],
-            "-f",
-            path,
-            "-C",
-            "devcloud",
-        ],
-        input=f"{passphrase}\n{passphrase}\n",
-        text=True,
-        check=True,
-        capture_output=True,
-        env=os.environ | settings.libraries,
-    )
 
 
 def _make_privilege_separation(settings: Settings) -> None:
@@ -87,6 +64,8 @@ SSH = Part(
     services,
     programs=(("sshd", "openssh-server"), ("ssh-keygen", "openssh-client")),
     files=("ssh/sshd_config",),
-    folders=("ssh",),
+    folders=("ssh", "machines"),
     prepare=prepare,
+    values=machines.values,
+    pack="ssh/openstack_ops.yaml",
 )

@@ -21,10 +21,10 @@ def until(is_so: Callable[[], object], seconds: float, pause: float = PAUSE) -> 
         time.sleep(pause)
 
 
-def accepts(port: int) -> bool:
+def accepts(port: int, address: str = "127.0.0.1") -> bool:
     """Whether a TCP connection to the port is accepted."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection((address, port), timeout=1).close()
     except OSError:
         return False
     return True
