@@ -257,8 +257,11 @@ class Follower:
             up = {h.service.host: h.state == "up" for h in compute.hypervisors(self.cloud)}
         except CloudError:
             return None
-        involved = [self.source, record.dest_compute if record else None]
-        return [host for host in involved if host and not up.get(host, True)]
+        return [host for host in self._involved(record) if host and not up.get(host, True)]
+
+    def _involved(self, record: Migration | None) -> list[str | None]:
+        """Return the compute hosts that work on it, as far as they are known."""
+        return [self.source, record.dest_compute if record else None]
 
     def _why(self, record: Migration) -> str:
         said = server_actions.last_fault(self.cloud, self.server)

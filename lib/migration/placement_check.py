@@ -18,6 +18,7 @@ _AGGREGATE_SPEC = "aggregate_instance_extra_specs:"
 _ZONED_OUT = (
     "its availability zone or its flavor's aggregates leave it no other hypervisor with room"
 )
+_NOWHERE = "it fits on no other hypervisor"
 
 
 @dataclass
@@ -80,11 +81,14 @@ def placement_check(
     target: str | None,
     state: CloudState | None = None,
     allocated: Mapping[str, placement.Resources] | None = None,
+    *,
+    each_stays: bool = False,
 ) -> PlacementCheck:
     """Judge all movable servers together; every reason is found, not just the first.
 
     ``state`` is given by whoever judges several hypervisors, ``allocated`` by whoever knows what
-    Placement has given away of the source.
+    Placement has given away of the source. With ``each_stays`` a server that fits nowhere is stuck
+    instead of a reason against all.
     """
     found, state = PlacementCheck(), state or CloudState(cloud)
     moving = [m.server for m in movements if m.how]
@@ -101,7 +105,9 @@ def placement_check(
         fitting = {host for host in hosts if host in room.hosts[server.id]}
         allowed = {h for h in fitting if aggregates_allow(server, hosts[h], state.aggregates)}
         apart = {h for h in allowed if groups.allows(server, hosts[h])}
-        if fitting and not allowed:
+        if each_stays and not allowed:
+            found.stuck[server.id] = _ZONED_OUT if fitting else _NOWHERE
+        elif fitting and not allowed:
             found.refusals.append(f"{_sized(server)}: {_ZONED_OUT}")
         elif not _keep(found, server, groups.why_apart(server) if allowed and not apart else ""):
             takes = {**demand.resources, **groups.takes(server)}
@@ -291,5 +297,5 @@ def refuse_down(source: Hypervisor) -> None:
             f"Moving servers off {source.name}",
             [f"its compute service is {source.state}"],
             advice="Servers of a dead hypervisor are evacuated, not migrated: once the host is "
-            "proven to be off, with openstack server evacuate, server by server.",
+            "proven to be off, with hypervisor.evacuate.",
         )

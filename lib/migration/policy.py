@@ -13,7 +13,7 @@ from query_api.lookups.compute_types import Server
 from workflow_api import clean
 
 Migration = Literal["auto", "live", "cold"]
-How = Literal["live", "cold"]
+How = Literal["live", "cold", "evacuate"]
 
 # status -> what the operator asked for -> how the server is moved. What is not here cannot be.
 _HOW: dict[str, dict[Migration, How]] = {

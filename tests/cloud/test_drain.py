@@ -148,9 +148,9 @@ def test_hypervisor_that_is_down(site: Site, operator: Operator) -> None:
     site.force_down(site.source)
 
     operator.refused(
-        "hypervisor.drain", "service is down", "openstack server evacuate", **_drain(site)
+        "hypervisor.drain", "service is down", "hypervisor.evacuate", **_drain(site)
     )
-    operator.refused("server.migrate", "openstack server evacuate", server=guest.id)
+    operator.refused("server.migrate", "hypervisor.evacuate", server=guest.id)
 
     assert site.service(site.source)["status"] == "enabled"
 

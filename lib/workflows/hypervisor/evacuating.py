@@ -1,0 +1,180 @@
+"""hypervisor.evacuate: the servers of a dead hypervisor are rebuilt on others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from accounts.cloud import Cloud
+from hypervisors.fencing import force_down, proof
+from hypervisors.occupants import Occupants, occupants
+from hypervisors.services import ComputeService, compute_services
+from migration.evacuating import (
+    UNDER_WAY,
+    evacuate_server,
+    evacuation,
+    lost_with_it,
+    priority,
+    records,
+)
+from migration.move import verify_arrived
+from migration.placement_check import PlacementCheck, placement_check, refuse_shared
+from migration.policy import Movement, shown_size
+from query_api.lookups import compute
+from query_api.lookups.compute_types import Hypervisor, Server
+from workflow_api import (
+    Context,
+    OnFailure,
+    Plan,
+    Refused,
+    UserError,
+    clean,
+    listed,
+    picked,
+    workflow,
+)
+from workflow_api.parameters import HypervisorName, HypervisorReason, MaxParallel
+from workflows.hypervisor.scheduling import checked_reason, disable_scheduling, scheduling_of
+
+# What becomes of servers whose root disk was on the dead host alone.
+LocalDisks = Literal["leave", "rebuild"]
+
+
+@workflow("hypervisor.evacuate")
+def evacuate(
+    ctx: Context,
+    cloud: Cloud,
+    hypervisor: HypervisorName,
+    reason: HypervisorReason,
+    *,
+    power_is_off: str | None = None,
+    local_disks: LocalDisks = "leave",
+    target: str | None = None,
+    exclude: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+    max_parallel: MaxParallel | None = None,
+    on_failure: OnFailure = "continue",
+) -> Plan:
+    """Rebuild the servers of a hypervisor that is dead, and proven to be off, on others.
+
+    power_is_off: The hypervisor's name once more, as your word that its power is off.
+    local_disks: Leave servers whose root disk was on it alone, or rebuild them from their images.
+    target: The hypervisor that all servers go to, by host name or id; Nova chooses if empty.
+    exclude: Servers to leave there, by name or id.
+    on_failure: After a failed evacuation, stop starting others or continue with them.
+    """
+    known = compute.hypervisors(cloud)
+    host = compute.pick_hypervisor(cloud, hypervisor, known)
+    refuse_shared(host, "Evacuating")
+    service = compute_services(cloud).get(host.service.host)
+    _refuse_up(host, service)
+    ctx.claim(host)
+    looks: list[Occupants] = []
+    servers = ctx.claimed(lambda: _look(cloud, host, looks))
+    found = looks[-1]
+    plan = Plan(f"Evacuate {host.name}")
+    excluded = _excluded(cloud, host, servers, exclude)
+    under_way = {record.instance_uuid for record in records(cloud, host.service.host, *UNDER_WAY)}
+    judged = [
+        evacuation(s, ctx.config, under_way, rebuild_local=local_disks == "rebuild")
+        for s in servers
+        if s.id not in excluded
+    ]
+    others = placement_check(
+        cloud, host, known, judged, target, allocated=found.allocated, each_stays=True
+    )
+    proven = proof(ctx.config.evacuation, host, service, power_is_off)
+    plan.refuse([*proven.refusals, *others.refusals], advice=proven.advice)
+    for name in excluded.values():
+        plan.skip(name, "it was excluded")
+    if host.status == "disabled":
+        plan.skip(f"scheduling of {host.name}", "it is disabled already")
+    else:
+        plan.add(disable_scheduling, **scheduling_of(host), reason=checked_reason(reason))
+    for step, data in proven.steps:
+        plan.add(step, **data)
+    if service is not None and service.forced_down:
+        plan.skip(f"nova-compute on {host.name}", "Nova has been told that it is down already")
+    else:
+        plan.add(
+            force_down,
+            service=host.service.id,
+            host=host.name,
+            compute_host=host.service.host,
+        )
+    moves = _moves(ctx, plan, judged, others, host)
+    plan.each(
+        evacuate_server,
+        moves,
+        at_most=max_parallel or ctx.config.limits.max_parallel,
+        on_failure=on_failure,
+    )
+    if moves:
+        names = {move["server"]: move["name"] for move in moves}
+        plan.add(verify_arrived, servers=names, source=host.service.host)
+    for note in [*proven.notes, *_notes(judged, others)]:
+        plan.note(note)
+    plan.note(f"When it is repaired: hypervisor.return hypervisor={host.name}.")
+    return plan
+
+
+def _refuse_up(host: Hypervisor, service: ComputeService | None) -> None:
+    """Raise Refused for a hypervisor that is up: its servers run, and would run twice."""
+    if host.state == "up" or (service is not None and service.state == "up"):
+        raise Refused(
+            f"Evacuating {host.name}",
+            ["its compute service is up"],
+            advice="Servers of a hypervisor that is up are moved, with hypervisor.drain.",
+        )
+
+
+def _look(cloud: Cloud, host: Hypervisor, looks: list[Occupants]) -> list[Server]:
+    """Return the servers on the hypervisor; what it has given away is found at the same look."""
+    looks.append(occupants(cloud, host, microversion=compute.to_judge(cloud)))
+    return looks[-1].servers
+
+
+def _excluded(
+    cloud: Cloud, host: Hypervisor, servers: Sequence[Server], exclude: list[str]
+) -> dict[str, str]:
+    """Return the names of the servers that the operator excluded, by id."""
+    unknown = [each for each in exclude if not any(each in (s.id, s.name) for s in servers)]
+    if unknown:
+        raise UserError(
+            f"exclude names what is not on the hypervisor: {listed(map(clean, unknown))}.",
+            advice="Give names or ids as hypervisor.show and the plan list them.",
+        )
+    where = f"{host.name} of cloud {cloud.name}"
+    chosen = [picked("server", each, servers, where=where) for each in exclude]
+    return {server.id: clean(server.name) for server in chosen}
+
+
+def _moves(
+    ctx: Context,
+    plan: Plan,
+    judged: Sequence[Movement],
+    others: PlacementCheck,
+    host: Hypervisor,
+) -> list[dict[str, Any]]:
+    """Return the data of each evacuation, what is urgent first; say in the plan what is left."""
+    key, moves = ctx.config.evacuation.priority_key, []
+    for one in sorted(judged, key=lambda one: (-priority(one.server, key), one.server.name)):
+        server = one.server
+        if why := one.why or others.stuck.get(server.id):
+            plan.leave(f"{clean(server.name)} ({server.id})", why)
+            continue
+        moves.append(
+            {
+                "server": server.id,
+                "name": clean(server.name),
+                "size": shown_size(server),
+                "source": host.service.host,
+                "target": others.target,
+            }
+        )
+    return moves
+
+
+def _notes(judged: Sequence[Movement], others: PlacementCheck) -> list[str]:
+    going = [one.server for one in judged if one.how and one.server.id not in others.stuck]
+    lost = [words for server in going if (words := lost_with_it(server))]
+    return [f"Lost with it unless on shared storage: {listed(lost, 10)}."] if lost else []
