@@ -23,6 +23,7 @@ class HypervisorTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class Evacuation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """How servers of dead hypervisors are rebuilt elsewhere.
 
+    ``power_off`` is a command of ``ssh_commands``, ``power_off_account`` whom it is run as.
     ``down_after`` is for how long a compute service has to have been silent before a person's word
     is taken for the power being off.
     """
@@ -30,4 +31,5 @@ class Evacuation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     priority_key: str = "openstack_ops:priority"
     shared_storage: bool = False
     power_off: str | None = None
+    power_off_account: str | None = None
     down_after: Duration = msgspec.field(default_factory=lambda: Duration.parse("5m"))

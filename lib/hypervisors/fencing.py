@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,9 +15,9 @@ from workflow_api import StepFailed, clean, humanize, step
 
 
 class Proof(msgspec.Struct):
-    """What proves it: steps that come first, or why there is no proof yet."""
+    """What proves it: somebody's word and the silence, a power command, or why nothing does."""
 
-    steps: list[tuple[Callable[..., Any], dict[str, Any]]] = []
+    command: str = ""
     refusals: list[str] = []
     notes: list[str] = []
     advice: str = ""
@@ -30,8 +29,10 @@ def proof(
     """Return how it is proven that a hypervisor is off.
 
     Either somebody has typed its name (``typed``) as a word for it, and its compute service has
-    been silent for long enough, or a power command of the configuration is run, which is a step.
+    been silent for long enough, or the power command of the configuration is run first.
     """
+    if typed is None and config.power_off:
+        return Proof(config.power_off)
     if typed is None:
         return Proof(
             refusals=["nothing proves that its power is off, and servers would run twice"],

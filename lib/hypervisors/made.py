@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from keeping.marks import marks_of
 from openstack_api import compute as change
 from openstack_api import volume as change_volume
 from query_api.execution.query import query
-from query_api.lookups import things
+from query_api.lookups import attachments, things
 from query_api.lookups.things import Thing
 from workflow_api import Attempt, CloudError, StepFailed, humanize, listed
 
@@ -20,8 +21,11 @@ Seen = TypeVar("Seen")
 # How often is looked at first, and at most, while something takes its time.
 _SOON, _LATER = 0.5, 5.0
 _DELETE = {"server": change.delete_server, "volume": change_volume.delete_volume}
-# States in which Cinder deletes no volume, and which pass.
-_HELD = ("in-use", "creating", "attaching", "detaching", "reserved")
+# States of a volume that pass; a server that is deleted in between can leave the volume attached.
+_PASSING = ("creating", "attaching", "detaching", "reserved")
+# And in which Cinder deletes none. So long is waited until Nova gives a volume up with its server.
+_HELD = (*_PASSING, "in-use")
+_GIVEN_UP_WITHIN = 20.0
 _GONE = ("DELETED", "SOFT_DELETED")
 
 
@@ -47,25 +51,40 @@ class Made:
 
     def clear_away(self) -> None:
         """Delete all of it, and wait until it is gone; raises StepFailed with what is not."""
+        with suppress(StepFailed):
+            self.until(partial(self._is_none, _PASSING), "a volume is busy", _GIVEN_UP_WITHIN)
         for kind in self._kinds:
-            self.until(partial(self._is_free, kind), f"a {kind} of the test is held")
+            if kind == "volume":
+                self._free_volumes()
             for thing in self._marked(kind):
                 if thing.status != "deleting":  # by an earlier attempt; Cinder refuses another
                     self._delete(thing)
             self._wait_gone(kind)
 
-    def until(self, look: Callable[[], Seen], why: str) -> Seen:
+    def until(self, look: Callable[[], Seen], why: str, within: float | None = None) -> Seen:
         """Return what a look says once that is something; raises StepFailed with why it is not."""
-        begun = time.monotonic()
+        begun, most = time.monotonic(), within or self._within
         while not (seen := look()):
             waited = time.monotonic() - begun
-            if waited > self._within:
-                raise StepFailed(f"{why} after {humanize(self._within)}")
+            if waited > most:
+                raise StepFailed(f"{why} after {humanize(most)}")
             self._attempt.wait(min(_LATER, _SOON + waited / 20))
         return seen
 
-    def _is_free(self, kind: str) -> bool:
-        return not any(thing.status in _HELD for thing in self._marked(kind))
+    def _free_volumes(self) -> None:
+        """Wait until no server has them; an attachment that outlives its server is deleted."""
+        try:
+            self.until(partial(self._is_none, _HELD), "a volume is held", _GIVEN_UP_WITHIN)
+        except StepFailed:
+            for volume in self._marked("volume"):
+                for record in attachments.records(self._cloud, volume.id):
+                    change_volume.delete_attachment(self._cloud, record.id)
+            self.until(partial(self._is_none, _HELD), "a volume of the test is held")
+
+    def _is_none(self, states: Sequence[str]) -> bool:
+        if "volume" not in self._kinds:
+            return True
+        return not any(volume.status in states for volume in self._marked("volume"))
 
     def _delete(self, thing: Thing) -> None:
         try:

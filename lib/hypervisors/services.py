@@ -47,7 +47,8 @@ _BINARY = "nova-compute"
 def _service(one: Thing, heard: datetime | None, newest: datetime | None) -> ComputeService:
     silent = (newest - heard).total_seconds() if newest and heard else None
     forced = bool(one.forced_down)
-    return ComputeService(one.id or "", one.host, one.state, one.status, forced, silent)
+    id = one.values["id"] or ""  # what is not read has none
+    return ComputeService(id, one.host, one.state, one.status, forced, silent)
 
 
 def _moment(one: Thing) -> datetime | None:

@@ -147,9 +147,7 @@ def test_hypervisor_that_is_down(site: Site, operator: Operator) -> None:
     (guest,) = site.boot()
     site.force_down(site.source)
 
-    operator.refused(
-        "hypervisor.drain", "service is down", "hypervisor.evacuate", **_drain(site)
-    )
+    operator.refused("hypervisor.drain", "service is down", "hypervisor.evacuate", **_drain(site))
     operator.refused("server.migrate", "hypervisor.evacuate", server=guest.id)
 
     assert site.service(site.source)["status"] == "enabled"

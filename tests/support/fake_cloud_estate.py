@@ -138,6 +138,9 @@ class Hypervisor:
     )
     traits: set[str] = field(default_factory=set)
     id: str = ""
+    #: Whether somebody said that it is down, and when it was heard of last.
+    forced_down: bool = False
+    heard: str = "2026-01-02T00:00:00.000000"
 
     def __post_init__(self) -> None:
         self.id = self.id or uuid_of("hypervisor", self.name)
@@ -148,6 +151,11 @@ class Hypervisor:
         """The id of its nova-compute service."""
         return uuid_of("service", self.name)
 
+    @property
+    def seen(self) -> str:
+        """Its state as Nova tells it."""
+        return "down" if self.forced_down else self.state
+
     def as_json(self, servers: Iterable[Server]) -> Json:
         """Return it as os-hypervisors/detail does."""
         mine = [server for server in servers if server.host == self.host]
@@ -155,7 +163,7 @@ class Hypervisor:
         return {
             "id": self.id,
             "hypervisor_hostname": self.name,
-            "state": self.state,
+            "state": self.seen,
             "status": self.status,
             "service": service,
             "vcpus": self.holds.get("VCPU", 0),
@@ -266,7 +274,8 @@ class Migration:
     @property
     def over(self) -> bool:
         """Whether nothing more happens to it by itself."""
-        return self.status not in ("queued", "running", "migrating")
+        under_way = ("queued", "running", "migrating", "accepted", "pre-migrating")
+        return self.status not in under_way
 
     def as_json(self) -> Json:
         """Return it as os-migrations does since 2.59."""

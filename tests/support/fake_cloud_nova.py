@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from support.fake_cloud_estate import Course, Json, Migration, Server, uuid_of
+from support.fake_cloud_evacuations import FakeEvacuations
 from support.fake_cloud_http import Answer, Request
 from support.fake_cloud_lives import FakeLives
 from support.fake_cloud_power import FakePower
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _ID = r"([^/]+)"
 _USABLE = ("up", "enabled")
+# What a record says while a migration of a kind goes on, and at its end.
+_MEANWHILE = {"live-migration": "running", "evacuation": "pre-migrating"}
+_ENDS = {"live-migration": "completed", "evacuation": "done"}
 
 
 def _moment(text: str | None) -> float:
@@ -42,6 +46,7 @@ class FakeNova:
         #: What else a server has to be, given what was asked for.
         self.server_filters: list[Callable[[Server, dict[str, str]], bool]] = []
         self.lives = FakeLives(cloud, self)
+        self.evacuations = FakeEvacuations(cloud, self)
         for pattern, handle in {
             "GET ": self._version,
             "GET /servers(?:/detail)?": self._servers,
@@ -115,7 +120,8 @@ class FakeNova:
     def _services(self, request: Request) -> Answer:
         rows = [
             {"id": h.service, "host": h.host, "binary": "nova-compute"}
-            | {"status": h.status, "state": h.state, "disabled_reason": h.reason, "zone": "nova"}
+            | {"status": h.status, "state": h.seen, "disabled_reason": h.reason, "zone": "nova"}
+            | {"forced_down": h.forced_down, "updated_at": h.heard}
             for h in self._cloud.hypervisors
         ]
         return Answer({"services": rows})
@@ -172,6 +178,8 @@ class FakeNova:
 
     def _update_service(self, request: Request) -> Answer:
         for host in self._cloud.hypervisors:
+            if host.service == request.parts[0] and "forced_down" in request.body:
+                return self.evacuations.force_down(host, request.body["forced_down"])
             if host.service == request.parts[0]:
                 host.status = request.body["status"]
                 host.reason = request.body.get("disabled_reason")
@@ -192,6 +200,8 @@ class FakeNova:
             return self.power.act(server, name, given)
         if self.lives.knows(name):
             return self.lives.act(server, name, given)
+        if name == "evacuate":
+            return self.evacuations.evacuate(server, given)
         if name == "createImage":
             image = {"id": uuid_of("image", given["name"]), "name": given["name"]}
             self._cloud.images.append({**image, "status": "active", **given["metadata"]})
@@ -245,8 +255,8 @@ class FakeNova:
         )
         migration.visible = course.record_after == 0
         self.before[server.id] = server.status
-        server.status = "MIGRATING" if kind == "live-migration" else "RESIZE"
-        server.task = "migrating"
+        server.status = {"live-migration": "MIGRATING", "evacuation": "REBUILD"}.get(kind, "RESIZE")
+        server.task = "rebuilding" if kind == "evacuation" else "migrating"
         cloud.migrations.append(migration)
         return migration
 
@@ -283,13 +293,13 @@ class FakeNova:
             if course.ends_after is not None and age >= course.ends_after:
                 self._end(migration)
             elif age > 0:
-                migration.status = "running" if migration.kind == "live-migration" else "migrating"
+                migration.status = _MEANWHILE.get(migration.kind, "migrating")
 
     def _end(self, migration: Migration) -> None:
-        live, server = migration.kind == "live-migration", migration.server
-        migration.status = migration.course.ends or ("completed" if live else "finished")
+        server = migration.server
+        migration.status = migration.course.ends or _ENDS.get(migration.kind, "finished")
         server.task, server.status = None, self.before[server.id]
-        if migration.status in ("completed", "finished"):
+        if migration.status in ("completed", "finished", "done"):
             server.host = migration.to
         if migration.status == "finished":
             server.status = "VERIFY_RESIZE"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from accounts.cloud import Cloud
+from brakes.working import in_work, judge, take_in_work
+from common.reasons import checked_reason
 from hypervisors.fencing import force_down, proof
 from hypervisors.occupants import Occupants, occupants
 from hypervisors.services import ComputeService, compute_services
@@ -33,8 +35,8 @@ from workflow_api import (
     picked,
     workflow,
 )
-from workflow_api.parameters import HypervisorName, HypervisorReason, MaxParallel
-from workflows.hypervisor.scheduling import checked_reason, disable_scheduling, scheduling_of
+from workflow_api.parameters import HypervisorName, HypervisorReason, MaxParallel, PastBrakes
+from workflows.hypervisor.scheduling import disable_scheduling, scheduling_of
 
 # What becomes of servers whose root disk was on the dead host alone.
 LocalDisks = Literal["leave", "rebuild"]
@@ -53,6 +55,7 @@ def evacuate(
     exclude: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
     max_parallel: MaxParallel | None = None,
     on_failure: OnFailure = "continue",
+    past_brakes: PastBrakes = False,
 ) -> Plan:
     """Rebuild the servers of a hypervisor that is dead, and proven to be off, on others.
 
@@ -84,14 +87,17 @@ def evacuate(
     )
     proven = proof(ctx.config.evacuation, host, service, power_is_off)
     plan.refuse([*proven.refusals, *others.refusals], advice=proven.advice)
+    judge(ctx, cloud, plan, [host], past_brakes=past_brakes)
     for name in excluded.values():
         plan.skip(name, "it was excluded")
+    # It stays in work until it is given back, however this run ends.
+    plan.add(take_in_work, **in_work(host, past_brakes=past_brakes))
     if host.status == "disabled":
         plan.skip(f"scheduling of {host.name}", "it is disabled already")
     else:
         plan.add(disable_scheduling, **scheduling_of(host), reason=checked_reason(reason))
-    for step, data in proven.steps:
-        plan.add(step, **data)
+    if proven.command:
+        _power_off(ctx, plan, host, proven.command)
     if service is not None and service.forced_down:
         plan.skip(f"nova-compute on {host.name}", "Nova has been told that it is down already")
     else:
@@ -115,6 +121,26 @@ def evacuate(
         plan.note(note)
     plan.note(f"When it is repaired: hypervisor.return hypervisor={host.name}.")
     return plan
+
+
+def _power_off(ctx: Context, plan: Plan, host: Hypervisor, command: str) -> None:
+    """Plan the command that turns the power off and succeeds only if it is off.
+
+    Raises UserError for a configuration by which it would be run on the dead hypervisor itself.
+    """
+    from accounts.ssh import SshAccount
+    from remote.commands import named, shown, step_data
+    from remote.steps import run_command
+
+    if not named(ctx.config, command).run_on:
+        raise UserError(
+            f"Command {command} (evacuation.power_off) has no run_on.",
+            advice="Name a host in it that reaches the power of hypervisors: the dead one cannot.",
+        )
+    ssh = SshAccount.from_config(ctx.config, ctx.config.evacuation.power_off_account)
+    data = step_data(ssh, command, {}, host=host.id, name=host.name)
+    plan.note(f"It turns the power off, as {ssh.entry.user}: {shown(data)}")
+    plan.add(run_command, ssh=ssh, **data)
 
 
 def _refuse_up(host: Hypervisor, service: ComputeService | None) -> None:
