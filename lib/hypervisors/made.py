@@ -20,13 +20,12 @@ from workflow_api import Attempt, CloudError, StepFailed, humanize, listed
 Seen = TypeVar("Seen")
 # How often is looked at first, and at most, while something takes its time.
 _SOON, _LATER = 0.5, 5.0
-_DELETE = {"server": change.delete_server, "volume": change_volume.delete_volume}
+_DELETE = {"server": change.delete_server_for_good, "volume": change_volume.delete_volume}
 # States of a volume that pass; a server that is deleted in between can leave the volume attached.
 _PASSING = ("creating", "attaching", "detaching", "reserved")
 # And in which Cinder deletes none. So long is waited until Nova gives a volume up with its server.
 _HELD = (*_PASSING, "in-use")
 _GIVEN_UP_WITHIN = 20.0
-_GONE = ("DELETED", "SOFT_DELETED")
 
 
 class Made:
@@ -106,5 +105,5 @@ class Made:
             thing
             for thing in things.of_query(self._cloud, asked)
             if self.marks.items() <= dict(thing.metadata or {}).items()
-            and thing.status not in _GONE
+            and thing.status != "DELETED"
         ]

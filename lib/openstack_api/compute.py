@@ -255,6 +255,12 @@ def delete_server(cloud: Cloud, server: str) -> None:
         sdk.compute.delete_server(server, ignore_missing=False)
 
 
+def delete_server_for_good(cloud: Cloud, server: str) -> None:
+    """Ask for a server to be deleted at once, also where Nova keeps deleted ones for a time."""
+    with changing(cloud, f"deleting {server} for good") as sdk:
+        sdk.compute.delete_server(server, ignore_missing=False, force=True)
+
+
 def delete_volume_with_server(cloud: Cloud, server: str, volume: str, delete: bool) -> None:
     """Say whether Nova is to delete a volume with the server that it is attached to."""
     with changing(cloud, f"changing the attachment of {volume}") as sdk:

@@ -54,10 +54,13 @@ class FakeLives:
 
     def knows(self, name: str) -> bool:
         """Return whether an action is one of these."""
-        return name in self._acts
+        return name in self._acts or name == "forceDelete"
 
     def act(self, server: Server, name: str, given: Json) -> Answer:
         """Obey an action, or refuse it as Nova does."""
+        if name == "forceDelete":
+            self._end_of(server, softly=False)
+            return Answer(status=202)
         accepted = _AT_REST if name == "resize" else ("VERIFY_RESIZE",)
         if server.task or server.status not in accepted:
             return _conflict(f"Cannot '{name}' instance {server.id} while it is {server.status}")
@@ -179,17 +182,19 @@ class FakeLives:
         server = self._known(request)
         if server is None:
             return _missing(request)
+        self._end_of(server, softly=self.softly)
+        return Answer(status=204)
 
+    def _end_of(self, server: Server, *, softly: bool) -> None:
         def end() -> None:
-            if self.softly:
+            if softly:
                 server.status = "SOFT_DELETED"
             else:
                 self._cloud.servers[:] = [s for s in self._cloud.servers if s is not server]
                 for died in self.died:
                     died(server)
 
-        self._begin(server, "soft-deleting" if self.softly else "deleting", end)
-        return Answer(status=204)
+        self._begin(server, "soft-deleting" if softly else "deleting", end)
 
     def _attachment(self, request: Request) -> Answer:
         server = self._known(request)

@@ -34,6 +34,10 @@ EACH_CHOICE = {"notice"}
 # They ask for a run in some state, and leave nothing of it to defaults but which step is meant.
 OF_A_RUN = {"run.apply", "run.cancel", "run.resume", "run.settle", "run.show"}
 # They are about what an earlier run has done; tests/unit/test_workflows_hypervisor_powering.py.
+POWER_OFF = {"command": ["ipmi-off", "{host}"], "run_on": "bastion"}
+ABOUT_A_DEAD_HOST = {"hypervisor.evacuate"}
+# Ten minutes after a host was heard of that nobody has heard of since.
+HEARD = "2026-01-02T00:10:00.000000"
 AFTER_A_RUN = {"hypervisor.start_servers"}
 # What Nova's own processes are needed for.
 ON_HOSTS = ("ssh.", "hypervisor.", "server.", "capacity.", "aggregate.", "server_group.")
@@ -89,10 +93,11 @@ def post() -> Iterator[MailCloud]:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[dict[str, Any]]:
+def house(name: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
     """A cloud with two hypervisors and the examples' servers, which no other action has changed."""
     state = new_state(tmp_path / "state.db")
-    hosts = [Hypervisor("cmp-1"), Hypervisor("cmp-2")]
+    dead = {"state": "down"} if name in ABOUT_A_DEAD_HOST else {"heard": HEARD}
+    hosts = [Hypervisor("cmp-1", **dead), Hypervisor("cmp-2", heard=HEARD)]
     with FakeCloud(hosts, example_servers()) as cloud:
         tables = Tables(cloud)
         tables.flavors.append(FLAVOR)
@@ -101,7 +106,13 @@ def house(tmp_path: Path) -> Iterator[dict[str, Any]]:
         cloud.images.append(IMAGE)
         cloud.aggregates.append(Aggregate("ssd", ["cmp-1"]))
         cloud.groups.append(Group("web", "soft-anti-affinity", ["web-1", "wiki-1"]))
-        yield {**cloud.config(state_url=state), **SSH_CONFIG}
+        commands = {**SSH_CONFIG["ssh_commands"], "power_off": POWER_OFF}
+        yield {
+            **cloud.config(state_url=state),
+            **SSH_CONFIG,
+            "ssh_commands": commands,
+            "evacuation": {"power_off": "power_off", "shared_storage": True},
+        }
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from query_api.lookups import placement
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_devices import FakeDevices
 from support.fake_cloud_estate import Course, Hypervisor, Server
+from support.fake_cloud_http import Request
 from support.fake_cloud_power import Power
 from support.fake_cloud_runs import Clock, FakeAttempt, drawn, finish, look_up, perform
 from support.fake_cloud_volume import Course as VolumeCourse
@@ -39,6 +41,22 @@ class World:
         (step,) = drawn(self.fake.account(), "hypervisor.test", **asked).steps()
         self.attempt.key = step.key
         return step
+
+    def cut(self, pattern: str, number: int, *, late: bool) -> None:
+        """Lose the answer to the request of that number whose line contains the pattern."""
+        seen = 0
+
+        def lose(request: Request) -> None:
+            nonlocal seen
+            seen += bool(re.search(pattern, request.line))
+            if seen == number - 1:
+                self.fake.hooks.remove(lose)
+                self.fake.fail(pattern, cut=True, late=late)
+
+        if number == 1:
+            self.fake.fail(pattern, cut=True, late=late)
+        else:
+            self.fake.hooks.append(lose)
 
     def left(self) -> list[str]:
         """Return what there is of servers, volumes and ports, and an open hypervisor."""
@@ -185,14 +203,16 @@ def test_what_cannot_be_deleted_is_named(world: World) -> None:
     assert server.id in str(told.value)
 
 
+_ACTION = r"POST .*/action"
 CHANGES = {
-    "the server": r"POST .*/servers$",
-    "the volume": r"POST .*/volumes$",
-    "the attachment": r"POST .*/os-volume_attachments",
-    "the detachment": r"DELETE .*/os-volume_attachments",
-    "the migration": r"POST .*/action",
-    "the end of the server": r"DELETE .*/servers/[^/]+$",
-    "the end of the volume": r"DELETE .*/volumes/[^/]+$",
+    "the server": (r"POST .*/servers$", 1),
+    "the volume": (r"POST .*/volumes$", 1),
+    "the attachment": (r"POST .*/os-volume_attachments", 1),
+    "the detachment": (r"DELETE .*/os-volume_attachments", 1),
+    "the migration": (_ACTION, 1),
+    "the migration back": (_ACTION, 2),
+    "the end of the server": (_ACTION, 3),
+    "the end of the volume": (r"DELETE .*/volumes/[^/]+$", 1),
 }
 
 
@@ -200,7 +220,7 @@ CHANGES = {
 @pytest.mark.parametrize("what", CHANGES)
 def test_after_a_lost_answer_it_is_made_anew(world: World, what: str, arrived: bool) -> None:
     step = world.planned()
-    world.fake.fail(CHANGES[what], cut=True, late=arrived)
+    world.cut(*CHANGES[what], late=arrived)
     with pytest.raises(UnknownOutcome):
         perform(step, world.fake.account(), world.attempt)
     found = look_up(step, world.fake.account(), world.attempt)
@@ -246,6 +266,26 @@ def test_it_is_cut_off_at_every_wait(world: World, status: str, goes_on: bool) -
                 finish(step, cloud, attempt)
         assert world.left() == []
     assert waits > len(ALL_PHASES)
+
+
+def test_where_servers_are_deleted_softly_it_is_gone_for_good(world: World) -> None:
+    world.fake.nova.lives.softly = True
+    perform(world.planned(), world.fake.account(), world.attempt)
+    assert world.left() == []
+
+
+def test_a_volume_that_outlives_its_server_attached_is_freed(world: World) -> None:
+    """As Nova leaves one whose server was deleted while the volume was attached."""
+    records = world.devices.cinder.records
+
+    def dies(server: Server) -> None:
+        for volume in world.devices.cinder.volumes:
+            records.attach(volume, server.id)
+            volume["status"] = "in-use"
+
+    world.fake.nova.lives.died.append(dies)
+    perform(world.planned(), world.fake.account(), world.attempt)
+    assert world.left() == []
 
 
 def test_others_servers_of_the_name_stay(world: World) -> None:

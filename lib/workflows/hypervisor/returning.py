@@ -1,0 +1,96 @@
+"""hypervisor.return: a hypervisor that was away is looked at, tested, and given back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accounts.cloud import Cloud
+from brakes.working import end_work, in_work
+from hypervisors.material import TestOptions, material
+from hypervisors.returning import (
+    Leftovers,
+    believe,
+    check_leftovers,
+    leftovers,
+    notes_on,
+    wait_up,
+)
+from hypervisors.services import ComputeService, compute_services
+from migration.placement_check import refuse_shared
+from query_api.lookups import compute
+from query_api.lookups.compute_types import Hypervisor
+from workflow_api import Context, Duration, Plan, Ref, workflow
+from workflow_api.parameters import HypervisorName
+from workflows.hypervisor.scheduling import enable_scheduling, scheduling_of
+
+_TEN_MINUTES = Duration.parse("10m")
+
+
+@workflow("hypervisor.return", one_object=True, timeout="6h")
+def give_back(
+    ctx: Context,
+    cloud: Cloud,
+    hypervisor: HypervisorName,
+    *,
+    test: bool = True,
+    network: str | None = None,
+    within: Duration = _TEN_MINUTES,
+) -> Plan:
+    """Give a hypervisor back that was evacuated, parked or rebooted, after checks and a test.
+
+    test: Test it before it is enabled, as hypervisor.test does.
+    network: The network of the test, by its exact name or id, or none; the only one if empty.
+    within: How long to wait for its compute service, and for it to clear away what was evacuated.
+    """
+    (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])
+    refuse_shared(host, "Returning")
+    service = compute_services(cloud).get(host.service.host)
+    left = leftovers(cloud, host)
+    plan = Plan(f"Return {host.name}")
+    tested = test and host.status == "disabled"
+    lacking = _lacking(ctx, cloud, network) if tested else []
+    plan.refuse([*_unfit(service, left), *lacking])
+    for note in notes_on(host, left, service):
+        plan.note(note)
+    if host.status == "enabled" and host.state == "up" and not left.reasons:
+        plan.skip(host.name, "it is up and enabled, and nothing is left on it")
+        plan.add(end_work, **in_work(host))
+        return plan
+    up = checked(plan, host, service, float(within))
+    if tested:
+        # While it is down nobody can say how it is tested: the plan of that is drawn then.
+        name: Any = host.name if host.state == "up" else up["host"]
+        asked: dict[str, Any] = {"hypervisors": [name], "network": network}
+        plan.run("hypervisor.test", **asked)
+    if host.status == "disabled":
+        plan.add(enable_scheduling, **scheduling_of(host))
+    plan.add(end_work, **in_work(host))
+    return plan
+
+
+def checked(plan: Plan, host: Hypervisor, service: ComputeService | None, within: float) -> Ref:
+    """Plan the checks after which a hypervisor may be tested and enabled, all before it is.
+
+    Nothing of an evacuation is left on it, Nova believes its reports, and it is up. What takes a
+    host through maintenance plans the same. Returned is what the last of them will return.
+    """
+    names: dict[str, Any] = {"host": host.name, "compute_host": host.service.host}
+    look: dict[str, Any] = {"host": host.name, "hypervisor": host.id, "within": within}
+    plan.add(check_leftovers, **look)
+    if service is not None and service.forced_down:
+        plan.add(believe, undo="on_cancel", service=host.service.id, **names)
+    return plan.add(wait_up, **names, within=within)
+
+
+def _lacking(ctx: Context, cloud: Cloud, network: str | None) -> list[str]:
+    """Return what the test would be refused for once the host is up; flavors are seen then."""
+    options = TestOptions(network=network)
+    return material(cloud, [], options, ctx.config.hypervisor_test).refusals
+
+
+def _unfit(service: ComputeService | None, left: Leftovers) -> list[str]:
+    found = [] if service is not None else ["Nova knows no compute service of it"]
+    if left.running:
+        running = [record.instance_uuid for record in left.running]
+        found.append(f"servers are being evacuated off it just now: {', '.join(running[:5])}")
+    return found
