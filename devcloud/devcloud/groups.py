@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
+from devcloud.alertmanager import ALERTMANAGER
 from devcloud.icinga import ICINGA
 from devcloud.part import Part
 from devcloud.ssh import SSH
 
 GROUPS: dict[str, tuple[Part, ...]] = {
-    "monitoring": (ICINGA,),
+    "monitoring": (ICINGA, ALERTMANAGER),
     "ssh": (SSH,),
 }
 """What `devcloud/up --with` takes: each group is remembered, and up with every later `up`."""

@@ -21,6 +21,7 @@ DEFAULTS = {
     "memcached": 21221,
     "ssh": 22022,
     "icinga": 25665,
+    "alertmanager": 29093,
 }
 """OpenStack's usual ports moved to the 2xxxx, out of the way of a real one on this machine and
 below 32768, where Linux starts to take ports for outgoing connections."""

@@ -112,7 +112,7 @@ def extend(alertmanager: Alertmanager, id: str, ends: datetime) -> str:
 
 
 def expire(alertmanager: Alertmanager, id: str) -> None:
-    """End a silence now. Raises NotFound, or a CloudError where it has expired already."""
+    """End a silence now. Raises NotFound; older versions, a CloudError for one that has ended."""
     if not _UUID.fullmatch(id):
         raise NotFound("silence", id, where=alertmanager.who)
     alertmanager.change("DELETE", _path(id), type(None), f"expiring silence {id}")

@@ -207,7 +207,7 @@ def _expire(alertmanager: Alertmanager, id: str) -> None:
     try:
         silences.expire(alertmanager, id)
     except CloudError as error:
-        # Alertmanager answers 500 to the second of two who end it at the same instant.
+        # Older versions answer 500 to the second of two who end it at the same instant.
         if error.status is None:
             raise
         if not find_expired(alertmanager, id):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from accounts.cloud import Cloud
 from health.bytecode import command, compiled_anew
+from health.checks import BAD, OK, OPEN, WARN, Check
 from openstack_api import rights
 from query_api.lookups import compute, placement
 from workflow_api import CloudError, Context, RunbookError, Table, clean, count, workflow
@@ -27,37 +27,10 @@ _NEEDED = frozenset({"identity", "compute", "placement"})
 _SKEW = 5.0
 
 
-OK, WARN, BAD, OPEN = "ok", "WARN", "BAD", "not checkable"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One row: BAD is a problem, WARN may be intended, OPEN cannot be told from here."""
-
-    name: str
-    result: str
-    detail: str
-    advice: str = ""
-
-    def row(self) -> dict[str, Any]:
-        """Return the row of the table."""
-        return {
-            "check": self.name,
-            "result": self.result,
-            "detail": self.detail,
-            "advice": self.advice,
-        }
-
-    @property
-    def told(self) -> str:
-        """The check as a sentence, for those who do not see the table."""
-        return f"{self.name}: {self.detail.rstrip('.')}. {self.advice}".strip()
-
-
 @workflow("cloud.check")
 def check(ctx: Context, cloud: Cloud) -> Table:
-    """Check the login, services, clock and rights of a cloud, and the state store."""
-    checks = [*_login(cloud), *_store(ctx), _bytecode()]
+    """Check the login, services, clock and rights of a cloud, the state store and monitoring."""
+    checks = [*_login(cloud), *_store(ctx), _bytecode(), *_monitoring(ctx, cloud)]
     bad = [check for check in checks if check.result == BAD]
     warnings = [check for check in checks if check.result == WARN]
     said = count(len(bad), "problem") if bad else "no problems"
@@ -222,3 +195,11 @@ def _bytecode() -> Check:
         return Check(name, OK, "Python keeps what it compiles")
     detail = f"compiled anew at every start, which takes about 0.1 s: {why}"
     return Check(name, WARN, detail, f"As a user who may write there: {command()}")
+
+
+def _monitoring(ctx: Context, cloud: Cloud) -> Iterator[Check]:
+    if not ctx.config.alertmanagers:
+        return
+    from health.monitoring import alertmanagers  # few sites have one
+
+    yield from alertmanagers(ctx.config, lambda seconds: cloud.wait(seconds))

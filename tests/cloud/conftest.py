@@ -14,6 +14,7 @@ import pytest
 import yaml
 from openstack.connection import Connection
 
+from devcloud.alerting import Alerting
 from devcloud.monitored import Monitor
 from devcloud.settings import Settings, remembered
 from support.cloud_operator import REPOSITORY, Operator
@@ -51,6 +52,12 @@ def monitor(devcloud: Settings) -> Monitor:
         _bring("up", "--with", "monitoring")
         _bring("seed")
     return Monitor()
+
+
+@pytest.fixture(scope="session")
+def alerting(monitor: Monitor) -> Alerting:
+    """Somebody who says what fires in the Alertmanager beside the cloud."""
+    return Alerting()
 
 
 def _bring(command: str, *words: str, **environ: str) -> None:

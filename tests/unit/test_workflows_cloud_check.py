@@ -14,7 +14,9 @@ import pytest
 from keystoneauth1.access import AccessInfoV3
 
 from accounts.cloud import Cloud
+from accounts.config import load
 from state import place
+from support.fake_alertmanager import FakeAlertmanager
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_runs import read
@@ -178,3 +180,45 @@ def test_a_warning_is_no_failure(fake: FakeCloud, monkeypatch: pytest.MonkeyPatc
     assert first.endswith("no problems, 2 warnings")
     assert "a reboot empties it" in warnings[0]
     assert "-m compileall -q" in warnings[1]
+
+
+@pytest.mark.parametrize(
+    ("version", "fault", "result", "says"),
+    [
+        ("0.25.0", None, ("ok", "ok"), "version 0.25.0"),
+        ("0.21.0", None, ("WARN", "ok"), "version 0.21.0"),
+        ("0.25.0", ("POST", 403), ("ok", "BAD"), "it refuses to be sent silences"),
+        ("0.25.0", ("POST", 500), ("ok", "not checkable"), "500: It hurts"),
+        ("0.25.0", ("status", 401), ("BAD",), "401: It hurts"),
+        ("0.25.0", ("status", 404), ("BAD",), "version 2 of Alertmanager's API is not at its url"),
+    ],
+)
+def test_each_alertmanager_answers_and_may_be_used(
+    fake: FakeCloud,
+    version: str,
+    fault: tuple[str, int] | None,
+    result: tuple[str, ...],
+    says: str,
+) -> None:
+    with FakeAlertmanager(version) as monitoring:
+        if fault:
+            monitoring.fail(*fault, times=math.inf)
+        config = load(fake.config(alertmanagers=[monitoring.entry]))
+        table, rows = check(fake, Cloud.from_config(config, None))
+    mine = [row for name, row in rows.items() if "Alertmanager main" in name]
+    assert tuple(row["result"] for row in mine) == result
+    assert any(says in row["detail"] for row in mine)
+    assert table.good == ("BAD" not in result)
+    assert monitoring.silences == {}
+
+
+def test_an_alertmanager_that_is_misconfigured_or_away(fake: FakeCloud) -> None:
+    entries = [
+        {"name": "odd", "url": "alerts:9093"},
+        {"name": "away", "url": "http://127.0.0.1:1"},
+    ]
+    config = load(fake.config(alertmanagers=entries))
+    table, rows = check(fake, Cloud.from_config(config, None))
+    assert not table.good
+    assert "is no address of a service" in rows["Alertmanager odd"]["detail"]
+    assert "connection refused" in rows["Alertmanager away"]["detail"]

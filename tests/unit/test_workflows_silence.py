@@ -293,9 +293,11 @@ def test_a_lost_answer_of_an_expiry(
     assert fake.standing() == []
 
 
+@pytest.mark.parametrize("version", ["0.21.0", "0.25.0"])
 def test_an_expiry_that_somebody_else_was_first_with(
-    fake: FakeAlertmanager, config: dict[str, Any]
+    fake: FakeAlertmanager, config: dict[str, Any], version: str
 ) -> None:
+    fake.version = version
     run = create(config)["run"]
 
     def first(request: Request) -> None:
