@@ -28,6 +28,7 @@ def test_those_that_ran_are_started_again(site: Site, operator: Operator) -> Non
     assert [site.status_of(guest) for guest in (one, two, off)] == ["ACTIVE", "ACTIVE", "SHUTOFF"]
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("point", ["request", "answer"])
 def test_killed_and_resumed_each_is_asked_once(site: Site, proxied: Proxied, point: str) -> None:
     guests = site.boot(3)
