@@ -15,6 +15,7 @@ from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Aggregate, Course, Flavor, Group, Hypervisor, Server
 from support.fake_cloud_tables import Tables
 from support.runs import new_state
+from support.ssh import SSH_CONFIG
 from workflow_api.plan import Plan
 
 Ended = tuple[str, dict[str, Any]]
@@ -97,6 +98,7 @@ def test_the_order_of_the_plan(house: House) -> None:
     assert moves == ["web-3", "web-1", "web-2"]
 
 
+@pytest.mark.long
 def test_a_second_run_does_what_is_left(house: House) -> None:
     house.fake.courses[house.fake.server("web-2").id] = Course(ends_after=0.1, ends="failed")
     kind, ended = house.ask()
@@ -173,6 +175,21 @@ def test_a_power_command_is_run_before_nova_is_told(house: House, tmp_path: Path
     assert "It turns the power off, as ops: ipmi-off cmp-1" in plan.notes
 
 
+@pytest.mark.long
+def test_without_a_power_command_that_succeeded_nothing_is_rebuilt(house: House) -> None:
+    """Nobody listens where it would be run."""
+    house.config |= SSH_CONFIG
+    command = {"command": ["ipmi-off", "{host}"], "run_on": "127.0.0.1"}
+    house.config["ssh_commands"] = {"power_off": command}
+    house.config["evacuation"] = {"power_off": "power_off"}
+    kind, ended = house.ask(power_is_off=None)
+    assert kind == "failed", ended
+    assert ended["failed"][0]["what"] == "run power_off on cmp-1"
+    assert house.fake.migrations == []
+    assert not house.fake.hypervisors[0].forced_down
+
+
+@pytest.mark.long
 def test_a_host_that_comes_back_keeps_its_servers(house: House) -> None:
     """Between the plan and the step that calls it down."""
 

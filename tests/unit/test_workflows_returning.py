@@ -118,6 +118,7 @@ def test_leftovers_are_shown_before(house: House) -> None:
     assert house.fake.changes == []
 
 
+@pytest.mark.long
 def test_what_only_placement_knows_is_a_leftover(house: House) -> None:
     house.host.state = "up"
     house.host.status = "disabled"
@@ -128,6 +129,7 @@ def test_what_only_placement_knows_is_a_leftover(house: House) -> None:
     assert house.host.status == "disabled"
 
 
+@pytest.mark.long
 def test_a_host_that_stays_silent_is_not_enabled(house: House) -> None:
     house.host.status = "disabled"
     kind, ended = house.ask(within="1s")
