@@ -24,7 +24,7 @@ from action_yaml import written
 from common.duration import Duration, End
 from common_parameters import common, timeout
 from engine.parameters import READING
-from query_api.resources import resource
+from query_api.resources import names, resource
 from workflow_api.parameters import ParameterGroup
 from workflow_api.workflow import Workflow, fields_of, registered
 
@@ -80,7 +80,7 @@ def actions() -> dict[str, str]:
 def described(known: Workflow) -> str:
     """Return what an action is described by: a search also by the properties it knows."""
     subject, _, verb = known.name.partition(".")
-    if verb != "search":
+    if verb != "search" or subject not in names():
         return known.summary
     properties = ", ".join(prop.name for prop in resource(subject).properties)
     return f"{known.summary.removesuffix('.')}: {properties}."

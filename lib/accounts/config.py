@@ -12,7 +12,7 @@ from accounts.host_config import Evacuation, HypervisorTest
 from accounts.http_config import AlertmanagerEntry, HttpEntry, IcingaEntry
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
 from accounts.ssh_config import SshCommand, SshEntry
-from accounts.texts import Name
+from accounts.texts import Name, OfHost
 from common.duration import Duration, decoded
 from common.errors import NotFound, UserError
 from common.text import listed, near
@@ -112,6 +112,18 @@ class Files(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     allowed: list[str] = []
 
 
+class Monitoring(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What hypervisors are called in monitoring, and where they are silenced.
+
+    ``{host}`` is the name that OpenStack has for one, ``{short}`` that name without its domain.
+    """
+
+    icinga_host: OfHost = "{host}"
+    alertmanager_matchers: OfHost = 'instance=~"{host}(:[0-9]+)?"'
+    icingas: list[Name] | None = None
+    alertmanagers: list[Name] | None = None
+
+
 class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The whole configuration of the pack."""
 
@@ -137,6 +149,7 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ssh_accounts: list[SshEntry] = []
     default_ssh_account: str | None = None
     ssh_commands: dict[Name, SshCommand] = {}
+    monitoring: Monitoring = msgspec.field(default_factory=Monitoring)
     files: Files = msgspec.field(default_factory=Files)
     organisation: Organisation = msgspec.field(default_factory=Organisation)
     email: EmailSettings = msgspec.field(default_factory=EmailSettings)

@@ -11,6 +11,7 @@ _HOST = r"^([^\s/@:\[\]]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$(?!\n)"
 _FILLED = r"\S"
 _COLOUR = r"^#[0-9A-Fa-f]{6}$"
 _DOMAIN = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
+_OF_HOST = r"\{(host|short)\}"
 
 WORDS = {
     _NAME: "a name is made of letters, digits, dots, underscores and hyphens, 64 at most, and "
@@ -20,6 +21,7 @@ WORDS = {
     _FILLED: "it has no value",
     _COLOUR: "it has to be a colour as '#1b5e9e', in quotes",
     _DOMAIN: "it has to be a domain as corp.local",
+    _OF_HOST: "it has neither {host} nor {short} in it, so it would be about every host",
 }
 
 # Lists of names end at commas, and a name stands in claims, files and sentences.
@@ -30,3 +32,5 @@ Filled = Annotated[str, msgspec.Meta(pattern=_FILLED)]
 Colour = Annotated[str, msgspec.Meta(pattern=_COLOUR)]
 # Written as in DNS: what is behind the @ of an address.
 Domain = Annotated[str, msgspec.Meta(pattern=_DOMAIN)]
+# What something is called that belongs to one host.
+OfHost = Annotated[str, msgspec.Meta(pattern=_OF_HOST)]

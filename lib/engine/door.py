@@ -37,13 +37,14 @@ _BEYOND = re.compile("[\U00010000-\U0010ffff]")
 #: Parameters that take a name or an id, in any runbook.
 NAMES = frozenset(
     {
-        "aggregate", "alertmanager", "also", "any", "campaign", "cloud", "cloud_a", "cloud_b",
-        "clouds", "domain", "exclude", "flavor", "flavors", "floating_ip", "group", "hypervisor",
-        "image", "key", "name", "network", "networks", "notice", "owner_role", "port", "ports",
-        "project", "projects", "replacement", "resource", "role", "roles", "router", "run",
-        "security_group", "security_groups", "server", "server_group", "silence", "smtp",
-        "snapshot", "source", "subnet", "target", "user", "volume", "volume_snapshot",
-        "volume_type", "workflow_name", "zone",
+        "aggregate", "alertmanager", "alertmanagers", "also", "any", "campaign", "cloud",
+        "cloud_a", "cloud_b", "clouds", "domain", "downtimes", "exclude", "flavor", "flavors",
+        "floating_ip", "group", "host", "hypervisor", "icinga", "icingas", "image", "key", "name",
+        "network", "networks", "notice", "owner_role", "port", "ports", "project", "projects",
+        "replacement", "resource", "role", "roles", "router", "run", "security_group",
+        "security_groups", "server", "server_group", "service", "silence", "smtp", "snapshot",
+        "source", "subnet", "target", "user", "volume", "volume_snapshot", "volume_type",
+        "workflow_name", "zone",
     }
 )  # fmt: skip
 #: Parameters that are a number of things to be done at once, in any runbook.

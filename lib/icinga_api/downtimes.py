@@ -21,9 +21,7 @@ _CHILD_OPTIONS = {
     "all": "DowntimeNonTriggeredChildren",
     "triggered": "DowntimeTriggeredChildren",
 }
-_MARKED = (
-    "(any_host || downtime.host_name in wanted_hosts) && downtime.comment.contains(wanted_mark)"
-)
+_MARKED = "(any_host || obj.host_name in wanted_hosts) && obj.comment.contains(wanted_mark)"
 # A downtime that goes while others are removed has the whole request refused: it is asked again.
 _TRIES = 3
 

@@ -7,6 +7,8 @@ import re
 
 #: Whom monitoring systems name as the creator of what runbooks make.
 CREATOR = "openstack_ops"
+#: How much of a run's id has to be given where it says what is ended.
+START = re.compile(r"[0-9a-f-]{8,36}", re.IGNORECASE | re.ASCII)
 _MARK = re.compile(r"\[run ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) step ([0-9a-f]{12})\]\Z")
 
 

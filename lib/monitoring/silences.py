@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -12,18 +11,11 @@ from alertmanager_api import silences
 from alertmanager_api.matchers import parse, written
 from alertmanager_api.silences import Silence
 from monitoring import marks
+from monitoring.times import Claimed, lasting, shown, text, window
 from workflow_api import Attempt, CloudError, End, StepFailed, clean, step
 
 # Alertmanager keeps milliseconds.
 _CLOSE = timedelta(seconds=1)
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """Something that one run at a time works on; ``name`` is what people call it."""
-
-    subject: str
-    name: str
 
 
 def to_come(alertmanager: Alertmanager, matchers: str) -> Claimed:
@@ -45,20 +37,6 @@ def of_run(alertmanager: Alertmanager, run: str) -> list[Silence]:
         for silence in silences.listed(alertmanager)
         if not silence.has_ended and marks.run_of(silence.created_by, silence.comment) == run
     ]
-
-
-def shown(moment: datetime) -> str:
-    """Return a moment for a sentence: to the minute, in UTC."""
-    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
-
-
-def lasting(ends: End, starts: End | None = None) -> str:
-    """Return for a sentence how long something is to be, and from when on."""
-    if starts is None:
-        return ends.sentence
-    begin = starts.sentence
-    begin = f"in {begin[4:]}" if starts.length is not None else f"from {begin[6:]}"
-    return f"{begin} {ends.sentence}"
 
 
 def data(
@@ -115,8 +93,7 @@ def create(
 ) -> dict[str, Any]:
     """Make a silence that carries the run and the step; durations are counted from now."""
     now = datetime.now(timezone.utc)
-    begin = now if starts is None else max(now, End(starts).after(now))
-    end = End(ends).after(begin)
+    begin, end = window(End(ends), None if starts is None else End(starts), now)
     if end <= now:
         raise StepFailed(f"It would have ended at {shown(end)}, which is over.")
     made = silences.create(
@@ -127,7 +104,7 @@ def create(
         creator=marks.CREATOR,
         comment=marks.comment(reason, attempt.run, attempt.key),
     )
-    return {"silence": made, "ends": _text(end), "said": f"silence {made} until {shown(end)}"}
+    return {"silence": made, "ends": text(end), "said": f"silence {made} until {shown(end)}"}
 
 
 def find_extended(
@@ -170,7 +147,7 @@ def extend(
     end = End(ends).after(datetime.now(timezone.utc))
     if known.ends_at >= end:
         return _extended(silence, known.ends_at)
-    attempt.note(ends=_text(end))
+    attempt.note(ends=text(end))
     return _extended(silences.extend(alertmanager, silence, end), end)
 
 
@@ -225,12 +202,8 @@ def _mine(attempt: Attempt, alertmanager: Alertmanager) -> list[Silence]:
 def _made(silence: Silence) -> dict[str, Any]:
     verb = "ended at" if silence.has_ended else "until"
     said = f"silence {silence.id} {verb} {shown(silence.ends_at)}"
-    return {"silence": silence.id, "ends": _text(silence.ends_at), "said": said}
+    return {"silence": silence.id, "ends": text(silence.ends_at), "said": said}
 
 
 def _extended(id: str, end: datetime) -> dict[str, Any]:
-    return {"silence": id, "ends": _text(end), "said": f"silence {id} until {shown(end)}"}
-
-
-def _text(moment: datetime) -> str:
-    return f"{moment.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%S}+00:00"
+    return {"silence": id, "ends": text(end), "said": f"silence {id} until {shown(end)}"}

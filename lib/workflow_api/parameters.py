@@ -74,6 +74,16 @@ AlertMatchers = Annotated[
     ),
 ]
 SilenceReason = Annotated[str, Meta(description="Why, for anybody who looks at the silence later.")]
+IcingaHost = Annotated[str, Meta(description="The host, by its name in Icinga.")]
+IcingaHosts = Annotated[
+    str, Meta(description="Only hosts of this name in Icinga, or of such names, as cmp-*.")
+]
+DowntimeReason = Annotated[
+    str, Meta(description="Why, for anybody who looks at the downtime later.")
+]
+DowntimeOfServices = Annotated[
+    bool, Meta(description="Whether the host's services have the same downtime.")
+]
 SilenceId = Annotated[str, Meta(description="The silence, by its id.")]
 MaxParallel = Annotated[
     int, Meta(ge=1, description="How many to work on at once; limits.max_parallel if empty.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timezone
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from alertmanager_api.silences import Silence
 from alertmanager_api.status import status
 from monitoring import marks
 from monitoring import silences as steps
+from monitoring.times import shown, window, wrong
 from workflow_api import (
     Ambiguous,
     Context,
@@ -27,9 +27,6 @@ from workflow_api import (
     workflow,
 )
 from workflow_api.parameters import AlertMatchers, RowLimit, SilenceId, SilenceReason, Starts, Until
-
-# How much of a run's id has to be given.
-_START = re.compile(r"[0-9a-f-]{8,36}", re.IGNORECASE)
 
 
 @workflow("silence.list")
@@ -99,11 +96,11 @@ def create_silence(
     conditions = parse(matchers)
     text = written(conditions)
     plan = Plan(f"Silence {text} in {alertmanager.name}")
-    plan.refuse(_reasons(alertmanager, conditions, reason, until, starts))
+    plan.refuse([*wrong(reason, until, starts), *_reasons(alertmanager, conditions)])
     ctx.claim(steps.to_come(alertmanager, text))
-    begin = ctx.asked_at if starts is None else max(ctx.asked_at, starts.after(ctx.asked_at))
+    begin, end = window(until, starts, ctx.asked_at)
     for silence in silences.listed(alertmanager):
-        if _does(silence, conditions, begin, until.after(begin)):
+        if _does(silence, conditions, begin, end):
             by = clean(silence.created_by)
             plan.skip(text, f"silence {silence.id} of {by} does it {_to(silence)}")
             return plan
@@ -114,32 +111,17 @@ def create_silence(
     return plan
 
 
-def _reasons(
-    alertmanager: Alertmanager,
-    conditions: tuple[Matcher, ...],
-    reason: str,
-    until: End,
-    starts: End | None,
-) -> list[str]:
-    """Return why the silence cannot be made."""
-    now = datetime.now(timezone.utc)
-    found = []
-    if not reason.strip():
-        found.append("reason says nothing")
-    try:
-        begin = now if starts is None else max(now, starts.after(now))
-        if until.after(begin) <= begin:
-            found.append(f"its end, {steps.shown(until.after(begin))}, is not behind its begin")
-    except OverflowError:
-        found.append("there is no calendar for such an end")
-    if not all(one.is_equal for one in conditions):
-        known = status(alertmanager)
-        if not known.knows_negative_matchers:
-            found.append(
-                f"version {clean(known.version)} of Alertmanager has no negative matchers, it "
-                "would silence the opposite"
-            )
-    return found
+def _reasons(alertmanager: Alertmanager, conditions: tuple[Matcher, ...]) -> list[str]:
+    """Return why a silence of these conditions cannot be made there."""
+    if all(one.is_equal for one in conditions):
+        return []
+    known = status(alertmanager)
+    if known.knows_negative_matchers:
+        return []
+    version = clean(known.version)
+    return [
+        f"version {version} of Alertmanager has no negative matchers, it would silence the opposite"
+    ]
 
 
 def _does(
@@ -151,12 +133,12 @@ def _does(
 
 
 def _to(silence: Silence) -> str:
-    return f"until {steps.shown(silence.ends_at)}"
+    return f"until {shown(silence.ends_at)}"
 
 
 def _names(names: list[str]) -> str:
-    shown = ", ".join(names[:5]) + (", ..." if names[5:] else "")
-    return f": {shown}" if shown else ""
+    some = ", ".join(names[:5]) + (", ..." if names[5:] else "")
+    return f": {some}" if some else ""
 
 
 @workflow("silence.extend", one_object=True, timeout="10m")
@@ -175,11 +157,11 @@ def extend_silence(
     now = datetime.now(timezone.utc)
     reasons = []
     if found.has_ended:
-        reasons.append(f"it has ended at {steps.shown(found.ends_at)}: make another one")
+        reasons.append(f"it has ended at {shown(found.ends_at)}: make another one")
     try:
         end = until.after(ctx.asked_at)
         if end <= now:
-            reasons.append(f"{steps.shown(end)} is over")
+            reasons.append(f"{shown(end)} is over")
     except OverflowError:
         reasons.append("there is no calendar for such an end")
     plan.refuse(reasons)
@@ -216,7 +198,7 @@ def _of(alertmanager: Alertmanager, wanted: str) -> list[Silence]:
         return [one]
     known = silences.listed(alertmanager)
     by_run: dict[str, list[Silence]] = {}
-    if _START.fullmatch(wanted):
+    if marks.START.fullmatch(wanted):
         for silence in known:
             run = marks.run_of(silence.created_by, silence.comment)
             if run and run.startswith(wanted.lower()):

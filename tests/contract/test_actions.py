@@ -17,6 +17,7 @@ from common.duration import Duration, End
 from common.table import FORMS
 from engine.door import NAMES
 from engine.parameters import ALWAYS, CHANGING, READING
+from query_api.resources import names
 from workflow_api.plan import Plan
 from workflow_api.workflow import RunRequest, Workflow, workflow_named
 
@@ -97,7 +98,8 @@ def description_is_the_function_s(path: Path) -> None:
 
 
 def is_search(path: Path) -> bool:
-    return path.stem.endswith(".search")
+    subject, _, verb = path.stem.partition(".")
+    return verb == "search" and subject in names()
 
 
 @check

@@ -20,6 +20,7 @@ from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Aggregate, Group, Hypervisor, Project
 from support.fake_cloud_tables import Tables
 from support.fake_cloud_volume import FakeCinder
+from support.fake_icinga import FakeIcinga, Thing
 from support.mail_cloud import MailCloud, mail_cloud, project, server, user
 from support.runs import new_state
 from support.sampling import dealt
@@ -140,6 +141,13 @@ def alertmanager(tmp_path: Path) -> Iterator[dict[str, Any]]:
         yield {"alertmanagers": [fake.entry], "state_url": state}
 
 
+@pytest.fixture
+def icinga(house: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A cloud and an Icinga that watches the hypervisors of the examples."""
+    with FakeIcinga([Thing("cmp-1"), Thing("cmp-1", "nova"), Thing("cmp-2", state=1)]) as fake:
+        yield {**house, "icingas": [fake.entry()]}
+
+
 def in_an_hour() -> str:
     return (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat(timespec="milliseconds")
 
@@ -161,6 +169,8 @@ def config(name: str, post: MailCloud, request: pytest.FixtureRequest) -> dict[s
     config = post.config()
     if name.startswith("silence."):
         return dict(request.getfixturevalue("alertmanager"))
+    if name.startswith(("downtime.", "monitoring.")):
+        return dict(request.getfixturevalue("icinga"))
     if name in VERB or name in CREATED or name in OF_A_VOLUME:
         return dict(request.getfixturevalue("stand"))
     if name.startswith(ON_HOSTS) and not name.endswith((".search", ".list")):

@@ -22,6 +22,7 @@ from support.fake_alertmanager import FakeAlertmanager
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Project
 from support.fake_cloud_http import Answer, Request
+from support.fake_icinga import FakeIcinga, Thing
 from support.hostile import VALUES, calls, parameters_of
 from support.runs import Silent, folder, new_state
 from support.ssh import SSH_CONFIG
@@ -74,7 +75,14 @@ def alertmanager() -> Iterator[FakeAlertmanager]:
 
 
 @pytest.fixture(scope="module")
-def config(cloud: FakeCloud, alertmanager: FakeAlertmanager) -> dict[str, Any]:
+def icinga() -> Iterator[FakeIcinga]:
+    """An Icinga that watches the hypervisors."""
+    with FakeIcinga([Thing("cmp-1"), Thing("cmp-1", "nova"), Thing("cmp-2", state=1)]) as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def config(cloud: FakeCloud, alertmanager: FakeAlertmanager, icinga: FakeIcinga) -> dict[str, Any]:
     """A configuration with these and an account that sends nothing anywhere."""
     place = folder()
     account = {"name": "mail", "host": "127.0.0.1", "port": 9, "security": "none"}
@@ -84,6 +92,7 @@ def config(cloud: FakeCloud, alertmanager: FakeAlertmanager) -> dict[str, Any]:
         "state_url": new_state(place / "state.db"),
         "smtp_accounts": [{**account, "sender": "cloud@example.org"}],
         "alertmanagers": [alertmanager.entry],
+        "icingas": [icinga.entry()],
         **SSH_CONFIG,
     }
 
@@ -100,12 +109,14 @@ def test_every_value_is_answered(
     values: int,
     cloud: FakeCloud,
     alertmanager: FakeAlertmanager,
+    icinga: FakeIcinga,
     config: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(os.path.dirname(config["state_url"].removeprefix("sqlite:///")))
     cloud.requests.clear()
     alertmanager.requests.clear()
+    icinga.requests.clear()
     wrong = []
     for parameter, kind, call in calls(name, values):
         with within(PATIENCE, f"{parameter}: {kind}"):
@@ -116,6 +127,7 @@ def test_every_value_is_answered(
         if "Internal error" in told or ended == "interrupted":
             wrong.append(f"{parameter}: {kind}: {result['summary']:.300}")
     assert (wrong, changes_sent(cloud), changes_of(alertmanager)) == ([], [], [])
+    assert icinga.changes == []
 
 
 def changes_sent(cloud: FakeCloud) -> list[str]:

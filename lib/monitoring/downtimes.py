@@ -1,0 +1,201 @@
+"""Downtimes as steps of a plan: scheduled and removed, and found again by their mark."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from accounts.icinga import Icinga
+from icinga_api import downtimes, relations, watched
+from icinga_api.downtimes import Children, Downtime, NewDowntime
+from icinga_api.watched import Wanted
+from monitoring import marks
+from monitoring.times import Claimed, lasting, shown, text, window
+from workflow_api import Attempt, Begun, End, StepFailed, count, step
+
+
+def claimed(icinga: Icinga, host: str) -> Claimed:
+    """Return what a run claims that changes downtimes of a host."""
+    place = f"{icinga.entry.url}\n{host}"
+    digest = hashlib.sha256(place.encode("utf-8", "replace")).hexdigest()[:32]
+    return Claimed(f"downtimes:{digest}", f"downtimes of {host}")
+
+
+def of_run(found: Sequence[Downtime], run: str = "") -> list[Downtime]:
+    """Return those downtimes that runs have made whose id starts so."""
+    made = ((one, marks.run_of(one.author, one.comment)) for one in found)
+    return [one for one, by in made if by is not None and by.startswith(run.lower())]
+
+
+def covered(one: Downtime) -> str:
+    """Return the full name of the host or service that a downtime is for."""
+    return one.host if one.service is None else f"{one.host}!{one.service}"
+
+
+def extent(
+    icinga: Icinga, host: str, service: str | None, services: bool, children: Children
+) -> list[str]:
+    """Return the full names of all that a downtime is for, the host or service itself first."""
+    if service is not None:
+        return [f"{host}!{service}"]
+    below = relations.children(icinga, host) if children != "none" else []
+    hosts = (host, *(name for name in below if "!" not in name))
+    theirs = watched.services(icinga, Wanted(hosts=hosts)) if services else []
+    return list(dict.fromkeys([host, *below, *(one.name for one in theirs)]))
+
+
+def data(
+    icinga: Icinga,
+    host: str,
+    reason: str,
+    ends: End,
+    starts: End | None = None,
+    *,
+    service: str | None = None,
+    services: bool = True,
+    children: Children = "none",
+    flexible: float | None = None,
+) -> dict[str, Any]:
+    """Return the data of the step ``schedule``.
+
+    A duration is counted from when the step begins, so the plan stays the same until then.
+    """
+    return {
+        "where": icinga.name,
+        "host": host,
+        "service": service,
+        "about": _about(host, service, services, children),
+        "services": services,
+        "children": children,
+        "reason": reason,
+        "ends": str(ends),
+        "starts": None if starts is None else str(starts),
+        "flexible": flexible,
+        "lasting": lasting(ends, starts),
+    }
+
+
+def _about(host: str, service: str | None, services: bool, children: Children) -> str:
+    if service is not None:
+        return f"{host}!{service}"
+    more = ["its services"] if services else []
+    more += ["what depends on it"] if children != "none" else []
+    return f"{host} with {' and '.join(more)}" if more else host
+
+
+def find_scheduled(
+    attempt: Attempt,
+    icinga: Icinga,
+    host: str,
+    service: str | None,
+    services: bool,
+    children: Children,
+) -> dict[str, Any] | Begun | None:
+    """Return what an earlier attempt has scheduled: all of it, a part, or None if nothing."""
+    mine = _mine(attempt, icinga)
+    if not mine:
+        return None
+    wanted = extent(icinga, host, service, services, children)
+    missing = set(wanted) - set(map(covered, mine))
+    if missing:
+        return Begun(f"{count(len(mine), 'downtime')} scheduled, {len(missing)} missing")
+    return _scheduled(icinga, len(mine), max(one.end for one in mine))
+
+
+def remove_scheduled(attempt: Attempt, icinga: Icinga) -> None:
+    """Remove what the step has scheduled, as far as it is still there."""
+    downtimes.remove(icinga, (one.name for one in _mine(attempt, icinga)), marks.CREATOR)
+
+
+@step(
+    "downtime.schedule",
+    "schedule a downtime of {about} in {where} {lasting}",
+    key="{where}:{about}",
+    find=find_scheduled,
+    undo=remove_scheduled,
+)
+def schedule(
+    attempt: Attempt,
+    icinga: Icinga,
+    where: str,
+    host: str,
+    about: str,
+    reason: str,
+    ends: str,
+    lasting: str,
+    starts: str | None = None,
+    service: str | None = None,
+    services: bool = True,
+    children: Children = "none",
+    flexible: float | None = None,
+) -> dict[str, Any]:
+    """Schedule a downtime that carries the run and the step; durations are counted from now.
+
+    What an attempt has left that was cut off half-way gives way to it.
+    """
+    now = datetime.now(timezone.utc)
+    begin, end = window(End(ends), None if starts is None else End(starts), now)
+    if end <= now:
+        raise StepFailed(f"It would have ended at {shown(end)}, which is over.")
+    if attempt.again:
+        remove_scheduled(attempt, icinga)
+    new = NewDowntime(
+        host=host,
+        start=begin.timestamp(),
+        end=end.timestamp(),
+        author=marks.CREATOR,
+        comment=marks.comment(reason, attempt.run, attempt.key),
+        service=service,
+        services=services,
+        children=children,
+        flexible=flexible,
+    )
+    return _scheduled(icinga, len(downtimes.schedule(icinga, new)), end.timestamp())
+
+
+def find_removed(icinga: Icinga, names: list[str]) -> dict[str, Any] | None:
+    """Return that downtimes are gone; None while one of them is not."""
+    there = {one.name for one in downtimes.downtimes(icinga)}
+    return None if there.intersection(names) else _removed(names)
+
+
+@step(
+    "downtime.remove",
+    "remove {many} of {host} in {where}",
+    key="{where}:{host}",
+    find=find_removed,
+)
+def remove(icinga: Icinga, where: str, host: str, many: str, names: list[str]) -> dict[str, Any]:
+    """Remove downtimes by their full names; those that are gone already are left alone."""
+    downtimes.remove(icinga, names, marks.CREATOR)
+    return _removed(names)
+
+
+def removal(icinga: Icinga, host: str, found: Sequence[Downtime]) -> dict[str, Any]:
+    """Return the data of the step ``remove`` for downtimes of a host and of its services."""
+    return {
+        "where": icinga.name,
+        "host": host,
+        "many": count(len(found), "downtime"),
+        "names": sorted(one.name for one in found),
+    }
+
+
+def _mine(attempt: Attempt, icinga: Icinga) -> list[Downtime]:
+    return [
+        one
+        for one in downtimes.downtimes(icinga, mark=attempt.run)
+        if marks.made_by(one.author, one.comment, attempt.run, attempt.key)
+    ]
+
+
+def _scheduled(icinga: Icinga, many: int, end: float) -> dict[str, Any]:
+    until = datetime.fromtimestamp(end, timezone.utc)
+    said = f"{count(many, 'downtime')} until {shown(until)}"
+    return {"downtimes": many, "ends": text(until), "said": said}
+
+
+def _removed(names: Sequence[str]) -> dict[str, Any]:
+    return {"removed": len(names), "said": f"{count(len(names), 'downtime')} gone"}

@@ -1,0 +1,236 @@
+"""Runbooks about the downtimes of an Icinga: list, schedule, remove."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from accounts.icinga import Icinga
+from icinga_api import watched
+from icinga_api.downtimes import Children, Downtime
+from icinga_api.downtimes import downtimes as every
+from icinga_api.patterns import matches
+from icinga_api.watched import Wanted
+from monitoring import downtimes as steps
+from monitoring import marks
+from monitoring.times import shown, utc, window, wrong
+from workflow_api import (
+    Ambiguous,
+    Context,
+    Duration,
+    End,
+    NotFound,
+    Plan,
+    Table,
+    clean,
+    count,
+    listed,
+    near,
+    workflow,
+)
+from workflow_api.parameters import (
+    DowntimeOfServices,
+    DowntimeReason,
+    IcingaHost,
+    IcingaHosts,
+    RowLimit,
+    Starts,
+    Until,
+)
+
+
+@workflow("downtime.list")
+def list_downtimes(
+    ctx: Context,
+    icinga: Icinga,
+    host: IcingaHosts = "",
+    *,
+    ours: bool = False,
+    run: str = "",
+    limit: RowLimit = 1000,
+) -> Table:
+    """List the downtimes of an Icinga, with the run that made those of runbooks.
+
+    ours: Only those that runbooks made.
+    run: Only those that this run made, by its id or the start of it.
+    """
+    now = datetime.now(timezone.utc).timestamp()
+    rows = [
+        row
+        for one in every(icinga, mark=run.lower())
+        if matches(host or "*", one.host)
+        for row in [_row(one, now)]
+        if (row["run"] or not (ours or run)) and (row["run"] or "").startswith(run.lower())
+    ]
+    return Table(
+        ("host", "service", "state", "ends_at", "author", "comment"),
+        rows[:limit],
+        units={"starts_at": "time", "ends_at": "time", "lasts": "seconds"},
+        extra=("starts_at", "lasts", "run", "name"),
+        summary=f"{count(len(rows), 'downtime')} in {icinga.name}",
+    )
+
+
+def _row(one: Downtime, now: float) -> dict[str, Any]:
+    return {
+        "host": clean(one.host),
+        "service": clean(one.service or ""),
+        "state": _state(one, now),
+        "starts_at": utc(one.start),
+        "ends_at": utc(one.until),
+        "lasts": None if one.fixed else one.duration,
+        "author": clean(one.author),
+        "comment": clean(one.comment),
+        "run": marks.run_of(one.author, one.comment),
+        "name": clean(one.name),
+    }
+
+
+def _state(one: Downtime, now: float) -> str:
+    """Return whether problems are kept quiet (active), will be (pending), or may be (waiting)."""
+    if one.is_in_effect(now):
+        return "active"
+    return "pending" if one.fixed or now < one.start else "waiting"
+
+
+@workflow("downtime.schedule", timeout="10m")
+def schedule_downtime(
+    ctx: Context,
+    icinga: Icinga,
+    host: IcingaHost,
+    reason: DowntimeReason,
+    *,
+    until: Until = End("2h"),  # noqa: B008 - a constant
+    starts: Starts | None = None,
+    services: DowntimeOfServices = True,
+    service: str = "",
+    children: Children = "none",
+    flexible: Duration | None = None,
+) -> Plan:
+    """Schedule a downtime of a host, until it ends by itself or is removed.
+
+    It is done if all of it has a downtime for as long already.
+
+    service: Only this service of the host, by its name in Icinga.
+    children: What depends on the host: none of it, all as long, or all once the host's own begins.
+    flexible: How long it lasts from a problem between begin and end; from begin to end if empty.
+    """
+    plan = Plan(f"Schedule a downtime of {host} in {icinga.name}")
+    plan.refuse(wrong(reason, until, starts))
+    _check_there(icinga, host, service)
+    ctx.claim(steps.claimed(icinga, host))
+    extent = steps.extent(icinga, host, service or None, services, children)
+    begin, end = window(until, starts, ctx.asked_at)
+    known = [one for one in every(icinga) if _does(one, begin, end)]
+    if done := _who_does(known, extent):
+        plan.skip(host, done)
+        return plan
+    if extent[1:]:
+        plan.note(f"with {host}: {listed(extent[1:])}")
+    plan.add(
+        steps.schedule,
+        undo="on_cancel",
+        **steps.data(
+            icinga,
+            host,
+            reason,
+            until,
+            starts,
+            service=service or None,
+            services=services,
+            children=children,
+            flexible=None if flexible is None else float(flexible),
+        ),
+    )
+    return plan
+
+
+def _check_there(icinga: Icinga, host: str, service: str) -> None:
+    """Raise NotFound, with near names, if Icinga has no such host or service."""
+    where = f"Icinga {icinga.name}"
+    if not watched.hosts(icinga, Wanted(hosts=(host,))):
+        known = [one.host for one in watched.hosts(icinga)]
+        raise NotFound("host", clean(host), where=where, near=near(host, known))
+    if service:
+        theirs = [one.service or "" for one in watched.services(icinga, Wanted(hosts=(host,)))]
+        if service not in theirs:
+            what = f"service of {clean(host)}"
+            raise NotFound(what, clean(service), where=where, near=near(service, theirs))
+
+
+def _does(one: Downtime, begin: datetime, end: datetime) -> bool:
+    """Return whether a downtime lasts from then until then at least, whatever happens."""
+    return one.fixed and one.start <= begin.timestamp() and one.end >= end.timestamp()
+
+
+def _who_does(known: list[Downtime], extent: list[str]) -> str:
+    """Return whose downtimes are for all of it already, and until when; "" if some is left."""
+    by_name = {steps.covered(one): one for one in known}
+    if not set(extent) <= set(by_name):
+        return ""
+    first = by_name[extent[0]]
+    until = shown(datetime.fromtimestamp(first.end, timezone.utc))
+    return f"a downtime of {clean(first.author)} does it until {until}"
+
+
+@workflow("downtime.remove", timeout="10m")
+def remove_downtimes(ctx: Context, icinga: Icinga, downtimes: str) -> Plan:
+    """Remove downtimes that runbooks made, by host, service or run; or one of anybody's, by name.
+
+    downtimes: A downtime by its name; or those of runbooks by host (cmp-1, cmp-*), service
+        (cmp-1!disk) or run.
+    """
+    plan = Plan(f"Remove downtimes of {downtimes} in {icinga.name}")
+    found, others = _meant(icinga, downtimes)
+    if others:
+        many = f"{count(len(others), 'downtime')} of {listed(_authors(others))}"
+        plan.skip(many, "no runbook made them: name each to remove it")
+    elif not found:
+        plan.skip(downtimes, "there is none of it")
+    by_host: dict[str, list[Downtime]] = {}
+    for one in found:
+        if one.configured:
+            plan.leave(one.name, "Icinga's configuration makes it, and would make it anew")
+        else:
+            by_host.setdefault(one.host, []).append(one)
+    ctx.claim(*(steps.claimed(icinga, host) for host in by_host))
+    plan.each(
+        steps.remove,
+        [steps.removal(icinga, host, theirs) for host, theirs in by_host.items()],
+        at_most=ctx.config.limits.max_parallel,
+        on_failure="continue",
+    )
+    return plan
+
+
+def _meant(icinga: Icinga, wanted: str) -> tuple[list[Downtime], list[Downtime]]:
+    """Return the downtimes that are meant, and those of others there, which are not.
+
+    Raises Ambiguous for the start of the ids of several runs, NotFound for what names nothing.
+    """
+    known = every(icinga)
+    if named := [one for one in known if one.name == wanted]:
+        return named, []
+    if marks.START.fullmatch(wanted) and (of_run := steps.of_run(known, wanted)):
+        runs = {marks.run_of(one.author, one.comment) or "" for one in of_run}
+        if len(runs) > 1:
+            raise Ambiguous("run", clean(wanted), sorted(runs), where=icinga.who)
+        return of_run, []
+    there = [one for one in known if matches(wanted, one.host) or steps.covered(one) == wanted]
+    if not there:
+        _check_names(icinga, wanted, known)
+    mine = steps.of_run(there)
+    return mine, [one for one in there if one not in mine]
+
+
+def _check_names(icinga: Icinga, wanted: str, known: list[Downtime]) -> None:
+    """Raise NotFound, with near names, if there is nothing that could be meant."""
+    host, _, service = wanted.partition("!")
+    if watched.hosts(icinga, Wanted(pattern=host or "*")) and (host or service):
+        return
+    names = [*(one.name for one in known), *(one.host for one in watched.hosts(icinga))]
+    raise NotFound("downtime or host", clean(wanted), where=icinga.who, near=near(wanted, names))
+
+
+def _authors(found: list[Downtime]) -> list[str]:
+    return sorted({clean(one.author) for one in found})
