@@ -226,19 +226,19 @@ def test_killed_and_resumed(
 
 
 def test_hostile_texts_arrive_as_they_are(fake: FakeAlertmanager, config: dict[str, Any]) -> None:
-    for text in HOSTILE:
-        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-        create(config, matchers=f'instance="{quoted}"', reason=f"of {text}")
-        *_, silence = fake.silences.values()
-        assert silence["matchers"] == [
-            {"name": "instance", "value": text, "isRegex": False, "isEqual": True}
-        ]
-        assert silence["comment"].startswith(f"of {text} [run ")
-    text = done(config, "silence.list")["text"]
-    assert not {"\x1b", "\u202e"} & {*text}
-    assert len(done(config, "silence.list", ours=True)["rows"]) == len(HOSTILE)
-    for silence in fake.standing():
-        done(config, "silence.expire", silence=silence["id"])
+    labels = {f"label_{number}": text for number, text in enumerate(HOSTILE)}
+    quoted = [text.replace("\\", "\\\\").replace('"', '\\"') for text in HOSTILE]
+    matchers = ", ".join(f'{name}="{text}"' for name, text in zip(labels, quoted, strict=True))
+    reason = " and ".join(HOSTILE)
+    create(config, matchers=matchers, reason=reason)
+    (silence,) = fake.standing()
+    assert {one["name"]: one["value"] for one in silence["matchers"]} == labels
+    assert silence["comment"].startswith(f"{reason} [run ")
+    assert "does it until" in create(config, matchers=matchers, until="1h")["text"]
+    listed = done(config, "silence.list", ours=True)
+    assert len(listed["rows"]) == 1
+    assert not {"\x1b", "\u202e"} & {*listed["text"]}
+    done(config, "silence.expire", silence=silence["id"])
     assert fake.standing() == []
 
 
