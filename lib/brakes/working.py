@@ -8,6 +8,7 @@ from typing import Any
 from accounts.cloud import Cloud
 from brakes.fleet import Fleet, FleetHost, fleet
 from brakes.judging import ADVICE, closed, since
+from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor
 from state.host_works import HeldHostWorks, HostWorks, Work
 from workflow_api import Attempt, Context, Plan, StepFailed, listed, step
@@ -40,8 +41,14 @@ def find_taken(attempt: Attempt, cloud: Cloud, hypervisor: str, host: str) -> di
     return {"said": f"{host} is in work"} if taken else None
 
 
-def give_back(attempt: Attempt, hypervisor: str) -> None:
-    """Say that the host is no longer in work."""
+def let_go(attempt: Attempt, cloud: Cloud, hypervisor: str) -> None:
+    """Count the host as in work no longer, unless it is out of scheduling: that is not over."""
+    known = {host.id: host for host in compute.hypervisors(cloud)}
+    if hypervisor not in known or known[hypervisor].status == "enabled":
+        _end(attempt, hypervisor)
+
+
+def _end(attempt: Attempt, hypervisor: str) -> None:
     attempt.sending()
     attempt.records(HeldHostWorks).end(f"hypervisor:{hypervisor}")
 
@@ -51,7 +58,7 @@ def give_back(attempt: Attempt, hypervisor: str) -> None:
     "take {host} in work, within the brakes",
     key="{host}",
     find=find_taken,
-    undo=give_back,
+    undo=let_go,
 )
 def take_in_work(
     attempt: Attempt, cloud: Cloud, hypervisor: str, host: str, past_brakes: bool = False
@@ -80,7 +87,7 @@ def take_in_work(
 )
 def end_work(attempt: Attempt, hypervisor: str, host: str) -> dict[str, Any]:
     """Count the host as in work no longer; the time that it is left alone begins."""
-    give_back(attempt, hypervisor)
+    _end(attempt, hypervisor)
     return {"said": f"{host} is not in work"}
 
 

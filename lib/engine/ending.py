@@ -139,21 +139,22 @@ class Ending:
         return "failed" if self.undo(policies) else "interrupted"
 
     def park(self) -> RunState:
-        """Leave a run whose step has failed so that it can wait, and be gone on with.
+        """Leave a run of which a step has failed, or is not known, so that it can be gone on with.
 
         A run that is a step of another one has failed for that one.
         """
         state = self.fail({"on_park"})
-        return "interrupted" if state == "failed" and self._is_root else state
+        goes_on = self._is_root or self.is_open()
+        return "interrupted" if state == "failed" and goes_on else state
 
     def take_up(self) -> None:
         """Go on with a run that was parked: what had failed is done anew."""
-        if not (self.plan.parks and self._is_root):
-            return
-        if failed := [step for step in self.plan.steps() if self.state(step) == "failed"]:
-            parked = [step.key for step in self.plan.steps() if step.undo == "on_park"]
+        steps = list(self.plan.steps()) if self.plan.parks else []
+        if any(self.state(step) in ("failed", *OPEN) for step in steps):
+            parked = [step.key for step in steps if step.undo == "on_park"]
             self.running.journal.take_up(*self.running.fence, self.run, parked)
-            self.runner.states |= {step.key: "pending" for step in failed}
+            failed = [step.key for step in steps if self.state(step) == "failed"]
+            self.runner.states |= dict.fromkeys(failed, "pending")
 
     @property
     def _is_root(self) -> bool:

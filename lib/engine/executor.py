@@ -157,6 +157,8 @@ class Engine(Ending):
             return "succeeded"
         if self.running.stop.kind == "cancel":
             return self.give_up()
-        if self.running.stop.requested or self.is_open() or self.paused:
+        if self.running.stop.requested or self.paused:
             return "interrupted"
-        return self.park() if self.plan.parks else self.fail({"on_failure"})
+        if self.plan.parks:
+            return self.park()
+        return "interrupted" if self.is_open() else self.fail({"on_failure"})

@@ -110,6 +110,17 @@ def test_an_equal_start_goes_on_with_a_parked_run(place: Place) -> None:
     assert world.effects["paint a"] == 1
 
 
+@pytest.mark.parametrize("place", [{"b": ["lost", "unanswered"]}], indirect=True)
+def test_what_nobody_knows_parks_it_too(place: Place) -> None:
+    house, world = place
+    kind, result = house.work(GUARD, A, B, C, parks=True)
+    assert kind == "interrupted"
+    assert world.effects == {"paint guard": 1, "paint a": 1, "paint b": 1, "strip guard": 1}
+    assert resume(house, result)[0] == "done"
+    assert (world.effects["paint b"], world.effects["paint c"]) == (1, 1)
+    assert world.effects["strip guard"] == 1
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("moment", ["before strip guard", "after strip guard"])
 def test_killed_while_it_is_parked_it_goes_on(place: Place, moment: str) -> None:
