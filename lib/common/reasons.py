@@ -14,3 +14,9 @@ def checked_reason(reason: str) -> str:
     if not 1 <= len(text) <= _LONGEST:
         raise UserError(f"reason must have 1 to {_LONGEST} characters, not {len(text)}.")
     return text
+
+
+def shortened_reason(reason: str) -> str:
+    """Return a reason that nobody has typed, cut to the length that is kept."""
+    text = clean(reason).strip()
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
