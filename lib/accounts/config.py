@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from accounts.host_config import Evacuation, HypervisorTest
+from accounts.host_config import Brakes, Evacuation, HypervisorTest, Maintenance
 from accounts.http_config import AlertmanagerEntry, HttpEntry, IcingaEntry
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
 from accounts.ssh_config import SshCommand, SshEntry
@@ -96,16 +96,6 @@ class LiveMigrationForbidden(msgspec.Struct, forbid_unknown_fields=True, kw_only
     extra_specs: list[str] = msgspec.field(default_factory=lambda: list(_PINNED))
 
 
-class Brakes(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """How many hosts may be down or in work at once, and how soon after each other."""
-
-    hosts_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
-    aggregate_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 34
-    hosts_per_hour: Annotated[int, msgspec.Meta(ge=1)] = 10
-    cool_down: Duration = _duration("1h")
-    blind_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
-
-
 class Files(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Where files are written to that a parameter names."""
 
@@ -140,6 +130,7 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     hypervisor_test: HypervisorTest = msgspec.field(default_factory=HypervisorTest)
     evacuation: Evacuation = msgspec.field(default_factory=Evacuation)
     brakes: Brakes = msgspec.field(default_factory=Brakes)
+    maintenance: Maintenance = msgspec.field(default_factory=Maintenance)
     smtp_accounts: list[SmtpEntry] = []
     default_smtp_account: str | None = None
     alertmanagers: list[AlertmanagerEntry] = []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from common.duration import Duration
+
+#: The stages of a hypervisor's maintenance that a site's own commands can go before.
+Stage = Literal["drain", "silence", "patch", "reboot", "wait", "test", "enable", "unsilence"]
 
 
 class HypervisorTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -33,3 +36,27 @@ class Evacuation(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     power_off: str | None = None
     power_off_account: str | None = None
     down_after: Duration = msgspec.field(default_factory=lambda: Duration.parse("5m"))
+
+
+class Brakes(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How many hosts may be down or in work at once, and how soon after each other."""
+
+    hosts_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    aggregate_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 34
+    hosts_per_hour: Annotated[int, msgspec.Meta(ge=1)] = 10
+    cool_down: Duration = Duration.parse("1h")
+    blind_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
+
+
+class Maintenance(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is done to a host in maintenance: names of ssh_commands, and for how long it is quiet.
+
+    ``before`` are a site's own commands, by the stage that they go before.
+    """
+
+    patch: str | None = None
+    reboot: str | None = None
+    expected_kernel: str | None = None
+    silence: Duration = Duration.parse("4h")
+    within: Duration = Duration.parse("15m")
+    before: dict[Stage, list[str]] = {}

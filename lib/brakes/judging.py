@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from accounts.config import Brakes
+from accounts.host_config import Brakes
 from brakes.fleet import Fleet, FleetHost
 from common.duration import Duration
 from state.host_works import Work

@@ -42,6 +42,7 @@ _SHARED = {
     "migration": {"protection"},
     "hypervisors": {"keeping", "migration", "verbs"},
     "brakes": {"hypervisors"},
+    "maintenance": {"campaigns"},
     "campaigns": {"owners", "protection"},
     "bulk": {"searches"},
     "remote": set[str](),

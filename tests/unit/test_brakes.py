@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from accounts.config import Brakes
+from accounts.host_config import Brakes
 from brakes.fleet import Fleet, FleetHost
 from brakes.judging import closed
 from common.duration import Duration

@@ -1,0 +1,290 @@
+"""hypervisor.maintain: from drain to return, and parked safely wherever it goes wrong."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+from hypervisors.returning import check_leftovers
+from msgspec import Meta
+
+from accounts.cloud import Cloud
+from accounts.config import PackConfig
+from accounts.host_config import Stage
+from accounts.ssh import SshAccount
+from brakes.working import end_work, in_work, judge, take_in_work
+from common.duration import End
+from common.reasons import checked_reason
+from hypervisors.material import TestOptions, material
+from maintenance.checks import agents_of, check_kernel, wait_services
+from maintenance.parking import stand_by, stand_by_and_tell
+from maintenance.telling import operators, tell_operators
+from maintenance.waiting import wait_until
+from migration.placement_check import refuse_down, refuse_shared
+from query_api.lookups import compute, things
+from query_api.lookups.compute_types import Hypervisor
+from remote.commands import named, step_data
+from remote.steps import run_command
+from workflow_api import Context, ParameterGroup, Plan, Ref, UserError, listed, utc, workflow
+from workflow_api.parameters import HypervisorName, HypervisorReason, PastBrakes
+from workflows.hypervisor.scheduling import enable_scheduling, scheduling_of
+
+Skipped = Literal["notify", "silence", "patch", "reboot", "test", "unsilence", "tell"]
+_STAGES: tuple[Stage, ...] = get_args(Stage)
+Begin = Annotated[
+    End,
+    Meta(
+        description="When it begins, as 2026-12-01T22:00+01:00, or in how long, as 3d; until then "
+        "the run is paused. At once if empty."
+    ),
+]
+
+
+class MaintainOptions(ParameterGroup, frozen=True, kw_only=True):
+    """What of the circle is done, and how.
+
+    skip: Stages to leave out.
+    notify: Mail the owners of the servers there first; with start, that long before.
+    network: The network of the test, by its exact name or id, or none; the only one if empty.
+    """
+
+    skip: list[Skipped] = msgspec.field(default_factory=list)
+    notify: bool = False
+    start: Begin | None = None
+    network: str | None = None
+    past_brakes: PastBrakes = False
+
+
+class _Circle:
+    """The plan of one host's maintenance while it is drawn, a stage after the other."""
+
+    def __init__(
+        self, ctx: Context, cloud: Cloud, host: Hypervisor, options: MaintainOptions, reason: str
+    ) -> None:
+        self.ctx, self.cloud, self.host, self.options = ctx, cloud, host, options
+        self.config, self.reason = ctx.config, reason
+        self.plan = Plan(f"Maintain {host.name}", parks=True)
+        self.about: dict[str, Any] = {"host": host.name}
+        self._commands: set[str] = set()
+
+    @functools.cached_property
+    def ssh(self) -> SshAccount:
+        """The SSH account; raises UserError if there is none. Not every circle needs one."""
+        return SshAccount.from_config(self.config, None)
+
+    @functools.cached_property
+    def _host_ip(self) -> str | None:
+        """What Nova says is the address of the host."""
+        found = things.look(self.cloud, "hypervisor", self.host.id)
+        return found.host_ip if found else None
+
+    def wanted(self, stage: str) -> bool:
+        """Whether a stage is asked for; if not, the plan says so."""
+        if stage not in self.options.skip:
+            return True
+        self.plan.skip(stage, "skip names it")
+        return False
+
+    def run(self, command: str) -> Ref:
+        """Plan a named command on the host; return what it will return."""
+        if command in self._commands:
+            raise UserError(
+                f"Maintenance would run {command} twice on one hypervisor.",
+                advice="Give the second one a name of its own in ssh_commands.",
+            )
+        self._commands.add(command)
+        data = step_data(
+            self.ssh,
+            command,
+            {},
+            host=self.host.id,
+            name=self.host.name,
+            host_ip=self._host_ip if "{host_ip}" in self.ssh.entry.address else None,
+        )
+        return self.plan.add(run_command, ssh=self.ssh.name, **data)
+
+    def child(self, workflow: str, **parameters: Any) -> Ref:
+        """Plan another runbook on the host."""
+        return self.plan.run(workflow, cloud=self.cloud.name, **parameters)
+
+    def before(self, stage: Stage) -> None:
+        """Plan the site's own commands that go before a stage."""
+        for command in self.config.maintenance.before.get(stage, ()):
+            self.run(command)
+
+
+@workflow("hypervisor.maintain", timeout="2d")
+def maintain(
+    ctx: Context,
+    cloud: Cloud,
+    hypervisor: HypervisorName,
+    reason: HypervisorReason,
+    *,
+    options: MaintainOptions,
+) -> Plan:
+    """Drain, silence, patch, reboot, test and give back a hypervisor.
+
+    Where a stage fails, the hypervisor stays out of scheduling with the reason, the operators are
+    told, and run.resume goes on from that stage.
+    """
+    (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])
+    refuse_shared(host, "Maintaining")
+    refuse_down(host)
+    circle = _Circle(ctx, cloud, host, options, checked_reason(reason))
+    plan = circle.plan
+    plan.refuse(_lacking(circle))
+    judge(ctx, cloud, plan, [host], past_brakes=options.past_brakes)
+    _announce(circle)
+    plan.add(take_in_work, undo="on_cancel", **in_work(host, past_brakes=options.past_brakes))
+    _stand_by(circle)
+    for stage in _STAGES:
+        circle.before(stage)
+        _PLANNED[stage](circle)
+    plan.add(end_work, **in_work(host))
+    recipients = operators(ctx.config)
+    if recipients and circle.wanted("tell"):
+        plan.add(
+            tell_operators,
+            smtp=ctx.config.smtp(None).name,
+            about=f"{host.name} of {cloud.shown} is back from maintenance",
+            recipients=recipients,
+            paragraphs=[f"It was maintained because of: {circle.reason}"],
+        )
+    return plan
+
+
+def _lacking(circle: _Circle) -> list[str]:
+    """Return all that keeps the circle from being gone through, before anything is begun."""
+    wrong = []
+    settings = circle.config.maintenance
+    names = [settings.patch, settings.reboot, settings.expected_kernel]
+    names += [command for commands in settings.before.values() for command in commands]
+    for command in filter(None, names):
+        try:
+            named(circle.config, command)
+        except UserError as error:
+            wrong.append(str(error))
+    if settings.reboot and not wrong and not named(circle.config, settings.reboot).reboots:
+        wrong.append(f"the command {settings.reboot} is to reboot and has no reboots: true")
+    if "test" not in circle.options.skip:
+        found = TestOptions(network=circle.options.network)
+        test = circle.config.hypervisor_test
+        wrong += material(circle.cloud, [], found, test).refusals
+    return wrong
+
+
+def _announce(circle: _Circle) -> None:
+    """Plan to tell the owners, and to wait for the time."""
+    options, host, plan = circle.options, circle.host, circle.plan
+    begin = options.start.after(circle.ctx.asked_at) if options.start else circle.ctx.asked_at
+    if options.notify and circle.wanted("notify"):
+        circle.child(
+            "email.hypervisor_notice",
+            hypervisor=host.name,
+            notice="maintenance",
+            window=f"{begin:%Y-%m-%d %H:%M}Z for {circle.config.maintenance.silence}",
+            effect="moved",
+            allow_past=True,
+        )
+    if options.start:
+        plan.add(wait_until, at=begin.timestamp(), shown=utc(begin.timestamp()))
+
+
+def _stand_by(circle: _Circle) -> None:
+    about: dict[str, Any] = {"service": circle.host.service.id, **circle.about}
+    if recipients := operators(circle.config):
+        smtp = circle.config.smtp(None).name
+        about |= {"smtp": smtp, "recipients": recipients}
+        circle.plan.add(stand_by_and_tell, undo="on_park", **about)
+        return
+    circle.plan.note("Nobody is told if it goes wrong: email.operators names no operators.")
+    circle.plan.add(stand_by, undo="on_park", **about)
+
+
+# -- the stages --------------------------------------------------------------------------------
+
+
+def _drain(circle: _Circle) -> None:
+    circle.child("hypervisor.drain", hypervisor=circle.host.name, reason=circle.reason)
+
+
+def _monitored(config: PackConfig) -> bool:
+    return bool(config.icingas or config.alertmanagers)
+
+
+def _silence(circle: _Circle) -> None:
+    if not _monitored(circle.config):
+        circle.plan.skip("silence", "no Icinga and no Alertmanager is configured")
+    elif circle.wanted("silence"):
+        until = str(circle.config.maintenance.silence)
+        names = [circle.host.name]
+        circle.child("hypervisor.silence", hypervisors=names, reason=circle.reason, until=until)
+
+
+def _patch(circle: _Circle) -> None:
+    patch = circle.config.maintenance.patch
+    if patch is None:
+        circle.plan.skip("patch", "maintenance.patch names no command")
+    elif circle.wanted("patch"):
+        circle.run(patch)
+
+
+def _reboot(circle: _Circle) -> None:
+    settings = circle.config.maintenance
+    if settings.reboot is None:
+        circle.plan.skip("reboot", "maintenance.reboot names no command")
+    elif circle.wanted("reboot"):
+        expected = circle.run(settings.expected_kernel) if settings.expected_kernel else None
+        rebooted = circle.run(settings.reboot)
+        if expected is not None:
+            circle.plan.add(
+                check_kernel,
+                **circle.about,
+                expected=expected["output"],
+                kernel=rebooted["kernel"],
+            )
+
+
+def _wait(circle: _Circle) -> None:
+    host, within = circle.host, float(circle.config.maintenance.within)
+    agents = agents_of(circle.cloud, host.service.host)
+    circle.plan.add(
+        wait_services,
+        **circle.about,
+        compute_host=host.service.host,
+        agents=sorted(agents),
+        others=f", {listed(sorted(set(agents.values())))}" if agents else "",
+        within=within,
+    )
+    circle.plan.add(check_leftovers, **circle.about, hypervisor=host.id, within=within)
+
+
+def _test(circle: _Circle) -> None:
+    if circle.wanted("test"):
+        network = circle.options.network
+        circle.child("hypervisor.test", hypervisors=[circle.host.name], network=network)
+
+
+def _enable(circle: _Circle) -> None:
+    scheduling = scheduling_of(circle.host)
+    circle.plan.add(enable_scheduling, **{**scheduling, "now": ""})
+
+
+def _unsilence(circle: _Circle) -> None:
+    quiet = _monitored(circle.config) and "silence" not in circle.options.skip
+    if quiet and circle.wanted("unsilence"):
+        circle.child("hypervisor.unsilence", hypervisors=[circle.host.name])
+
+
+_PLANNED: Mapping[Stage, Callable[[_Circle], None]] = {
+    "drain": _drain,
+    "silence": _silence,
+    "patch": _patch,
+    "reboot": _reboot,
+    "wait": _wait,
+    "test": _test,
+    "enable": _enable,
+    "unsilence": _unsilence,
+}
