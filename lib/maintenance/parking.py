@@ -44,9 +44,11 @@ def park_and_tell(
     paragraphs = [
         f"Maintenance of {host} of {cloud.shown} stopped: {why}",
         "It stays out of scheduling, and what is silenced ends by itself at its time.",
-        f"Look at it with run.show run={attempt.run}. Go on from where it stopped with run.resume "
-        f"run={attempt.run}, or give the run up with run.cancel and the host back with "
-        f"hypervisor.return hypervisor={host}.",
+        (
+            f"Look at it with run.show run={attempt.run}. Go on from where it stopped with run.resume "
+            f"run={attempt.run}, or give the run up with run.cancel and the host back with "
+            f"hypervisor.return hypervisor={host}."
+        ),
     ]
     # A run that was gone on with, and went wrong once more, is told of once more.
     key = key_of(attempt, f"parked-{attempt.records(Failures).tries()}-{host}")
