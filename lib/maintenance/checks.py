@@ -55,7 +55,12 @@ def wait_services(
 
 
 def agents_of(cloud: Cloud, compute_host: str) -> dict[str, str]:
-    """Return the names of the network agents that are alive on a host, by their ids."""
+    """Return the names of the network agents that are alive on a host, by their ids.
+
+    None where the cloud has no Neutron.
+    """
+    if cloud.endpoint("network") is None:
+        return {}
     asked = query("network_agent").where("host", "equal_to", compute_host)
     alive = things.of_query(cloud, asked.where("alive", "equal_to", True))
     return {agent.id: clean(agent.values["binary"]) for agent in alive}

@@ -14,7 +14,7 @@ from query_api.lookups import compute
 from state.failures import Failures
 from workflow_api import Attempt, clean, step
 
-_SENTENCE = "if anything goes wrong from here on, leave {host} out of scheduling with the reason"
+_SENTENCE = "park {host} if a later step fails"
 
 
 def park(attempt: Attempt, cloud: Cloud, service: str, host: str) -> str:
@@ -41,14 +41,12 @@ def park_and_tell(
 ) -> None:
     """Park the host and tell the operators, once for each time that it goes wrong."""
     why = park(attempt, cloud, service, host)
+    run = f"run={attempt.run}"
     paragraphs = [
         f"Maintenance of {host} of {cloud.shown} stopped: {why}",
         "It stays out of scheduling, and what is silenced ends by itself at its time.",
-        (
-            f"Look at it with run.show run={attempt.run}. Go on from where it stopped with run.resume "
-            f"run={attempt.run}, or give the run up with run.cancel and the host back with "
-            f"hypervisor.return hypervisor={host}."
-        ),
+        f"Look at it with run.show {run}. Go on from where it stopped with run.resume {run}.",
+        f"Or give the run up with run.cancel {run}, and the host back with hypervisor.return.",
     ]
     # A run that was gone on with, and went wrong once more, is told of once more.
     key = key_of(attempt, f"parked-{attempt.records(Failures).tries()}-{host}")
@@ -57,7 +55,7 @@ def park_and_tell(
 
 @step("maintenance.stand_by", _SENTENCE, key="{host}", undo=park, repeatable=True)
 def stand_by(attempt: Attempt, cloud: Cloud, service: str, host: str) -> dict[str, Any]:
-    """Change nothing: what counts is the undo, by which a run that goes wrong parks its host."""
+    """Change nothing: what counts is the undo, by which a run that fails parks its host."""
     return {"said": "ready"}
 
 

@@ -22,6 +22,7 @@ _KINDS = {
     "subnets": Kind("/network/v2.0/subnets", "subnet", "subnets"),
     "routers": Kind("/network/v2.0/routers", "router", "routers"),
     "security_groups": Kind("/network/v2.0/security-groups", "security_group", "security_groups"),
+    "agents": Kind("/network/v2.0/agents", "agent", "agents"),
     "volumes": Kind("/volume/v3/volumes", "volume", "volumes", "/volume/v3/volumes/detail"),
     "snapshots": Kind(
         "/volume/v3/snapshots", "snapshot", "snapshots", "/volume/v3/snapshots/detail"
@@ -55,6 +56,7 @@ class Tables:
     subnets: Rows
     routers: Rows
     security_groups: Rows
+    agents: Rows
     volumes: Rows
     snapshots: Rows
     users: Rows
