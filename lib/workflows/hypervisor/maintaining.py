@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from hypervisors.returning import check_leftovers
 from msgspec import Meta
 
 from accounts.cloud import Cloud
@@ -18,6 +17,7 @@ from brakes.working import end_work, in_work, judge, take_in_work
 from common.duration import End
 from common.reasons import checked_reason
 from hypervisors.material import TestOptions, material
+from hypervisors.returning import check_leftovers
 from maintenance.checks import agents_of, check_kernel, wait_services
 from maintenance.parking import stand_by, stand_by_and_tell
 from maintenance.telling import operators, tell_operators
