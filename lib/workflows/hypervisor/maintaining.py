@@ -35,8 +35,8 @@ _STAGES: tuple[Stage, ...] = get_args(Stage)
 Begin = Annotated[
     End,
     Meta(
-        description="When it begins, as 3d or 2026-12-01T22:00+01:00: paused until then; at once if "
-        "empty."
+        description="When it begins, as 3d or 2026-12-01T22:00+01:00: paused until then; at once "
+        "if empty."
     ),
 ]
 
