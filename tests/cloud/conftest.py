@@ -60,6 +60,16 @@ def alerting(monitor: Monitor) -> Alerting:
     return Alerting()
 
 
+@pytest.fixture(scope="session")
+def ssh_hosts(devcloud: Settings) -> Settings:
+    """A devcloud whose hypervisors are hosts to log in to."""
+    if "ssh" not in devcloud.groups:
+        _bring("up", "--with", "ssh")
+    settings = remembered()
+    assert settings
+    return settings
+
+
 def _bring(command: str, *words: str, **environ: str) -> None:
     """Run a devcloud command that has to succeed: without it no test here can."""
     answer = _devcloud(command, *words, **environ)
