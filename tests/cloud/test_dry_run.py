@@ -125,8 +125,10 @@ def test_mail_runbooks_have_examples_of_their_own() -> None:
 # earlier run has done: they are held by tests/cloud/test_flavors_images.py, test_bulk.py and
 # test_hypervisor_servers.py.
 # What takes a host in work changes the journal too, which no cloud is told of:
-# test_hypervisor_evacuate.py. Silences are in no cloud: test_alertmanager.py.
+# test_hypervisor_evacuate.py. Silences are in no cloud: test_alertmanager.py. What is
+# run on hosts goes past the cloud: the last test here.
 ELSEWHERE = {
+    "ssh.run",
     "flavor.copy",
     "bulk.run",
     "hypervisor.start_servers",
@@ -215,6 +217,34 @@ def test_dry_run_sends_nothing_and_run_only_what_is_planned(
         assert len(set(sent)) == len(sent)
         assert proxy.changes() == [], "nothing was done to the cloud"
         assert Plan.from_data(planned.plan).differences(plan) == []
+
+
+@pytest.mark.usefixtures("ssh_hosts")
+def test_dry_run_runs_nothing_on_hosts_and_run_only_what_is_planned(
+    site: Site, proxied: Proxied, folder: Path
+) -> None:
+    proxy, operator = proxied.proxy, proxied.operator
+    marks = folder / "marks"
+    leave = ["sh", "-c", 'echo "$1" >> "$2"', "sh", "{host}", str(marks)]
+    operator.config["ssh_commands"] = {"patch": {"command": leave}}
+    parameters = {**example("ssh.run"), "where": f"name any_in ({', '.join(site.hosts)})"}
+    journal = Journal(Store(operator.config["state_url"]))
+
+    shown = operator.dry_run("ssh.run", **parameters)
+
+    assert not marks.exists()
+    planned = journal.run(shown.run)
+    assert planned.state == "planned"
+    assert planned.plan is not None
+    assert Plan.from_data(planned.plan).changes() == len(site.hosts)
+
+    ended = operator.done("ssh.run", **parameters)
+
+    assert sorted(marks.read_text().split()) == sorted(site.hosts)
+    assert proxy.changes() == [], "nothing was done to the cloud"
+    carried_out = journal.run(ended.run).plan
+    assert carried_out is not None
+    assert Plan.from_data(planned.plan).differences(Plan.from_data(carried_out)) == []
 
 
 def _planned_recipients(plan: Plan) -> list[str]:
