@@ -43,12 +43,15 @@ _SMTP = "The SMTP account, as the configuration calls it; the default one if emp
 _ALERTMANAGER = "The Alertmanager, as the configuration calls it; the default one if empty."
 _ICINGA = "The Icinga, as the configuration calls it; the default one if empty."
 _SSH = "The SSH account, as the configuration calls it; the default one if empty."
+_QUIET = "The {}s, as the configuration calls them; those for hypervisors if empty, all if *."
 _ACCOUNTS = {
     "Cloud": _CLOUD,
     "Clouds": _CLOUDS,
     "SmtpAccount": _SMTP,
     "Alertmanager": _ALERTMANAGER,
     "Icinga": _ICINGA,
+    "Icingas": _QUIET.format("Icinga"),
+    "Alertmanagers": _QUIET.format("Alertmanager"),
     "SshAccount": _SSH,
 }
 # What bounds a run, in this order, wherever it stands in a signature.

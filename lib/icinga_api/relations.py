@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 import msgspec
 
@@ -17,16 +18,20 @@ class _Dependency(msgspec.Struct):
     child_service_name: str = ""
 
 
-def children(icinga: Icinga, host: str) -> list[str]:
-    """Return the full names of all that depends on a host itself, over others too, sorted.
+def children(icinga: Icinga, hosts: Iterable[str]) -> dict[str, list[str]]:
+    """Return the full names of all that depends on each host itself, over others too, sorted.
 
-    One request. Raises CloudError.
+    One request, however many hosts. Raises CloudError.
     """
-    below = defaultdict(set)
+    below: defaultdict[str, set[str]] = defaultdict(set)
     for found in objects(icinga, "dependencies", _Dependency):
         one = found.attrs
         parent = _name(one.parent_host_name, one.parent_service_name)
         below[parent].add(_name(one.child_host_name, one.child_service_name))
+    return {host: _all_below(below, host) for host in hosts}
+
+
+def _all_below(below: defaultdict[str, set[str]], host: str) -> list[str]:
     known, ahead = {host}, [host]
     while ahead:
         new = below[ahead.pop()] - known

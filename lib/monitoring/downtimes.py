@@ -13,7 +13,7 @@ from icinga_api.downtimes import Children, Downtime, NewDowntime
 from icinga_api.watched import Wanted
 from monitoring import marks
 from monitoring.times import Claimed, lasting, shown, text, window
-from workflow_api import Attempt, Begun, End, StepFailed, count, step
+from workflow_api import Attempt, Begun, End, StepFailed, clean, count, step
 
 
 def claimed(icinga: Icinga, host: str) -> Claimed:
@@ -40,10 +40,52 @@ def extent(
     """Return the full names of all that a downtime is for, the host or service itself first."""
     if service is not None:
         return [f"{host}!{service}"]
-    below = relations.children(icinga, host) if children != "none" else []
-    hosts = (host, *(name for name in below if "!" not in name))
-    theirs = watched.services(icinga, Wanted(hosts=hosts)) if services else []
-    return list(dict.fromkeys([host, *below, *(one.name for one in theirs)]))
+    return extents(icinga, [host], services, children)[host]
+
+
+def extents(
+    icinga: Icinga, hosts: Sequence[str], services: bool, children: Children
+) -> dict[str, list[str]]:
+    """Return for each host what its downtime is for, in as many requests as for one."""
+    none: dict[str, list[str]] = {host: [] for host in hosts}
+    below = none if children == "none" else relations.children(icinga, hosts)
+    with_below = {
+        host: [host, *(n for n in names if "!" not in n)] for host, names in below.items()
+    }
+    theirs: dict[str, list[str]] = {}
+    if services:
+        every = sorted({name for names in with_below.values() for name in names})
+        for one in watched.services(icinga, Wanted(hosts=tuple(every))):
+            theirs.setdefault(one.host, []).append(one.name)
+    return {
+        host: list(
+            dict.fromkeys(
+                [
+                    host,
+                    *below[host],
+                    *(s for name in with_below[host] for s in theirs.get(name, ())),
+                ]
+            )
+        )
+        for host in hosts
+    }
+
+
+def whose(known: Sequence[Downtime], extent: Sequence[str], begin: datetime, end: datetime) -> str:
+    """Return, as a sentence, whose downtimes are for all of it from then until then already.
+
+    It is "" if something of it is left. A flexible downtime may never begin, so it counts for none.
+    """
+    lasting = {
+        covered(one): one
+        for one in known
+        if one.fixed and one.start <= begin.timestamp() and one.end >= end.timestamp()
+    }
+    if not set(extent) <= set(lasting):
+        return ""
+    first = lasting[extent[0]]
+    until = shown(datetime.fromtimestamp(first.end, timezone.utc))
+    return f"a downtime of {clean(first.author)} does it until {until}"
 
 
 def data(

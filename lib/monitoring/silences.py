@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from accounts.alertmanager import Alertmanager
 from alertmanager_api import silences
-from alertmanager_api.matchers import parse, written
+from alertmanager_api.matchers import Matcher, parse, written
 from alertmanager_api.silences import Silence
 from monitoring import marks
 from monitoring.times import Claimed, lasting, shown, text, window
@@ -37,6 +38,18 @@ def of_run(alertmanager: Alertmanager, run: str) -> list[Silence]:
         for silence in silences.listed(alertmanager)
         if not silence.has_ended and marks.run_of(silence.created_by, silence.comment) == run
     ]
+
+
+def whose(
+    known: Sequence[Silence], conditions: tuple[Matcher, ...], begin: datetime, end: datetime
+) -> str:
+    """Return, as a sentence, whose silence is for the same from then until then already, or ""."""
+    for silence in known:
+        covers = not silence.has_ended and silence.starts_at <= begin and silence.ends_at >= end
+        if covers and silences.same(silence.matchers, conditions):
+            by = clean(silence.created_by)
+            return f"silence {silence.id} of {by} does it until {shown(silence.ends_at)}"
+    return ""
 
 
 def data(

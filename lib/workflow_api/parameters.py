@@ -74,6 +74,16 @@ AlertMatchers = Annotated[
     ),
 ]
 SilenceReason = Annotated[str, Meta(description="Why, for anybody who looks at the silence later.")]
+Hypervisors = Annotated[
+    list[str], Meta(description="The hypervisors, by host names or ids; * for all that pass where.")
+]
+WhereHypervisor = Annotated[
+    str,
+    Meta(description="Of these only hypervisors that pass, as: status = disabled and state = up."),
+]
+MonitoringReason = Annotated[
+    str, Meta(description="Why, for anybody who looks at the monitoring later.")
+]
 IcingaHost = Annotated[str, Meta(description="The host, by its name in Icinga.")]
 IcingaHosts = Annotated[
     str, Meta(description="Only hosts of this name in Icinga, or of such names, as cmp-*.")

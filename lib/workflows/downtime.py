@@ -13,7 +13,7 @@ from icinga_api.patterns import matches
 from icinga_api.watched import Wanted
 from monitoring import downtimes as steps
 from monitoring import marks
-from monitoring.times import shown, utc, window, wrong
+from monitoring.times import utc, window, wrong
 from workflow_api import (
     Ambiguous,
     Context,
@@ -121,8 +121,7 @@ def schedule_downtime(
     ctx.claim(steps.claimed(icinga, host))
     extent = steps.extent(icinga, host, service or None, services, children)
     begin, end = window(until, starts, ctx.asked_at)
-    known = [one for one in every(icinga) if _does(one, begin, end)]
-    if done := _who_does(known, extent):
+    if done := steps.whose(every(icinga), extent, begin, end):
         plan.skip(host, done)
         return plan
     if extent[1:]:
@@ -156,21 +155,6 @@ def _check_there(icinga: Icinga, host: str, service: str) -> None:
         if service not in theirs:
             what = f"service of {clean(host)}"
             raise NotFound(what, clean(service), where=where, near=near(service, theirs))
-
-
-def _does(one: Downtime, begin: datetime, end: datetime) -> bool:
-    """Return whether a downtime lasts from then until then at least, whatever happens."""
-    return one.fixed and one.start <= begin.timestamp() and one.end >= end.timestamp()
-
-
-def _who_does(known: list[Downtime], extent: list[str]) -> str:
-    """Return whose downtimes are for all of it already, and until when; "" if some is left."""
-    by_name = {steps.covered(one): one for one in known}
-    if not set(extent) <= set(by_name):
-        return ""
-    first = by_name[extent[0]]
-    until = shown(datetime.fromtimestamp(first.end, timezone.utc))
-    return f"a downtime of {clean(first.author)} does it until {until}"
 
 
 @workflow("downtime.remove", timeout="10m")

@@ -99,11 +99,9 @@ def create_silence(
     plan.refuse([*wrong(reason, until, starts), *_reasons(alertmanager, conditions)])
     ctx.claim(steps.to_come(alertmanager, text))
     begin, end = window(until, starts, ctx.asked_at)
-    for silence in silences.listed(alertmanager):
-        if _does(silence, conditions, begin, end):
-            by = clean(silence.created_by)
-            plan.skip(text, f"silence {silence.id} of {by} does it {_to(silence)}")
-            return plan
+    if done := steps.whose(silences.listed(alertmanager), conditions, begin, end):
+        plan.skip(text, done)
+        return plan
     firing = alerts.firing(alertmanager, conditions)
     names = sorted({clean(alert.name) for alert in firing})
     plan.note(f"{count(len(firing), 'alert')} of these fire now" + _names(names))
@@ -122,14 +120,6 @@ def _reasons(alertmanager: Alertmanager, conditions: tuple[Matcher, ...]) -> lis
     return [
         f"version {version} of Alertmanager has no negative matchers, it would silence the opposite"
     ]
-
-
-def _does(
-    silence: Silence, conditions: tuple[Matcher, ...], begin: datetime, end: datetime
-) -> bool:
-    """Return whether a silence is for the same, from then until then at least."""
-    covers = not silence.has_ended and silence.starts_at <= begin and silence.ends_at >= end
-    return covers and silences.same(silence.matchers, conditions)
 
 
 def _to(silence: Silence) -> str:

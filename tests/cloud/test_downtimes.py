@@ -83,6 +83,27 @@ def test_killed_as_it_schedules_and_resumed(
     assert len(monitor.objects("downtimes")) == 2
 
 
+def test_a_hypervisor_is_silenced_everywhere_and_that_is_ended(
+    operator: Operator, monitor: Monitor, site: Site, host: str
+) -> None:
+    other = site.other
+    asked = {"hypervisors": f"{host},{other}", "reason": HOSTILE, "until": "59m"}
+    shown = operator.dry_run("hypervisor.silence", **asked)
+    assert covered(monitor) == {}
+    operator.done("run.apply", run=shown.run)
+    both = {host, other, f"{host}!{SERVICE}", f"{other}!{SERVICE}"}
+    assert set(covered(monitor)) == both
+    made = operator.done("silence.list", run=shown.run).result["rows"]
+    assert len(made) == 2
+    quoted = host.replace("-", "\\\\-")
+    assert f'instance=~"{quoted}(:[0-9]+)?"' in {one["matchers"] for one in made}
+    operator.done("hypervisor.unsilence", hypervisors="*", where=f"name = {host}")
+    assert set(covered(monitor)) == {other, f"{other}!{SERVICE}"}
+    operator.done("hypervisor.unsilence", hypervisors=other, run=shown.run)
+    assert covered(monitor) == {}
+    assert operator.done("silence.list", run=shown.run).result["rows"] == []
+
+
 def test_what_is_down_and_who_is_on_it(
     operator: Operator, monitor: Monitor, site: Site, host: str
 ) -> None:

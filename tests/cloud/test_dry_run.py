@@ -139,7 +139,7 @@ ELSEWHERE = {
     "silence.expire",
 }
 # These change no cloud: tests/cloud/test_downtimes.py asks the monitoring that they change.
-OF_MONITORING = ("downtime.", "silence.")
+OF_MONITORING = ("downtime.", "silence.", "hypervisor.silence", "hypervisor.unsilence")
 MINE = [
     name
     for name in _changing_actions()

@@ -81,7 +81,7 @@ def test_the_hypervisors_are_watched(icinga: Icinga) -> None:
     assert {*computes, RACK} <= {one.name for one in watched.hosts(icinga)}
     found = watched.services(icinga, Wanted(hosts=tuple(computes)))
     assert [one.name for one in found] == [f"{host}!{SERVICE}" for host in sorted(computes)]
-    assert set(computes) <= set(relations.children(icinga, RACK))
+    assert set(computes) <= set(relations.children(icinga, [RACK])[RACK])
 
 
 def test_states_and_names(icinga: Icinga, monitor: Monitor, host: Callable[..., str]) -> None:
@@ -131,7 +131,7 @@ def test_services_and_children(
     wanted = {named[one.partition("!")[0]] + "".join(one.partition("!")[1:]) for one in expected}
     assert covered(icinga, *named.values()) == wanted
     assert sorted(names) == sorted(one.name for one in downtimes.downtimes(icinga, named.values()))
-    assert relations.children(icinga, parent) == sorted([child, grandchild])
+    assert relations.children(icinga, [parent]) == {parent: sorted([child, grandchild])}
     assert watched.hosts(icinga, Wanted(hosts=(parent,)))[0].in_downtime
     downtimes.remove(icinga, names, "openstack_ops")
     assert covered(icinga, *named.values()) == set()

@@ -169,7 +169,7 @@ def config(name: str, post: MailCloud, request: pytest.FixtureRequest) -> dict[s
     config = post.config()
     if name.startswith("silence."):
         return dict(request.getfixturevalue("alertmanager"))
-    if name.startswith(("downtime.", "monitoring.")):
+    if name.startswith(("downtime.", "monitoring.")) or name.endswith("silence"):
         return dict(request.getfixturevalue("icinga"))
     if name in VERB or name in CREATED or name in OF_A_VOLUME:
         return dict(request.getfixturevalue("stand"))
