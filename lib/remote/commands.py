@@ -51,11 +51,18 @@ def step_data(
             "know a reboot by.",
             advice=_ADVICE,
         )
+    if found.reboots and found.run_on:
+        raise UserError(
+            f"Command {command} reboots its host and has a run_on: that one would be watched.",
+            advice=_ADVICE,
+        )
     own = {HOST: name} if HOST in parameters_of(found.command) else {}
     return {
         "host": host,
         "name": clean(name),
         "address": found.run_on or ssh.address(name, host_ip),
+        # What another host is called says nothing of the one that the command is run on.
+        "known_as": [] if found.run_on else [name],
         "command": command,
         "words": filled(command, found.command, {**parameters, **own}),
         "timeout": float(found.timeout or ssh.entry.command_timeout),

@@ -177,7 +177,10 @@ def test_dispatcher_is_a_few_dozen_lines_with_one_class() -> None:
 
 
 # Each talks to a cloud, or is imported by what does.
-_TALKS = ("requests", "urllib3", "chardet", "charset_normalizer", "keystoneauth1", "openstack")
+_TALKS = (
+    *("requests", "urllib3", "chardet", "charset_normalizer", "keystoneauth1", "openstack"),
+    "paramiko",
+)
 # Each takes time to import, and no answer of a cloud needs it.
 _HEAVY = ("openstack", "sqlalchemy", "alembic", "jinja2", "yaml")
 _IMPORTED = """

@@ -12,7 +12,7 @@ import pytest
 from accounts.config import load
 from accounts.ssh import SshAccount
 from common.errors import CloudError, NotFound, StepFailed, UnknownOutcome, UserError
-from remote import steps
+from remote import running, steps
 from remote.commands import shown, step_data
 from ssh_api.known_hosts import UntrustedHost
 from support.fake_cloud_runs import FakeAttempt
@@ -28,8 +28,8 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture(autouse=True)
 def as_it_was(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "_BETWEEN_LOOKS", 0.1)
-    monkeypatch.setattr(steps, "_LEAST_LOOK", 0.1)
+    monkeypatch.setattr(running, "_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(running, "_LEAST_LOOK", 0.1)
     host.boot, host.kernel, host.refuses = "boot-1", "6.1.0", False
     host.commands.clear()
 
@@ -54,6 +54,7 @@ def data() -> Data:
             "host": "id-1",
             "name": "cmp-1",
             "address": "127.0.0.1",
+            "known_as": ["cmp-1"],
             "command": "patch",
             "words": ["patch-host", "--level=all; reboot"],
             "timeout": 10.0,
@@ -262,6 +263,7 @@ COMMANDS = {
     "patch": {"command": ["patch-host", "{host}", "--level={level}"], "timeout": "45m"},
     "power": {"command": ["ipmi-power", "--", "{host}"], "run_on": "power.example.org"},
     "reboot": {"command": ["reboot"], "reboots": True},
+    "far": {"command": ["reboot"], "reboots": True, "run_on": "power.example.org"},
 }
 
 
@@ -295,6 +297,7 @@ def test_a_command_may_be_run_on_another_host_than_it_is_about() -> None:
         "power.example.org",
         ["ipmi-power", "--", "cmp-1"],
     )
+    assert made["known_as"] == [], "the key of another host would be taken for its own"
 
 
 @pytest.mark.parametrize(
@@ -307,6 +310,7 @@ def test_a_command_may_be_run_on_another_host_than_it_is_about() -> None:
         ({}, "reboot", {}, "a b; reboot", "is no address of a host"),
         ({}, "reboot", {}, "cmp-1\n", "is no address of a host"),
         ({"address": "{host_ip}"}, "reboot", {}, "cmp-1", "Nova has no address of cmp-1"),
+        ({}, "far", {}, "cmp-1", "reboots its host and has a run_on"),
         ({"boot_id": []}, "reboot", {}, "cmp-1", "has no boot_id to know a reboot by"),
     ],
 )
