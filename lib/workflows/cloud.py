@@ -198,8 +198,9 @@ def _bytecode() -> Check:
 
 
 def _monitoring(ctx: Context, cloud: Cloud) -> Iterator[Check]:
-    if not ctx.config.alertmanagers:
+    if not ctx.config.alertmanagers and not ctx.config.icingas:
         return
-    from health.monitoring import alertmanagers  # few sites have one
+    from health.monitoring import alertmanagers, icingas  # few sites have one
 
     yield from alertmanagers(ctx.config, lambda seconds: cloud.wait(seconds))
+    yield from icingas(ctx.config, lambda seconds: cloud.wait(seconds))

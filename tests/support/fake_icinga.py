@@ -44,6 +44,7 @@ class FakeIcinga(Web):
 
     things: list[Thing]
     parents: list[tuple[str, str]] = field(default_factory=list)
+    permissions: list[Any] = field(default_factory=lambda: ["*"])
     #: Whether the account may use filters.
     filters: bool = True
     place: Path = field(default_factory=folder)
@@ -54,6 +55,7 @@ class FakeIcinga(Web):
     def __post_init__(self) -> None:
         super().__init__()
         self.authority = Authority(self.place)
+        self.route("GET /v1", self._status)
         self.route("POST /v1/objects/([a-z]+)", self._list)
         self.route("POST /v1/actions/schedule-downtime", self._schedule)
         self.route("POST /v1/actions/remove-downtime", self._remove)
@@ -114,6 +116,10 @@ class FakeIcinga(Web):
         return {"name": name, "legacy_id": len(self.downtimes), "code": 200}
 
     # -- what it answers ---------------------------------------------------------------------
+
+    def _status(self, request: Request) -> Answer:
+        said = {"user": "openstack_ops", "version": "r2.13.6-1", "permissions": self.permissions}
+        return Answer({"results": [said]})
 
     def _list(self, request: Request) -> Answer:
         if request.headers.get("x-http-method-override") != "GET":

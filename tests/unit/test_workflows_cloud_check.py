@@ -20,6 +20,7 @@ from support.fake_alertmanager import FakeAlertmanager
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_runs import read
+from support.fake_icinga import FakeIcinga
 from workflow_api import Table
 from workflows import cloud as check_of_cloud
 
@@ -222,3 +223,37 @@ def test_an_alertmanager_that_is_misconfigured_or_away(fake: FakeCloud) -> None:
     assert not table.good
     assert "is no address of a service" in rows["Alertmanager odd"]["detail"]
     assert "connection refused" in rows["Alertmanager away"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("permissions", "lacking"),
+    [
+        (["*"], ""),
+        (["objects/query/*", {"permission": "actions/*", "filter": "{{ true }}"}], ""),
+        (["OBJECTS/query/*", "actions/remove-downtime"], "it lacks actions/schedule-downtime"),
+        ([], "it lacks objects/query/Host, objects/query/Service"),
+    ],
+)
+def test_each_icinga_tells_what_its_account_may(
+    fake: FakeCloud, permissions: list[Any], lacking: str
+) -> None:
+    with FakeIcinga([], permissions=permissions) as monitoring:
+        config = load(fake.config(icingas=[monitoring.entry()]))
+        table, rows = check(fake, Cloud.from_config(config, None))
+    assert rows["Icinga main"]["detail"] == "version r2.13.6-1"
+    right = rows["right to schedule downtimes in Icinga main"]
+    assert right["detail"].startswith(lacking or "its own answer")
+    assert table.good == (not lacking)
+    assert monitoring.changes == []
+
+
+def test_an_icinga_that_is_misconfigured_or_away(fake: FakeCloud) -> None:
+    login = {"user": "ops", "password": "long enough"}
+    entries = [
+        {"name": "open", "url": "https://icinga.example.org:5665"},
+        {"name": "away", "url": "https://127.0.0.1:1", **login},
+    ]
+    table, rows = check(fake, Cloud.from_config(load(fake.config(icingas=entries)), None))
+    assert not table.good
+    assert "neither a user and password nor a cert" in rows["Icinga open"]["detail"]
+    assert "connection refused" in rows["Icinga away"]["detail"]
