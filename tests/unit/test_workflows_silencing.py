@@ -147,6 +147,8 @@ def test_whatever_is_configured(
     asked = {"hypervisors": ["cmp-1"], "reason": "why"}
     told = refused(config, "hypervisor.silence", **asked)
     assert "the configuration has no icingas and no alertmanagers" in told
+    silence(config, "cmp-2", icingas="*", alertmanagers=["main"])
+    assert (icinga.covered(), len(alerts.standing())) == (BOTH, 2)
 
 
 def test_what_is_quiet_already(
