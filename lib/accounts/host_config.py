@@ -9,7 +9,7 @@ import msgspec
 from common.duration import Duration
 
 #: The stages of a hypervisor's maintenance that a site's own commands can go before.
-Stage = Literal["drain", "patch", "reboot", "wait", "test", "enable"]
+Stage = Literal["drain", "silence", "patch", "reboot", "wait", "test", "enable", "unsilence"]
 
 
 class HypervisorTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

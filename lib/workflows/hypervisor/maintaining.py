@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from accounts.cloud import Cloud
+from accounts.config import PackConfig
 from accounts.host_config import Stage
 from accounts.ssh import SshAccount
 from brakes.working import end_work, in_work, judge, take_in_work
@@ -30,7 +31,7 @@ from workflow_api import Context, ParameterGroup, Plan, Ref, UserError, listed, 
 from workflow_api.parameters import HypervisorName, HypervisorReason, PastBrakes
 from workflows.hypervisor.scheduling import enable_scheduling, scheduling_of
 
-Skipped = Literal["notify", "patch", "reboot", "test", "tell"]
+Skipped = Literal["notify", "silence", "patch", "reboot", "test", "unsilence", "tell"]
 _STAGES: tuple[Stage, ...] = get_args(Stage)
 Begin = Annotated[
     End,
@@ -123,7 +124,7 @@ def maintain(
     *,
     options: MaintainOptions,
 ) -> Plan:
-    """Drain, patch, reboot, test and give back a hypervisor.
+    """Drain, silence, patch, reboot, test and give back a hypervisor.
 
     Where a stage fails, the hypervisor stays out of scheduling with the reason, the operators are
     told, and run.resume goes on from that stage.
@@ -209,6 +210,19 @@ def _drain(circle: _Circle) -> None:
     circle.child("hypervisor.drain", hypervisor=circle.host.name, reason=circle.reason)
 
 
+def _monitored(config: PackConfig) -> bool:
+    return bool(config.icingas or config.alertmanagers)
+
+
+def _silence(circle: _Circle) -> None:
+    if not _monitored(circle.config):
+        circle.plan.skip("silence", "no Icinga and no Alertmanager is configured")
+    elif circle.wanted("silence"):
+        until = str(circle.config.maintenance.silence)
+        names = [circle.host.name]
+        circle.child("hypervisor.silence", hypervisors=names, reason=circle.reason, until=until)
+
+
 def _patch(circle: _Circle) -> None:
     patch = circle.config.maintenance.patch
     if patch is None:
@@ -258,11 +272,19 @@ def _enable(circle: _Circle) -> None:
     circle.plan.add(enable_scheduling, **{**scheduling, "now": ""})
 
 
+def _unsilence(circle: _Circle) -> None:
+    quiet = _monitored(circle.config) and "silence" not in circle.options.skip
+    if quiet and circle.wanted("unsilence"):
+        circle.child("hypervisor.unsilence", hypervisors=[circle.host.name])
+
+
 _PLANNED: Mapping[Stage, Callable[[_Circle], None]] = {
     "drain": _drain,
+    "silence": _silence,
     "patch": _patch,
     "reboot": _reboot,
     "wait": _wait,
     "test": _test,
     "enable": _enable,
+    "unsilence": _unsilence,
 }
