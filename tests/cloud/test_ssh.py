@@ -62,7 +62,16 @@ def settled(operator: Operator, run: str, key: str) -> None:
     operator.done("run.settle", run=run, step=key, **{"as": "done"}, reason="looked at the host")
 
 
-HOSTILE = ["$(touch /tmp/owned)", "`id`; reboot", "a\nb", "\\", '"', "* ~ {a,b} #", "-n", "\u00fc"]
+HOSTILE = [
+    "$(touch /tmp/owned)",
+    "`id`; touch /tmp/owned",
+    "a\nb",
+    "\\",
+    '"',
+    "* ~ {a,b} #",
+    "-n",
+    "\u00fc",
+]
 
 
 def test_hostile_values_arrive_as_they_are(ops: Operator, site: Site) -> None:

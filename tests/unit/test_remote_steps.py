@@ -194,6 +194,23 @@ def test_a_reboot_is_waited_for(
     assert len(looks) == 3
 
 
+def test_a_host_that_still_answers_has_not_rebooted_yet(
+    host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
+) -> None:
+    """A shutdown takes a while: until then it is the old boot that answers."""
+    looks: list[float] = []
+
+    def wait(seconds: float, *, between: bool = False) -> None:
+        if seconds:
+            looks.append(seconds)
+        if len(looks) == 2:
+            host.boot = "boot-2"
+
+    attempt.wait = wait
+    done = do(host, attempt, ssh, data(reboots=True), Command.exit)
+    assert (done["boot"], len(looks)) == ("boot-2", 2)
+
+
 def test_a_reboot_that_does_not_come_has_failed(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
@@ -205,7 +222,7 @@ def test_a_reboot_that_does_not_come_has_failed(
 def test_a_reboot_command_that_fails_has_failed_at_once(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
-    given = data(reboots=True, reboot_timeout=600.0)
+    given = data(reboots=True, reboot_timeout=5.0)
     with pytest.raises(StepFailed, match="patch failed on cmp-1: it ended with 1"):
         do(host, attempt, ssh, given, lambda command: command.exit(1))
 
@@ -235,7 +252,7 @@ def test_a_host_that_comes_back_with_another_key_is_an_error_at_once(
         command.cut()
 
     with pytest.raises(UntrustedHost, match="another key than it should"):
-        do(host, attempt, ssh, data(reboots=True, reboot_timeout=600.0), behaviour)
+        do(host, attempt, ssh, data(reboots=True, reboot_timeout=5.0), behaviour)
 
 
 def test_a_host_that_tells_no_boot_is_sent_nothing(
