@@ -12,7 +12,7 @@ from pathlib import Path
 
 from devcloud import faults, machines
 from devcloud.processes import stat
-from devcloud.service import environment, user_name
+from devcloud.service import environment
 from devcloud.settings import Settings, existing, private_file
 
 LOOK = 0.1
@@ -91,7 +91,7 @@ class Machine:
 
     def _serve(self) -> None:
         settings = self._settings
-        configuration = machines.server_configuration(settings, self._host, user_name())
+        configuration = machines.server_configuration(settings, self._host)
         self._server = subprocess.Popen(
             [settings.program("sshd"), "-D", "-e", "-f", configuration],
             env=environment(settings) | settings.libraries,

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from devcloud.keys import make_key
-from devcloud.service import Service
+from devcloud.service import Service, user_name
 from devcloud.settings import HERE, Settings, private_file
 from devcloud.waiting import accepts
 
@@ -69,16 +69,27 @@ def make_keys(settings: Settings) -> list[tuple[str, Path]]:
     return found
 
 
+def pam(shadow: Path = Path("/etc/shadow"), rules: Path = Path("/etc/pam.d/sshd")) -> str:
+    """Whether sshd has to ask PAM: by itself it lets nobody in whose password is locked."""
+    try:
+        lines = shadow.read_text().splitlines()
+    except OSError:
+        return "no"
+    is_locked = any(line.startswith(f"{user_name()}:!") for line in lines)
+    return "yes" if is_locked and rules.exists() else "no"
+
+
 def values(settings: Settings) -> dict[str, object]:
-    """What templates need to know: the addresses, as YAML takes them."""
+    """What templates need to know: the addresses, as YAML takes them, and whether there is PAM."""
     return {
+        "sshd_pam": pam(),
         "machine_addresses": json.dumps(
             {host: address(settings, host) for host in settings.compute_hosts}
-        )
+        ),
     }
 
 
-def server_configuration(settings: Settings, host: str, user: str) -> Path:
+def server_configuration(settings: Settings, host: str) -> Path:
     """Write the configuration of a host's SSH server, and answer where it is."""
     place = folder(settings, host)
     template = Template((HERE / "etc" / "machine" / "sshd_config").read_text())
@@ -90,7 +101,8 @@ def server_configuration(settings: Settings, host: str, user: str) -> Path:
             machine_programs=PROGRAMS,
             ssh_port=settings.ports["ssh"],
             var=settings.var,
-            user=user,
+            user=user_name(),
+            sshd_pam=pam(),
         ),
     )
     return place / "sshd_config"

@@ -8,6 +8,7 @@ import pytest
 
 from devcloud import configuration, machines, power, settings
 from devcloud.errors import DevcloudError
+from devcloud.service import user_name
 from devcloud.services import all_services
 
 
@@ -62,6 +63,19 @@ def test_a_patch_is_in_effect_after_the_next_boot(devcloud):
     failed = ask(devcloud, "patch-host")
     assert (failed.returncode, failed.stderr) == (100, "patch-host: E: unmet dependencies\n")
     assert ask(devcloud, "patch-host", "--lvl=1").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("password", "has_rules", "said"),
+    [("*", True, "no"), ("!", True, "yes"), ("!*", False, "no"), ("$y$x", True, "no")],
+)
+def test_pam_is_asked_about_a_locked_account_alone(tmp_path, password, has_rules, said):
+    shadow, rules = tmp_path / "shadow", tmp_path / "sshd"
+    shadow.write_text(f"other:!:1\n{user_name()}:{password}:1\n")
+    if has_rules:
+        rules.touch()
+    assert machines.pam(shadow, rules) == said
+    assert machines.pam(tmp_path / "none", rules) == "no"
 
 
 def test_knobs_are_taken_away(devcloud):
