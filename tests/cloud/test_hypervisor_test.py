@@ -18,7 +18,6 @@ from support.proxy import Hold, Match
 from support.sampling import sampled
 
 _TRAIT = "COMPUTE_STATUS_DISABLED"
-_NAME = "openstack-ops-test-"
 #: The requests of a test in their order.
 PHASES = {
     "boot": Match("compute", "POST", "/servers$"),
@@ -31,13 +30,15 @@ PHASES = {
 }
 
 
-def _left(site: Site) -> list[str]:
-    servers = site.nova(f"/servers?all_tenants=1&name={_NAME}")["servers"]
-    path = f"/servers?all_tenants=1&soft_deleted=true&status=soft_deleted&name={_NAME}"
+def _left(site: Site, run: str) -> list[str]:
+    """Return what a run has left, deleted softly or not."""
+    name = f"openstack-ops-test-{run[:8]}"
+    servers = site.nova(f"/servers?all_tenants=1&name={name}")["servers"]
+    path = f"/servers?all_tenants=1&soft_deleted=true&status=soft_deleted&name={name}"
     servers += site.nova(path)["servers"]
     volumes = site.sdk.block_storage.get("/volumes/detail?all_tenants=1&limit=1000").json()
     named = [row["name"] for row in servers] + [row["name"] or "" for row in volumes["volumes"]]
-    return [name for name in named if name.startswith(_NAME)]
+    return [each for each in named if each == name]
 
 
 def _traits(site: Site, host: str) -> list[str]:
@@ -60,7 +61,7 @@ def test_hosts_are_tested_as_they_are(site: Site, operator: Operator) -> None:
     phases = ["boot", "port", "volume", "attach", "detach", "away", "back", "delete"]
     assert [list(took) for took in _seconds(operator, ended.run)] == [phases, phases]
     assert all(took["away"] > 0.5 for took in _seconds(operator, ended.run))
-    assert _left(site) == []
+    assert _left(site, ended.run) == []
     service = site.service(site.source)
     assert (service["status"], service["disabled_reason"]) == ("disabled", "parked")
     assert _TRAIT in _traits(site, site.source)
@@ -83,7 +84,7 @@ def test_a_host_that_fails_is_told_and_cleared(
     (failed,) = ended.result["failed"]
     assert words in str(failed)
     assert "What it had made is deleted." in str(failed)
-    assert _left(site) == []
+    assert _left(site, ended.run) == []
 
 
 @pytest.mark.usefixtures("hasty")
@@ -103,7 +104,7 @@ def test_killed_in_each_phase(site: Site, proxied: Proxied, phase: str, after: s
     ended = proxied.operator.run(f"run.{after}", run=run)
 
     assert ended.kind == "done", ended
-    assert _left(site) == []
+    assert _left(site, run) == []
     assert _TRAIT in _traits(site, site.source)
     if after == "resume":
         (took,) = _seconds(proxied.operator, run)
