@@ -16,7 +16,7 @@ import yaml
 from examples import example
 from state.journal import Journal
 from state.store import Store
-from support.cloud_hosts import tested
+from support.cloud_hosts import parameters_of_test
 from support.cloud_operator import REPOSITORY
 from support.cloud_proxied import Proxied
 from support.cloud_site import Site
@@ -88,7 +88,7 @@ PARTICULAR: dict[str, Example] = {
     "hypervisor.drain": _drain,
     "hypervisor.enable": _enable,
     "hypervisor.stop_servers": _drain,
-    "hypervisor.test": lambda site: tested(site, site.source),
+    "hypervisor.test": lambda site: parameters_of_test(site, site.source),
     "snapshot.prune": to_prune,
     "volume.detach_stuck": hanging,
     "volume.transfer": to_transfer,

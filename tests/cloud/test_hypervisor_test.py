@@ -10,7 +10,7 @@ import pytest
 from devcloud import faults
 from state.journal import Journal
 from state.store import Store
-from support.cloud_hosts import tested
+from support.cloud_hosts import parameters_of_test
 from support.cloud_operator import Operator
 from support.cloud_proxied import Proxied
 from support.cloud_site import Site
@@ -55,7 +55,7 @@ def test_hosts_are_tested_as_they_are(site: Site, operator: Operator) -> None:
     site.disable(site.source, "parked")
 
     ended = operator.done(
-        "hypervisor.test", **tested(site, site.source, site.other, live_migrate=True)
+        "hypervisor.test", **parameters_of_test(site, site.source, site.other, live_migrate=True)
     )
 
     phases = ["boot", "port", "volume", "attach", "detach", "away", "back", "delete"]
@@ -77,7 +77,7 @@ def test_a_host_that_fails_is_told_and_cleared(
     faults.set_knobs(site.source, **{knob: True})
 
     ended = operator.run(
-        "hypervisor.test", **tested(site, site.source, site.other, live_migrate=True)
+        "hypervisor.test", **parameters_of_test(site, site.source, site.other, live_migrate=True)
     )
 
     assert ended.kind == "failed", ended
@@ -94,7 +94,7 @@ def test_a_host_that_fails_is_told_and_cleared(
 def test_killed_in_each_phase(site: Site, proxied: Proxied, phase: str, after: str) -> None:
     site.disable(site.source, "parked")
     held = proxied.proxy.fault(PHASES[phase], Hold("answer"))
-    parameters = tested(site, site.source, live_migrate=phase == "away")
+    parameters = parameters_of_test(site, site.source, live_migrate=phase == "away")
     victim = proxied.operator.start("hypervisor.test", **parameters)
     held.wait_reached(120)
     run = victim.run

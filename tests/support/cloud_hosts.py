@@ -7,7 +7,7 @@ from typing import Any
 from support.cloud_site import TINY, Site
 
 
-def tested(site: Site, *hosts: str, **more: Any) -> dict[str, Any]:
+def parameters_of_test(site: Site, *hosts: str, **more: Any) -> dict[str, Any]:
     """Return the parameters of a test of hosts, on a network of devcloud's own estate."""
     made = {"network": "shop-net", "image": site.image(), "flavors": [TINY]}
     return {"hypervisors": list(hosts), **made, **more}
