@@ -64,6 +64,13 @@ class HostWorks(Leases):
                 found += [Work(**row._mapping) for row in tx.execute(query)]
         return sorted(found, key=lambda work: work.begun_at)
 
+    @retried
+    def within(self, since: float) -> list[Work]:
+        """Return the works on any host that are open, or not older than ``since`` seconds."""
+        with self.store.reading() as tx:
+            query = select(*_WORK).where(_young(since)).order_by(host_works.c.serial)
+            return [Work(**row._mapping) for row in tx.execute(query)]
+
 
 class HeldHostWorks(HostWorks):
     """The works as a run writes them: only while its lease holds, else LeaseLost."""

@@ -1,0 +1,212 @@
+"""Maintenance of many hypervisors: maintenance.campaign, maintenance.status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from accounts.cloud import Cloud
+from hypervisors.hosts import Host, hosts
+from maintenance.gates import gate, lacking
+from maintenance.windows import Window
+from searches.searching import question
+from workflow_api import (
+    Context,
+    NotFound,
+    ParameterGroup,
+    Plan,
+    Table,
+    UserError,
+    clean,
+    count,
+    listed,
+    workflow,
+)
+from workflow_api.parameters import (
+    AggregateName,
+    AtLeastOne,
+    HypervisorReason,
+    RunId,
+    WhereHypervisor,
+)
+from workflow_api.planned import ChildRun
+
+if TYPE_CHECKING:
+    from state.journal import Journal
+    from state.records import RunRecord, StepRecord
+
+Skipped = Literal["silence", "patch", "reboot", "test", "unsilence", "tell"]
+Percent = Annotated[int, Meta(ge=0, le=100)]
+_CHILD = "hypervisor.maintain"
+
+
+class CampaignOptions(ParameterGroup, frozen=True, kw_only=True):
+    """How a campaign goes on from host to host.
+
+    batch: How many hypervisors to work on at once; the brakes have to let as many.
+    stop_after: Begin on no further hypervisor once so many have failed.
+    window: When hypervisors may be begun, as Mon-Fri 22:00-06:00 Europe/Berlin; any time if empty.
+    floor_percent: How much of each resource the other hypervisors must have free, in percent.
+    spare_host: Whether the cloud must be able to lose one more hypervisor all the time.
+    skip: Stages to leave out on each hypervisor.
+    network: The network of the tests, by its exact name or id, or none; the only one if empty.
+    """
+
+    batch: AtLeastOne = 1
+    stop_after: AtLeastOne = 1
+    window: str | None = None
+    floor_percent: Percent = 10
+    spare_host: bool = True
+    skip: list[Skipped] = msgspec.field(default_factory=list)
+    network: str | None = None
+
+
+@workflow("maintenance.campaign", timeout="7d")
+def campaign(
+    ctx: Context,
+    cloud: Cloud,
+    reason: HypervisorReason,
+    aggregate: AggregateName | None = None,
+    where: WhereHypervisor | None = None,
+    *,
+    options: CampaignOptions,
+) -> Plan:
+    """Maintain many hypervisors, the emptiest first, each as hypervisor.maintain does.
+
+    Outside its window the campaign is paused; run.resume_due goes on with it.
+    """
+    if aggregate is None and where is None:
+        raise UserError("Say which hypervisors: give aggregate, or where.")
+    window = str(options.window or "")
+    if window:
+        Window.parse(window)
+    chosen = _chosen(cloud, aggregate, where)
+    plan = Plan(f"Maintain {count(len(chosen), 'hypervisor')}")
+    plan.refuse([] if chosen else ["no hypervisor passes"])
+    plan.refuse([f"{clean(host.name)} is {host.state}" for host in chosen if host.state != "up"])
+    ctx.claim(*(host.hypervisor for host in chosen))
+    batches = [chosen[at : at + options.batch] for at in range(0, len(chosen), options.batch)]
+    first = [host.id for host in batches[0]]
+    plan.refuse(lacking(cloud, first, options.floor_percent, spare_host=options.spare_host))
+    for number, batch in enumerate(batches, 1):
+        plan.add(
+            gate,
+            number=number,
+            hosts=listed((host.name for host in batch), 5),
+            ids=[host.id for host in batch],
+            stop_after=options.stop_after,
+            window=window,
+            floor_percent=options.floor_percent,
+            spare_host=options.spare_host,
+        )
+        runs = [_run_of(cloud, host, reason, options) for host in batch]
+        plan.each_run(_CHILD, runs, at_most=options.batch, on_failure="continue")
+    return plan
+
+
+def _chosen(cloud: Cloud, aggregate: str | None, where: str | None) -> list[Host]:
+    """Return the hypervisors that are meant, the emptiest first."""
+    found = hosts(cloud, aggregate, servers=True)
+    chosen = found.chosen
+    if where is not None:
+        answer = question("hypervisor", where=where).select("id").run([cloud])
+        if not answer.complete:
+            what, why = answer.reasons[0]
+            raise UserError(f"Not all hypervisors could be seen: {clean(what)}: {clean(why)}.")
+        passing = {row[0] for row in answer.rows}
+        chosen = [host for host in chosen if host.id in passing]
+    return sorted(chosen, key=lambda host: (host.servers or 0, host.name))
+
+
+def _run_of(cloud: Cloud, host: Host, reason: str, options: CampaignOptions) -> ChildRun:
+    parameters = {
+        "cloud": cloud.name,
+        "hypervisor": host.id,
+        "reason": reason,
+        "skip": list(options.skip),
+        "network": options.network,
+    }
+    return ChildRun(
+        key=host.id,
+        parameters={name: value for name, value in parameters.items() if value is not None},
+        sentence=f"maintain {host.name}",
+    )
+
+
+# -- how far it is -----------------------------------------------------------------------------
+
+
+@workflow("maintenance.status")
+def status(ctx: Context, run: RunId | None = None) -> Table:
+    """Show how far each hypervisor of a campaign is, since when, and what failed.
+
+    run: The campaign, or the run of one hypervisor, by its id; the newest campaign if empty.
+    """
+    journal = ctx.open_journal()
+    found = journal.run(run) if run else _newest(journal)
+    rows = list(_rows(journal, found))
+    return Table(
+        ("hypervisor", "state", "stage", "since", "failed"),
+        rows,
+        f"{found.id}: {found.plan['title'] if found.plan else found.workflow}: {found.shown_state}",
+        units={"since": "time"},
+        extra=("run",),
+        summary=f"{count(len(rows), 'hypervisor')}: {found.shown_state}",
+    )
+
+
+def _newest(journal: Journal) -> RunRecord:
+    for workflow_name in ("maintenance.campaign", _CHILD):
+        runs = journal.recent(limit=5, workflow=workflow_name)
+        if begun := [run for run in runs if run.shown_state != "planned"]:
+            return begun[0]
+    raise NotFound("run", "of maintenance", where="the journal")
+
+
+def _rows(journal: Journal, top: RunRecord) -> Iterator[dict[str, Any]]:
+    """Yield a row for each hypervisor of a run: those that are begun, and those to come."""
+    if top.workflow == _CHILD:
+        yield _row(top, top.plan["title"] if top.plan else "", journal.steps(top.id), top.id)
+        return
+    children = {child.parent_step: child for child in journal.children(top.id)}
+    for step in journal.steps(top.id):
+        if not step.sentence.startswith("maintain "):
+            continue
+        child = children.get(step.key)
+        steps = journal.steps(child.id) if child else []
+        yield _row(child, step.sentence, steps, child.id if child else None, of=step)
+
+
+def _row(
+    run: RunRecord | None,
+    sentence: str,
+    steps: Sequence[StepRecord],
+    id: str | None,
+    of: StepRecord | None = None,
+) -> dict[str, Any]:
+    now = [step for step in steps if step.state not in ("done", "pending", "skipped")]
+    done = [step for step in steps if step.state == "done"]
+    at = now[0] if now else (done[-1] if done else None)
+    state = of.state if of else (run.shown_state if run else "pending")
+    wrong = [step for step in steps if step.state in ("failed", "unknown")]
+    since = (at.started_at or at.ended_at) if at else None
+    return {
+        "hypervisor": sentence.split(" ", 1)[-1],
+        "state": "parked" if state == "failed" and wrong else state,
+        "stage": at.sentence if at else None,
+        "since": _moment(run, since),
+        "failed": wrong[0].told if wrong else (of.told if of and of.state == "failed" else None),
+        "run": id,
+    }
+
+
+def _moment(run: RunRecord | None, seconds: float | None) -> str | None:
+    import datetime
+
+    if run is None or seconds is None:
+        return None
+    moment = datetime.datetime.fromtimestamp(run.by_wall_clock(seconds), datetime.timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
