@@ -15,7 +15,6 @@ from maintenance.windows import Window
 from searches.searching import question
 from workflow_api import (
     Context,
-    NotFound,
     ParameterGroup,
     Plan,
     Table,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 Skipped = Literal["silence", "patch", "reboot", "test", "unsilence", "tell"]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 _CHILD = "hypervisor.maintain"
+_COLUMNS = ("hypervisor", "state", "stage", "since", "failed")
 
 
 class CampaignOptions(ParameterGroup, frozen=True, kw_only=True):
@@ -147,9 +147,11 @@ def status(ctx: Context, run: RunId | None = None) -> Table:
     """
     journal = ctx.open_journal()
     found = journal.run(run) if run else _newest(journal)
+    if found is None:
+        return Table(_COLUMNS, [], summary="nothing was maintained yet")
     rows = list(_rows(journal, found))
     return Table(
-        ("hypervisor", "state", "stage", "since", "failed"),
+        _COLUMNS,
         rows,
         f"{found.id}: {found.plan['title'] if found.plan else found.workflow}: {found.shown_state}",
         units={"since": "time"},
@@ -158,12 +160,13 @@ def status(ctx: Context, run: RunId | None = None) -> Table:
     )
 
 
-def _newest(journal: Journal) -> RunRecord:
+def _newest(journal: Journal) -> RunRecord | None:
+    """Return the newest campaign, or else the newest maintenance of one hypervisor."""
     for workflow_name in ("maintenance.campaign", _CHILD):
         runs = journal.recent(limit=5, workflow=workflow_name)
         if begun := [run for run in runs if run.shown_state != "planned"]:
             return begun[0]
-    raise NotFound("run", "of maintenance", where="the journal")
+    return None
 
 
 def _rows(journal: Journal, top: RunRecord) -> Iterator[dict[str, Any]]:

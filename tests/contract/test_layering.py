@@ -42,7 +42,7 @@ _SHARED = {
     "migration": {"protection"},
     "hypervisors": {"keeping", "migration", "verbs"},
     "brakes": {"hypervisors"},
-    "maintenance": {"campaigns"},
+    "maintenance": {"brakes", "campaigns", "hypervisors"},
     "campaigns": {"owners", "protection"},
     "bulk": {"searches"},
     "remote": set[str](),
