@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import selectors
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -147,9 +147,15 @@ class _Streams:
             self._error.feed(channel.recv_stderr(_READ))
             found = True
         if not found:
-            select.select([channel], [], [], _LOOK)
+            self._wait()
             if not (channel.recv_ready() or channel.recv_stderr_ready()):
                 time.sleep(0.01)  # the end of one stream keeps it readable
+
+    def _wait(self) -> None:
+        """Wait until there is something, in a process with however many open files."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._channel, selectors.EVENT_READ)
+            selector.select(_LOOK)
 
     def at_end(self) -> bool:
         """Whether nothing more comes: a process that outlives the command may hold a stream."""

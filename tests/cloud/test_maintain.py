@@ -28,7 +28,7 @@ STAGES = [
 
 
 @pytest.fixture(autouse=True)
-def all_well(devcloud: Settings) -> Iterator[None]:
+def all_well(ssh_hosts: Settings) -> Iterator[None]:
     """Leave every host on, without faults."""
     yield
     faults.clear()
@@ -57,7 +57,7 @@ def number(kernel: str) -> int:
 
 
 def test_the_circle(ops: Operator, site: Site) -> None:
-    guests = [site.boot(f"guest-{n}", site.source) for n in (1, 2)]
+    guests = site.boot(2)
     boot, kernel = power.boot_id(site.source), power.kernel(site.source)
 
     ended = maintained(ops, site)
@@ -93,7 +93,7 @@ def test_a_stage_that_fails_parks_the_host(
     status, reason = state_of(site)
     assert (status, reason[:14]) == ("disabled", "parked by run ")
     assert said in ended.output
-    ops.refused("hypervisor.enable", "held by run", hypervisor=site.source)
+    ops.refused("hypervisor.enable", "was left by run", hypervisor=site.source)
 
     faults.clear()
     ops.done("run.resume", run=ended.run)
@@ -131,7 +131,7 @@ def test_given_up_it_is_given_back_by_hypervisor_return(ops: Operator, site: Sit
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("stage", STAGES)
 def test_killed_at_each_stage_it_goes_on(ops: Operator, site: Site, stage: str) -> None:
-    guest = site.boot("guest", site.source)
+    (guest,) = site.boot(1)
     kernel = power.kernel(site.source)
     victim = ops.start("hypervisor.maintain", hypervisor=site.source, reason=WHY)
     victim.wait_line(f"^start  {stage}", 240)

@@ -31,6 +31,7 @@ def config(**more: Any) -> dict[str, Any]:
     return {"clouds": [{"name": "dead", "auth": auth}], "files": files, **more}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("common_libs", [False, True], ids=["no common libs", "common libs"])
 def test_finds_lib_by_its_own_place(common_libs: bool) -> None:
     done = execute(
@@ -43,6 +44,7 @@ def test_finds_lib_by_its_own_place(common_libs: bool) -> None:
     assert done.stdout == done.result["text"], "once, with its line breaks"
 
 
+@pytest.mark.long
 def test_run_list_succeeds(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     tmp_path.chmod(0o2770)
@@ -61,6 +63,7 @@ def test_dead_cloud_is_an_answer_without_secrets() -> None:
         assert "Traceback" not in text
 
 
+@pytest.mark.long
 def test_bug_is_a_failed_result_with_an_id_and_a_clean_log(tmp_path: Path) -> None:
     # A runbook that raises what no runbook should.
     broken = tmp_path / "lib"
@@ -90,6 +93,7 @@ def test_bug_is_a_failed_result_with_an_id_and_a_clean_log(tmp_path: Path) -> No
         assert secret not in done.stdout
 
 
+@pytest.mark.long
 def test_nothing_but_a_workflow_is_imported_by_name() -> None:
     names = ["nope.nope", "os.system", "run", "../x.y", "workflows.run"]
     done = execute({"workflow": names[0]}, config())
@@ -126,6 +130,7 @@ def echo(tmp_path: Path, *words: str, **more: Any) -> Execution:
     return execute(parameters, config(), entry=script)
 
 
+@pytest.mark.long
 def test_the_text_stands_once_on_stdout_after_the_progress(tmp_path: Path) -> None:
     done = echo(tmp_path, "w\xeb\u0431", "second", output_file=str(tmp_path / "out.txt"))
     assert done.success
@@ -150,6 +155,7 @@ def test_a_long_text_is_cut_on_stdout_and_says_where_the_rest_is(tmp_path: Path)
     assert str(done.result["truncated"]["rows"]) in done.result["summary"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("streams", [">/dev/full", ">&-", "| true; exit ${PIPESTATUS[0]}"])
 def test_a_lost_answer_is_a_failed_execution_and_no_bug(streams: str) -> None:
     words = shlex.join(command({"workflow": "server.list", "clouds": ["nope"]}, config()))
@@ -161,6 +167,7 @@ def test_a_lost_answer_is_a_failed_execution_and_no_bug(streams: str) -> None:
     assert "workflow_actions.py" not in done.stderr, "the action itself ended well"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", ["", "%%%%%", "%%%%"], ids=["alone", "before", "after"])
 def test_a_name_cannot_end_the_result(tmp_path: Path, more: str) -> None:
     delimiter = DELIMITER.decode()
@@ -233,6 +240,7 @@ def test_an_answer_of_a_cloud_needs_nothing_heavy() -> None:
     assert (kind, new) == ("failed", [])
 
 
+@pytest.mark.long
 def test_the_journal_needs_nothing_that_talks_to_a_cloud() -> None:
     ((kind, _, new),) = imported([("run.show", {"run": "nope"})], (*_TALKS, "alembic")).values()
     assert (kind, new) == ("refused", [])

@@ -26,6 +26,7 @@ def pack(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", READING)
 def test_this_pack_passes(name: str) -> None:
     assert list(NAMED[name].problems(TOP)) == []

@@ -60,6 +60,7 @@ def told(text: str) -> list[str]:
 EXPECTED = [f"  {WRONG}", "  " + " " * WRONG.index("hots") + "^"]
 
 
+@pytest.mark.long
 def test_the_entry_point_hands_it_over_as_it_is() -> None:
     parameters: dict[str, Any] = {"workflow": "query.run", "resource": "server", "where": WRONG}
     # StackStorm passes None for what was not given.
@@ -70,6 +71,7 @@ def test_the_entry_point_hands_it_over_as_it_is() -> None:
     assert told(done.stdout) == EXPECTED, "the mark stands under the word"
 
 
+@pytest.mark.long
 def test_a_shell_hands_it_over_as_it_is(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(CONFIG))

@@ -90,6 +90,7 @@ def test_what_cannot_be_a_runbook_is_refused_in_a_sentence(name: str, why: str) 
     assert why in refusal(name, TOP)
 
 
+@pytest.mark.long
 def test_nothing_waits_to_be_filled_in() -> None:
     paths = [path for folder in FILLED for path in (TOP / folder).rglob("*")]
     paths = [

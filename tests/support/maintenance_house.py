@@ -41,7 +41,7 @@ SETTINGS = {
     "patch": "patch",
     "reboot": "reboot",
     "expected_kernel": "kernel",
-    "within": "1s",
+    "within": "30s",
     "before": {"test": ["site"]},
 }
 

@@ -192,6 +192,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", LARGE)
 def test_what_is_too_large_is_not_read(what: str) -> None:
     with RawServer(LARGE[what]) as server:

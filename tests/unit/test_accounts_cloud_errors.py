@@ -150,6 +150,7 @@ def test_something_else_answers_at_the_address() -> None:
     assert "Check auth_url: it usually ends in /v3." in str(raised.value)
 
 
+@pytest.mark.long
 def test_no_answer_in_time() -> None:
     with FakeCloud([], [Server("a")]) as fake:
         cloud = fake.account(limits={"timeouts": {"request": "0.05s"}})

@@ -249,6 +249,7 @@ def _either(url: str, change: bool) -> None:
 # -- bounds ------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_an_answer_that_drips_ends() -> None:
     with RawServer(lambda call: call.drip(answer(b"[" + b" " * 500 + b"]"), 0.05)) as server:
         begun = time.monotonic()
@@ -257,6 +258,7 @@ def test_an_answer_that_drips_ends() -> None:
         assert time.monotonic() - begun < 2
 
 
+@pytest.mark.long
 def test_silence_ends() -> None:
     def silent(call: Call) -> None:
         call.server.ended.wait(5)

@@ -187,12 +187,14 @@ def test_one_that_hangs_up() -> None:
         assert error.message.endswith(f": {server.origin}: it hung up without an answer.")
 
 
+@pytest.mark.long
 def test_a_host_without_an_address() -> None:
     error = told_of("http://keystone.invalid:5000/v3")
     assert "http://keystone.invalid:5000: no address was found for its name." in error.message
     assert "Check the host's name" in error.advice
 
 
+@pytest.mark.long
 def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     with RawServer(lambda call: call.say(answer(status="403 Forbidden"))) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.origin)

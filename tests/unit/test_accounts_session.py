@@ -101,6 +101,7 @@ def test_retry_after(
     assert slept_for == waits if waits is not None else 0.2 <= slept_for <= 0.4
 
 
+@pytest.mark.long
 def test_reads_side_by_side_are_told_to_wait(fake: FakeCloud, slept: list[float]) -> None:
     """One of them can be refused more often than a lonely one is; and they do not keep step."""
     cloud = fake.account()

@@ -124,6 +124,7 @@ def _put(cloud_at: str, *, cacert: str | None = None, seconds: float = 10) -> An
     return session.put(f"{cloud_at}/thing", json={"change": "x" * 500}, authenticated=None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 def test_the_fence_is_asked_after_the_connection_is_made(
     secure: bool, authority: Authority, monkeypatch: pytest.MonkeyPatch

@@ -58,6 +58,7 @@ def carried_out(line: str, site: Site) -> tuple[str, dict[str, Any]]:
     return dispatch(name, parameters, site.config, reporter=Silent())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("use", USES)
 def test_a_use_is_carried_out_as_it_is_typed(site: Site, use: str) -> None:
     commands = []

@@ -122,6 +122,7 @@ def test_what_does_not_fit_is_refused_in_words(
 # -- what becomes a parameter ------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_text_is_filled_for_each_row(site: Site) -> None:
     kind, result = site.bulk(
         "server.lock",
@@ -178,6 +179,7 @@ def test_a_failed_row_is_told_and_the_others_go_on(site: Site) -> None:
 _PAGES = "GET /compute/v2.1/servers(/detail)?$"
 
 
+@pytest.mark.long
 def test_a_plan_over_500_servers_is_drawn_in_a_few_requests(tmp_path: Path) -> None:
     servers = [Server(f"web-{number:03}") for number in range(500)]
     with FakeCloud([Hypervisor("cmp-1")], servers) as fake:
@@ -284,6 +286,7 @@ def extended(site: Site, **given: Any) -> dict[str, Any]:
     return site.bulk("volume.extend", set="size_gib='4'", **given)[1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_rows_that_fit_singly_and_not_together_are_left(
     site: Site, full: FakeCinder, dry_run: bool

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[2]
 STAND_IN = f"""#!{sys.executable}
 import sys
@@ -16,6 +18,7 @@ print('{{"rows": [{{"id": "run-1"}}]}}' if "--json" in sys.argv else "asked: " +
 """
 
 
+@pytest.mark.long
 def test_it_goes_through_in_a_folder_with_a_space_and_prints_what_can_be_typed(
     tmp_path: Path,
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_devcloud_from_before_there_were_groups_gets_their_ports(tmp_path):
     assert now.ports == old | {"ssh": DEFAULTS["ssh"] + 100}
 
 
+@pytest.mark.long
 def test_an_unknown_group_is_refused(tmp_path):
     ended = subprocess.run(
         [HERE / "up", "--with", "ssh,tape"],

@@ -64,6 +64,7 @@ def test_what_outlives_it_is_found_and_ended_before_the_next_start(process):
     assert stat(orphan) is None
 
 
+@pytest.mark.long
 def test_what_ignores_term_is_killed(process):
     start(process, IGNORES_TERM)
     until(lambda: "ready" in process.last_words())

@@ -116,6 +116,7 @@ def test_down_without_a_devcloud_is_no_error(tmp_path):
     assert run("down", tmp_path).returncode == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["up", "down", "status", "fault"])
 def test_every_command_explains_itself(tmp_path, command):
     ended = subprocess.run([HERE / command, "--help"], capture_output=True, text=True)

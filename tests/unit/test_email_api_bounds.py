@@ -89,6 +89,7 @@ CASES: dict[str, tuple[Script, str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("case", CASES)
 def test_a_session_that_does_not_come_about(case: str, secure: bool, tmp_path: Path) -> None:
@@ -122,6 +123,7 @@ def test_a_body_that_is_not_taken(secure: bool, tmp_path: Path) -> None:
         assert time.monotonic() - began < 5
 
 
+@pytest.mark.long
 def test_an_answer_to_the_dot_that_nobody_waits_for_leaves_it_unknown() -> None:
     """A second Ctrl-C while the server takes its ten minutes to accept a message."""
     stop = Stop(0)
@@ -135,6 +137,7 @@ def test_an_answer_to_the_dot_that_nobody_waits_for_leaves_it_unknown() -> None:
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.long
 def test_a_session_that_nobody_waits_for() -> None:
     stop = Stop(0)
     with serving(lambda sock: time.sleep(5)) as port:

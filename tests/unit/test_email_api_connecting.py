@@ -79,6 +79,7 @@ def test_starttls_that_is_refused_is_not_done_without(certificate: str) -> None:
         assert not {"auth", "mail"} & set(commands(server))
 
 
+@pytest.mark.long
 def test_tls_port_is_not_mistaken_for_another(certificate: str) -> None:
     with SmtpServer(security="tls", certificate=certificate) as server:
         error = trouble(server, security="none", timeout="0.3s")

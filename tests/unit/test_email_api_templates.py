@@ -368,6 +368,7 @@ def test_contrast_is_as_wcag_says() -> None:
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
+@pytest.mark.long
 def test_every_tag_of_a_mail_that_needs_a_style_has_one() -> None:
     for name in names():
         page = Page(notice(name).render(example(name), Organisation()).html)

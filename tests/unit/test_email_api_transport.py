@@ -174,6 +174,7 @@ def test_greylisting_passes() -> None:
         assert (server.connections, recipients(server)) == (1, list(both))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("reply", "kind", "code"), [("", "deferred", None), ("552 5.3.4 too large", "refused", 552)]
 )
@@ -199,6 +200,7 @@ def test_answer_before_the_end_is_heeded(server: SmtpServer) -> None:
     assert server.accepted == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "fault", [Fault("accepted", close=True), Fault("accepted", wait=1.0)], ids=["cut", "slow"]
 )

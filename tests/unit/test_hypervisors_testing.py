@@ -79,6 +79,7 @@ def world(monkeypatch: pytest.MonkeyPatch, no_back_off: None) -> Iterator[World]
         yield World(fake, clock, devices, FakeAttempt(clock.wait))
 
 
+@pytest.mark.long
 def test_a_server_lives_there_and_leaves_nothing(world: World) -> None:
     result = perform(world.planned(), world.fake.account(), world.attempt)
     assert list(result["seconds"]) == ALL_PHASES
@@ -103,6 +104,7 @@ def test_phases_are_left_out(world: World, options: dict[str, Any], phases: list
     assert world.left() == []
 
 
+@pytest.mark.long
 def test_a_disabled_hypervisor_lets_only_the_test_in(world: World) -> None:
     parked, _ = world.fake.hypervisors
     parked.status = "disabled"
@@ -116,6 +118,7 @@ def test_a_disabled_hypervisor_lets_only_the_test_in(world: World) -> None:
     assert world.left() == []
 
 
+@pytest.mark.long
 def test_a_provider_that_changes_meanwhile_is_read_again(world: World) -> None:
     parked, _ = world.fake.hypervisors
     parked.status = "disabled"
@@ -179,6 +182,7 @@ FAILURES: dict[str, tuple[Callable[[World], None], str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_says_where_and_clears_away(world: World, failure: str) -> None:
     happens, words = FAILURES[failure]
@@ -190,6 +194,7 @@ def test_a_failure_says_where_and_clears_away(world: World, failure: str) -> Non
     assert world.left() == []
 
 
+@pytest.mark.long
 def test_what_cannot_be_deleted_is_named(world: World) -> None:
     def once_there(server: Server, given: Any) -> None:
         world.fake.nova.power.courses[server.id] = Power(seconds=None)
@@ -216,6 +221,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arrived", [True, False])
 @pytest.mark.parametrize("what", CHANGES)
 def test_after_a_lost_answer_it_is_made_anew(world: World, what: str, arrived: bool) -> None:
@@ -268,12 +274,14 @@ def test_it_is_cut_off_at_every_wait(world: World, status: str, goes_on: bool) -
     assert waits > len(ALL_PHASES)
 
 
+@pytest.mark.long
 def test_where_servers_are_deleted_softly_it_is_gone_for_good(world: World) -> None:
     world.fake.nova.lives.softly = True
     perform(world.planned(), world.fake.account(), world.attempt)
     assert world.left() == []
 
 
+@pytest.mark.long
 def test_a_volume_that_outlives_its_server_attached_is_freed(world: World) -> None:
     """As Nova leaves one whose server was deleted while the volume was attached."""
     records = world.devices.cinder.records
@@ -288,6 +296,7 @@ def test_a_volume_that_outlives_its_server_attached_is_freed(world: World) -> No
     assert world.left() == []
 
 
+@pytest.mark.long
 def test_others_servers_of_the_name_stay(world: World) -> None:
     step = world.planned()
     name = f"openstack-ops-test-{world.attempt.run[:8]}"

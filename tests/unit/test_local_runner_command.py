@@ -112,6 +112,7 @@ def test_list_names_the_actions(runbook):
     ]
 
 
+@pytest.mark.long
 def test_show_explains_the_parameters_and_so_does_help(runbook):
     code, out, _ = runbook("show", "shop.move")
     assert code == 0

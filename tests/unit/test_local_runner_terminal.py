@@ -170,6 +170,7 @@ def test_progress_on_a_terminal(actions):
     assert "\x1b[1;31mOpen a: failed" in terminal.seen
 
 
+@pytest.mark.long
 def test_a_table_is_as_wide_as_the_terminal_and_colours_can_be_off(actions):
     words = command(actions, "run", "box.list", "shelf=a")
     terminal = Terminal(*words, NO_COLOR="1")

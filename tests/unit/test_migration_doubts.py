@@ -100,6 +100,7 @@ def test_a_server_under_way_is_not_settled(world: World) -> None:
         look_up(step, world.cloud, world.attempt)
 
 
+@pytest.mark.long
 def test_the_attempt_itself_doubts_a_record_without_news(world: World) -> None:
     world.course(ends_after=None)
     world.later(40, lambda: arrive(world))
@@ -109,6 +110,7 @@ def test_the_attempt_itself_doubts_a_record_without_news(world: World) -> None:
     assert world.attempt.said == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("happens", "said"),
     [
@@ -172,6 +174,7 @@ def test_a_cold_move_is_done_when_the_server_is_elsewhere_whatever_its_record_sa
     assert world.clock.now - began >= 20
 
 
+@pytest.mark.long
 def test_one_that_is_still_migrating_has_a_while_to_arrive(world: World) -> None:
     verify = moved_by_the_record(world)
     world.server.status, world.server.task = "MIGRATING", "migrating"
@@ -179,6 +182,7 @@ def test_one_that_is_still_migrating_has_a_while_to_arrive(world: World) -> None
     assert perform(verify, world.cloud, world.attempt) == {"said": "1 server looked at"}
 
 
+@pytest.mark.long
 def test_and_fails_the_check_if_it_does_not(world: World) -> None:
     verify = moved_by_the_record(world)
     world.server.status, world.server.task = "MIGRATING", "migrating"
@@ -186,6 +190,7 @@ def test_and_fails_the_check_if_it_does_not(world: World) -> None:
         perform(verify, world.cloud, world.attempt)
 
 
+@pytest.mark.long
 def test_nor_is_one_done_that_still_migrates_on_its_target(world: World) -> None:
     move, verify = drawn(world.cloud, "server.migrate", server="a").steps()
     perform(move, world.cloud, world.attempt)

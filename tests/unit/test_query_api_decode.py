@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 LIB = Path(__file__).parents[2] / "lib"
 _TYPES = 150
 # In a process of its own: what goes wrong ends it.
@@ -38,6 +40,7 @@ print("done")
 """
 
 
+@pytest.mark.long
 def test_types_that_are_new_to_all_threads() -> None:
     command = [sys.executable, "-c", _THREADS, str(LIB)]
     ran = subprocess.run(command, capture_output=True, text=True)

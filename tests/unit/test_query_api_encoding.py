@@ -99,6 +99,7 @@ WORDS = st.text() | st.from_regex(
 )
 
 
+@pytest.mark.long
 @given(WORDS)
 @example("set()")
 @example("None # all of them")

@@ -316,6 +316,7 @@ def ranges(draw: st.DrawFn) -> tuple[Range, ...]:
     return tuple(Range(name, *draw(both)) for name in called)
 
 
+@pytest.mark.long
 @given(st.lists(st.builds(Group, names, ranges()), max_size=3, unique_by=lambda g: g.path))
 def test_groups_that_are_written_are_read_back(groups: list[Group]) -> None:
     assert without_places(parse_group_by(unparse_group_by(groups))) == groups

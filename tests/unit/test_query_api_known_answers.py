@@ -275,6 +275,7 @@ print(query("server").select_all().selected)
 """
 
 
+@pytest.mark.long
 def test_columns_stand_as_they_were_asked_for() -> None:
     def said(seed: int) -> str:
         command = [sys.executable, "-c", _COLUMNS, str(LIB)]

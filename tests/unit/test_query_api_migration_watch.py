@@ -90,6 +90,7 @@ def test_all_starts_of_one_moment_share_a_listing(
     assert fake.count(LISTING) == 2
 
 
+@pytest.mark.long
 def test_looks_are_frequent_at_first_and_rarer_later(
     fake: FakeCloud, watch: MigrationWatch, clock: Clock
 ) -> None:

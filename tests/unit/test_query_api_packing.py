@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Mapping, Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -99,6 +100,7 @@ def test_the_picky_and_the_large_go_first() -> None:
     assert unplaced(items, free) == []
 
 
+@pytest.mark.long
 def test_a_search_that_finds_nothing_ends() -> None:
     free = {f"host-{n}": {"VCPU": 64, "MEMORY_MB": 2048 + n % 7} for n in range(30)}
     items = [Item(f"s{n}", {"VCPU": 1, "MEMORY_MB": 1024}, frozenset(free)) for n in range(61)]

@@ -175,6 +175,7 @@ def test_rows_are_deleted_between_the_brief_and_the_detailed_page() -> None:
     assert answer.reasons == []
 
 
+@pytest.mark.long
 @settings(max_examples=examples(80), deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("way", WAYS)

@@ -119,6 +119,7 @@ def test_the_database_is_given_no_pattern_that_it_takes_long_for(given: str, ask
     assert nova_patterns.regex(given) == asked
 
 
+@pytest.mark.long
 def test_a_question_without_a_pattern_imports_no_engine() -> None:
     code = (
         "import sys; sys.path.insert(0, 'lib')\n"

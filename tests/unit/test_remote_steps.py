@@ -92,6 +92,7 @@ def reboots(kernel: str = "6.1.0", status: int | None = None) -> Behaviour:
     return behaviour
 
 
+@pytest.mark.long
 def test_what_ends_well_is_done_with_its_output(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
@@ -108,6 +109,7 @@ def test_what_ends_well_is_done_with_its_output(
     assert attempt.said == ["cmp-1: patching", "cmp-1: 42 packages"]
 
 
+@pytest.mark.long
 def test_what_ends_badly_has_failed_and_says_why(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
@@ -119,6 +121,7 @@ def test_what_ends_badly_has_failed_and_says_why(
         do(host, attempt, ssh, data(), behaviour)
 
 
+@pytest.mark.long
 def test_a_signal_is_a_failure(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
@@ -126,6 +129,7 @@ def test_a_signal_is_a_failure(
         do(host, attempt, ssh, data(), lambda command: command.die("KILL"))
 
 
+@pytest.mark.long
 def test_a_cut_session_is_unknown_and_not_repeated(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
@@ -139,6 +143,7 @@ def test_a_cut_session_is_unknown_and_not_repeated(
     assert len(host.commands) == 1
 
 
+@pytest.mark.long
 def test_what_may_be_repeated_is_repeated(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
@@ -164,6 +169,7 @@ def test_what_is_sent_is_noted_before(host: Host, ssh: SshAccount, data: Data) -
     assert host.commands == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [None, 0, 143])
 def test_a_cut_session_of_a_reboot_is_a_reboot(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data, status: int | None
@@ -173,6 +179,7 @@ def test_a_cut_session_of_a_reboot_is_a_reboot(
     assert (done["boot"], done["kernel"]) == ("boot-2", "6.2.0")
 
 
+@pytest.mark.long
 def test_a_reboot_is_waited_for(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
@@ -194,6 +201,7 @@ def test_a_reboot_is_waited_for(
     assert len(looks) == 3
 
 
+@pytest.mark.long
 def test_a_host_that_still_answers_has_not_rebooted_yet(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
@@ -211,6 +219,7 @@ def test_a_host_that_still_answers_has_not_rebooted_yet(
     assert (done["boot"], len(looks)) == ("boot-2", 2)
 
 
+@pytest.mark.long
 def test_a_reboot_that_does_not_come_has_failed(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
@@ -219,6 +228,7 @@ def test_a_reboot_that_does_not_come_has_failed(
         do(host, attempt, ssh, given, Command.exit)
 
 
+@pytest.mark.long
 def test_a_reboot_command_that_fails_has_failed_at_once(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
@@ -227,6 +237,7 @@ def test_a_reboot_command_that_fails_has_failed_at_once(
         do(host, attempt, ssh, given, lambda command: command.exit(1))
 
 
+@pytest.mark.long
 def test_a_host_that_is_not_back_is_unknown(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:
@@ -244,6 +255,7 @@ def test_a_host_that_is_not_back_is_unknown(
     assert len(host.commands) == 1
 
 
+@pytest.mark.long
 def test_a_host_that_comes_back_with_another_key_is_an_error_at_once(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +276,7 @@ def test_a_host_that_tells_no_boot_is_sent_nothing(
     assert host.commands == ["silent"]
 
 
+@pytest.mark.long
 def test_a_flood_of_lines_is_not_all_shown(
     host: Host, attempt: FakeAttempt, ssh: SshAccount, data: Data
 ) -> None:

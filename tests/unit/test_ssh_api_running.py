@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import threading
 import time
@@ -61,12 +62,32 @@ def test_both_streams_are_heard_and_the_status_with_them(asked: Callable[..., En
     assert ended.how == "it ended with 3"
 
 
+def test_a_process_may_have_many_files_open(asked: Callable[..., Ended]) -> None:
+    """select(2) waits for the first thousand alone."""
+
+    def behaviour(command: Command) -> None:
+        time.sleep(0.1)
+        command.say(b"fine\n")
+        command.exit()
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(2048, before[0]), before[1]))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert asked(behaviour).output == "fine"
+    finally:
+        for number in opened:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_a_signal_is_heard(asked: Callable[..., Ended]) -> None:
     ended = asked(lambda command: command.die("SEGV"))
     assert (ended.status, ended.signal, ended.known) == (None, "SEGV", True)
     assert ended.how == "it was ended by the signal SEGV"
 
 
+@pytest.mark.long
 def test_a_cut_session_leaves_it_unknown(asked: Callable[..., Ended]) -> None:
     def behaviour(command: Command) -> None:
         command.say(b"half of it\nand ha")
@@ -91,6 +112,7 @@ def test_a_refusal_ran_nothing(host: Host, asked: Callable[..., Ended]) -> None:
         host.refuses = False
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_answer_may_have_run_it(
     host: Host, asked: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +138,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ssh_api.running._HEARD", 0.1)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("hasty")
 def test_a_hanging_command_is_given_up(host: Host, asked: Callable[..., Ended]) -> None:
     """This server passes on no signal, and what kills is run by nobody: nothing is known then."""
@@ -126,6 +149,7 @@ def test_a_hanging_command_is_given_up(host: Host, asked: Callable[..., Ended]) 
     assert [text.partition("kill -s ")[2][:4] for text in sent] == ["TERM", "KILL"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("hasty")
 def test_a_hanging_command_that_dies_has_ended(asked: Callable[..., Ended]) -> None:
     def behaviour(command: Command) -> None:
@@ -140,6 +164,7 @@ def test_a_hanging_command_that_dies_has_ended(asked: Callable[..., Ended]) -> N
     assert (ended.timed_out, ended.known, ended.signal) == (True, True, "TERM")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("hasty")
 def test_what_is_told_to_stop_ends_the_command(host: Host, asked: Callable[..., Ended]) -> None:
     def check() -> None:
@@ -151,6 +176,7 @@ def test_what_is_told_to_stop_ends_the_command(host: Host, asked: Callable[..., 
     assert any("kill -s TERM" in text for text in host.commands)
 
 
+@pytest.mark.long
 def test_no_character_is_split_on_a_slow_network(asked: Callable[..., Ended]) -> None:
     text = "grün €5 \U0001f600\n"
 
@@ -163,6 +189,7 @@ def test_no_character_is_split_on_a_slow_network(asked: Callable[..., Ended]) ->
     assert asked(behaviour).output == text.rstrip("\n")
 
 
+@pytest.mark.long
 def test_output_that_outlives_the_command_is_not_waited_for_long(
     asked: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:

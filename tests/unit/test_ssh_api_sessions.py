@@ -34,11 +34,13 @@ def log_in(host: Host, folder: Path, **how: Any) -> int | None:
         return run(opened, ["true"], timeout=5).status
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_keys_of_every_type_log_in(host: Host, tmp_path: Path, kind: str) -> None:
     assert log_in(host, tmp_path, private_key=key_text(kind)) == 0
 
 
+@pytest.mark.long
 def test_an_encrypted_key_takes_its_passphrase(host: Host, tmp_path: Path) -> None:
     text = key_text("ed25519", "encrypted", "correct horse")
     host.users.add(key(text, "correct horse").asbytes())
@@ -116,6 +118,7 @@ def test_a_fingerprint_is_enough(host: Host, tmp_path: Path, name: str) -> None:
     assert log_in(host, tmp_path, known_hosts=None, fingerprints=prints) == 0
 
 
+@pytest.mark.long
 def test_a_host_is_reached_over_another(host: Host, tmp_path: Path) -> None:
     with a_host() as bastion:
         seen = host.known_hosts() + bastion.known_hosts()
@@ -149,6 +152,7 @@ def test_who_is_not_there_is_unreachable(host: Host, tmp_path: Path) -> None:
         log_in(host, tmp_path, port=port)
 
 
+@pytest.mark.long
 def test_who_says_nothing_is_given_up(host: Host, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()

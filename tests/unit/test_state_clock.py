@@ -63,6 +63,7 @@ def fresh(place: Place, moment: str) -> Victim:
     return Victim(house, world.path, "toy.work", moment, fresh=True, stages=STAGES)
 
 
+@pytest.mark.long
 def test_the_library_sets_the_clock_of_a_child(set_clock: Path) -> None:
     set_clock.write_text("-3600")
     told = subprocess.check_output(["python3", "-c", "import time; print(time.time())"], text=True)

@@ -93,6 +93,7 @@ def test_two_users_open_and_close_again_and_again(
     assert processes.all_at_once(workers.reopen, url, 5, users=True) == [5] * 8
 
 
+@pytest.mark.long
 @needs_users
 def test_who_may_not_write_is_told_what_to_do(shared: Path, processes: workers.Processes) -> None:
     shared.chmod(0o700)
@@ -103,6 +104,7 @@ def test_who_may_not_write_is_told_what_to_do(shared: Path, processes: workers.P
     assert all(f"chmod 2770 {shared}; chmod 660 {shared}/state.db*" in one for one in said)
 
 
+@pytest.mark.long
 def test_a_process_killed_in_a_transaction_leaves_nothing_of_it(
     tmp_path: Path, processes: workers.Processes
 ) -> None:

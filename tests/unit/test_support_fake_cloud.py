@@ -95,6 +95,7 @@ def test_listings_come_in_pages(fake: FakeCloud, page: int) -> None:
     assert sent(cloud, "GET", "?name=b")[1]["volume_types"] == [types[1]]
 
 
+@pytest.mark.long
 def test_an_answer_takes_its_time_and_those_asked_together_the_same(fake: FakeCloud) -> None:
     cloud = fake.account()
     sent(cloud, "GET")

@@ -242,6 +242,7 @@ class TestForwarding:
         with pytest.raises(ValueError, match=r"http://HOST:PORT|origin of its own"):
             CloudProxy(endpoints)
 
+    @pytest.mark.long
     def test_sixteen_clients_at_once(self, cloud: Cloud) -> None:
         def client(number: int) -> list[int]:
             connection = cloud.connect()

@@ -34,6 +34,7 @@ with Mailer(SmtpAccount.from_config(load({"smtp_accounts": [entry]}), None)) as 
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_counts_outlive_a_client_that_is_killed(when: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path)

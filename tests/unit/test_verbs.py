@@ -244,6 +244,7 @@ def test_what_the_cloud_gives_up_is_a_failure(
         perform(planned(fake, verb), fake.account(), attempt)
 
 
+@pytest.mark.long
 @each(TASKS)
 def test_what_never_ends_is_told_as_not_known(fake: FakeCloud, clock: Clock, verb: Verb) -> None:
     ready(fake, verb).go(seconds=None)

@@ -190,6 +190,7 @@ def watched(fake: FakeCloud, subject: Subject, ids: list[str], task: str = "") -
         return list(pool.map(look, ids))
 
 
+@pytest.mark.long
 def test_images_are_listed_by_their_ids(fake: FakeCloud) -> None:
     rows = [fake.glance.image(f"image-{number}") for number in range(8)]
     rows[3]["os_hidden"] = True
@@ -198,6 +199,7 @@ def test_images_are_listed_by_their_ids(fake: FakeCloud) -> None:
     assert fake.count("GET /image/v2/images/") <= 3
 
 
+@pytest.mark.long
 def test_where_a_listing_is_refused_each_is_asked_for(fake: FakeCloud) -> None:
     cinder = fake.part(FakeCinder)
     rows = [cinder.volume(f"data-{number}", status="extending") for number in range(8)]
@@ -207,6 +209,7 @@ def test_where_a_listing_is_refused_each_is_asked_for(fake: FakeCloud) -> None:
     assert fake.count(VOLUMES) >= 1
 
 
+@pytest.mark.long
 def test_a_few_are_asked_for_one_by_one(fake: FakeCloud) -> None:
     cinder = fake.part(FakeCinder)
     rows = [cinder.volume(f"data-{number}", status="extending") for number in range(3)]
@@ -223,6 +226,7 @@ def cloud(fake: FakeCloud) -> Cloud:
     return fake.account()
 
 
+@pytest.mark.long
 def test_nothing_is_asked_before_the_first_request(fake: FakeCloud, cloud: Cloud) -> None:
     (step,) = drawn(cloud, "server.stop", server="web-1").steps()
     fake.requests.clear()
@@ -239,6 +243,7 @@ def test_what_is_so_by_then_is_success(fake: FakeCloud, cloud: Cloud) -> None:
     assert fake.count("POST .*/action") == 1
 
 
+@pytest.mark.long
 def test_what_is_under_way_by_then_is_waited_for(fake: FakeCloud, cloud: Cloud) -> None:
     (step,) = drawn(cloud, "server.stop", server="web-1").steps()
     fake.nova.power.act(fake.server("web-1"), "os-stop", {})
@@ -254,6 +259,7 @@ def test_what_does_not_fit_by_then_fails_with_the_clouds_words(
         perform(step, cloud, FakeAttempt())
 
 
+@pytest.mark.long
 def test_a_step_that_is_tried_again_looks_first(fake: FakeCloud, cloud: Cloud) -> None:
     (step,) = drawn(cloud, "server.stop", server="web-1").steps()
     fake.nova.power.act(fake.server("web-1"), "os-stop", {})

@@ -132,6 +132,7 @@ def test_a_cancel_after_a_kill_undoes_it_where_the_plan_says_so(
     assert house.ask("run.show", run=run)[1]["rows"][0]["said"].startswith("it was undone")
 
 
+@pytest.mark.long
 def test_a_resume_that_ends_because_a_sibling_failed_finishes_it(
     place: tuple[House, World],
 ) -> None:
@@ -152,6 +153,7 @@ def test_a_resume_that_ends_because_a_sibling_failed_finishes_it(
     assert world.effects == {"raise h": 1, "roof h": 1}
 
 
+@pytest.mark.long
 def test_a_cancel_that_cannot_finish_it_keeps_the_run_and_advises_what_works(
     place: tuple[House, World],
 ) -> None:
@@ -170,6 +172,7 @@ def test_a_cancel_that_cannot_finish_it_keeps_the_run_and_advises_what_works(
     assert world.things["h"] == "house"
 
 
+@pytest.mark.long
 def test_a_second_cancel_after_the_grace_finishes_it(place: tuple[House, World]) -> None:
     house, world = place
     house.limits["lease"] = "30s"

@@ -142,6 +142,7 @@ def wait_until_painted(world: World, name: str) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_leaves_the_step_where_a_look_up_finds_it(
     place: tuple[House, World], number: signal.Signals
@@ -164,6 +165,7 @@ def test_a_signal_leaves_the_step_where_a_look_up_finds_it(
     assert house.claims(run) == []
 
 
+@pytest.mark.long
 def test_ctrl_c_twice_does_not_wait_for_the_grace(place: tuple[House, World]) -> None:
     house, world = place
     house.limits = {"lease": "30s", "grace": "600s"}
@@ -191,6 +193,7 @@ def test_the_deadline_stops_a_run_in_time(place: tuple[House, World]) -> None:
     assert house.run(answer["result"]["run"]).state == "interrupted"
 
 
+@pytest.mark.long
 def test_a_cancel_from_another_process_settles_and_undoes(place: tuple[House, World]) -> None:
     house, world = place
     with Victim(house, world.path, "toy.work", stages=[SLOW, QUICK]) as victim:
@@ -235,6 +238,7 @@ def test_a_plan_that_was_never_shown_is_not_carried_out_after_a_kill(
     assert not world.effects
 
 
+@pytest.mark.long
 def test_a_plan_whose_apply_was_killed_while_it_was_drawn_can_still_be_applied(
     place: tuple[House, World],
 ) -> None:

@@ -114,6 +114,7 @@ def leaving(ctx: Context, yard: Yard, stops: int, repeatable: bool) -> Plan:
     return plan
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("repeatable", "state"), [(False, "done"), (True, "unknown")])
 def test_what_a_cancel_left_is_settled_in_a_time_of_its_own(
     house: House, stops: list[Stop], repeatable: bool, state: str

@@ -160,6 +160,7 @@ def test_what_was_left_open_is_settled_by_a_cancel(
         assert {what for what in world.effects - before if what.startswith("paint")} == set()
 
 
+@pytest.mark.long
 def test_at_most_so_many_at_once(monkeypatch: pytest.MonkeyPatch, house: House) -> None:
     now, most, lock = [0], [0], threading.Lock()
 

@@ -100,6 +100,7 @@ def test_many_children_go_on_at_once_and_of_a_group_never_more_than_its_cap(
     assert [row["said"] for row in result["rows"]] == [f"{name} is green" for name in groups]
 
 
+@pytest.mark.long
 def test_what_has_no_group_is_not_capped(house: House, world: World) -> None:
     rows = dict.fromkeys("abcd", "")
     assert house.work(group(*rows, at_most_per=1, data={"seconds": 0.1}))[0] == "done"

@@ -259,6 +259,7 @@ def test_only_workflows_are_ever_found(name: str) -> None:
 # -- stop and lease ----------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_stop_gives_running_steps_their_grace() -> None:
     stop = Stop(0.2)
     stop.wait(0.01)
@@ -318,6 +319,7 @@ def test_the_fence_falls_with_the_lease() -> None:
     assert not lease(Renewals(), Stop(1), since=0.0)._valid_until > 1
 
 
+@pytest.mark.long
 def test_a_lease_is_lost_by_its_journal_or_by_time() -> None:
     for answers in ([LeaseLost("run")], [OSError("no database")] * 1000):
         stop = Stop(600)

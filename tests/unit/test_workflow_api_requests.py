@@ -103,6 +103,7 @@ def test_a_resume_that_has_only_to_look_ends_by_a_cancel_too(
         assert world.effects == {"paint a": 1, "paint b": 1, "strip a": 1}
 
 
+@pytest.mark.long
 def test_a_run_whose_holder_is_seen_to_live_is_not_waited_for(place: Place) -> None:
     house, _ = place
     house.limits["lease"] = "20s"
@@ -165,6 +166,7 @@ def test_a_cancel_that_is_refused_asks_nothing(place: Place) -> None:
         assert journal.stop_requested(run) is None
 
 
+@pytest.mark.long
 def test_an_execution_that_is_cancelled_is_remembered(place: Place) -> None:
     """StackStorm tells nobody but the process, which can be killed right after."""
     from engine.dispatch import dispatch

@@ -168,6 +168,7 @@ def test_a_run_that_has_ended_is_not_settled(place: Place) -> None:
     assert (kind, "is succeeded" in result["summary"]) == ("refused", True)
 
 
+@pytest.mark.long
 def test_a_step_of_a_child_is_settled_in_the_child(place: Place) -> None:
     house, world, _ = place
     world.path.write_text(json.dumps({**world.state, "faults": {"k": ["dropped", "unanswered"]}}))

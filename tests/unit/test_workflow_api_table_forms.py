@@ -195,6 +195,7 @@ def test_what_one_can_group_by() -> None:
     assert alike.count("p: shop (1)") == 2
 
 
+@pytest.mark.long
 @given(
     st.lists(st.tuples(st.text(max_size=30), st.text(max_size=9), st.text(max_size=200))),
     st.integers(24, 100),

@@ -78,6 +78,7 @@ def test_what_is_only_in_one(pair: Pair) -> None:
     assert (ssd["kind"], ssd["id"], ssd["why"]) == ("aggregate", "7", "only in west")
 
 
+@pytest.mark.long
 def test_what_differs(pair: Pair) -> None:
     specs = [{"same": "1", "hw:cpu_policy": "dedicated"}, {"same": "1", "new": "2"}]
     for cloud, ram, spec in zip(pair, (512, 1024), specs, strict=True):

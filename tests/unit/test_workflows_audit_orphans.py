@@ -51,6 +51,7 @@ def ago(**how: float) -> str:
     return f"{datetime.now(timezone.utc) - timedelta(**how):%Y-%m-%dT%H:%M:%SZ}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "wire", "owner"), KINDS, ids=[kind for kind, _, _ in KINDS])
 def test_what_is_of_a_project_that_is_gone(
     cloud: AuditCloud, kind: str, wire: str, owner: str
@@ -107,6 +108,7 @@ def test_nor_when_they_are_refused(cloud: AuditCloud, status: int) -> None:
     assert "so nothing is called an orphan" in result["summary"]
 
 
+@pytest.mark.long
 def test_one_cloud_of_two_that_cannot_be_judged(cloud: AuditCloud) -> None:
     cloud.rows["server"] = [server("s-1", GONE)]
     with AuditCloud(server=[server("s-2", GONE)]) as other:

@@ -88,6 +88,7 @@ def test_a_preview_goes_through_no_link_and_into_no_folder_of_others(
     assert (list(theirs.iterdir()), stat.S_IMODE(theirs.stat().st_mode)) == ([], 0o755)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "mails"), [(RESUME, 2), (RETRY, 3)])
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_too_many_are_refused_here_too(
@@ -119,6 +120,7 @@ def test_nothing_is_sent_if_one_mail_cannot_be_written(
     assert recipients(server) == sent
 
 
+@pytest.mark.long
 def test_what_was_shown_is_what_is_sent(house: MailHouse, server: SmtpServer) -> None:
     run = planned(house, RESUME)["run"]
     before = len(server.accepted)

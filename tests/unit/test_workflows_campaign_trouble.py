@@ -23,6 +23,7 @@ __all__ = ["stops"]
 P = people(8)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", ["connect", "mail"])
 def test_a_server_that_is_busy_at_first_is_waited_for(
     house: MailHouse, server: SmtpServer, at: str
@@ -96,6 +97,7 @@ def test_all_who_send_by_an_account_keep_one_pace(server: SmtpServer) -> None:
     assert other.take(first) == pytest.approx(first + 1)
 
 
+@pytest.mark.long
 def test_what_is_put_off_has_an_end_in_time(house: MailHouse, server: SmtpServer) -> None:
     house.email.update(retry_for="0.5s", max_tries=500)
     server.fault(Fault("rcpt", reply="451 4.7.1 later", matching=P[0]))

@@ -90,6 +90,7 @@ def test_greylisting_is_waited_for(house: MailHouse, server: SmtpServer) -> None
     assert server.connections == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", ["mail", "rcpt", "data", "end"])
 def test_what_is_put_off_for_ever_is_given_up(
     house: MailHouse, server: SmtpServer, at: Any
@@ -130,6 +131,7 @@ def test_what_is_refused_stops_nobody_else(house: MailHouse, server: SmtpServer,
     assert recipients(server) == [P[0], P[2], P[1]]
 
 
+@pytest.mark.long
 def test_a_connection_that_breaks_within_a_message(
     house: MailHouse, server: SmtpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +191,7 @@ def test_a_server_that_loses_every_answer_is_left_alone(
     assert recipients(server) == P[3:]
 
 
+@pytest.mark.long
 def test_a_server_that_closes_after_each_message(house: MailHouse, server: SmtpServer) -> None:
     server.options.per_connection = 1
     assert house.send(P[:4])[0] == "done"
@@ -234,6 +237,7 @@ def test_a_login_that_is_refused_half_way_leaves_the_rest(server: SmtpServer) ->
     assert "user and password" in result["summary"]
 
 
+@pytest.mark.long
 def test_no_more_than_the_rate(server: SmtpServer) -> None:
     with mail_house(server, messages_per_minute=600) as house:
         began = time.monotonic()
@@ -241,6 +245,7 @@ def test_no_more_than_the_rate(server: SmtpServer) -> None:
         assert time.monotonic() - began > 0.4
 
 
+@pytest.mark.long
 def test_a_cancel_leaves_the_rest_for_later(house: MailHouse, server: SmtpServer) -> None:
     house.account["messages_per_minute"] = 2
     house.limits = {"lease": "1s", "grace": "60s"}
@@ -504,6 +509,7 @@ def test_another_account_can_go_on(house: MailHouse, server: SmtpServer) -> None
     assert [mail.message_id for mail in house.mails()] == [m.message_id for m in server.accepted]
 
 
+@pytest.mark.long
 def test_old_campaigns_are_forgotten_with_the_next_run(
     house: MailHouse, server: SmtpServer
 ) -> None:

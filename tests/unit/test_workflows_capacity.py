@@ -147,6 +147,7 @@ def test_public_flavors_are_bounded(fake: FakeCloud, tables: Tables) -> None:
     assert len([one for one in result["rows"] if one["where"] == "cloud fake"]) == 4 + 20
 
 
+@pytest.mark.long
 def test_requests_do_not_grow_with_hosts_and_servers(fake: FakeCloud, tables: Tables) -> None:
     def asked(hosts: int) -> int:
         fake.hypervisors[:] = [Hypervisor(f"h{number:03}") for number in range(hosts)]

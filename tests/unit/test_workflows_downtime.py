@@ -68,6 +68,7 @@ def strange(fake: FakeIcinga, name: str = "cmp-1", **more: Any) -> str:
 # -- schedule ----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_dry_run_schedules_nothing(fake: FakeIcinga, config: Config) -> None:
     shown = schedule(config, dry_run=True, until="59m", children="all", host="rack")
     assert fake.changes == []
@@ -208,6 +209,7 @@ def _as_a_name(text: str) -> str:
     return "".join(letter for letter in text if letter.isprintable() and letter < "\u2000")
 
 
+@pytest.mark.long
 def test_hostile_texts_arrive_as_they_are(fake: FakeIcinga, config: Config) -> None:
     names = [_as_a_name(text) for text in HOSTILE]
     for host, text in zip(names, HOSTILE, strict=True):
@@ -272,6 +274,7 @@ def test_undo_removes_what_the_step_has_made(fake: FakeIcinga) -> None:
 # -- list, remove ------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_which_are_ours(fake: FakeIcinga, config: Config) -> None:
     mark = schedule(config, services=False)["run"]
     schedule(config, "cmp-2", services=False)

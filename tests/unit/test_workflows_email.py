@@ -187,6 +187,7 @@ def test_images_that_are_deleted_and_still_in_use(cloud: MailCloud) -> None:
     assert "no image 'image-8'" in cloud.refusal("retiring_image", image="image-8", **until)
 
 
+@pytest.mark.long
 def test_an_image_whose_name_was_given_to_another_is_still_in_use(cloud: MailCloud) -> None:
     cloud.rows["image"] = [{"id": "image-2", "name": "debian"}]
     made_of = {"image_id": "image-1", "image_name": "debian"}
@@ -248,6 +249,7 @@ def test_all_of_it_to_one_address(cloud: MailCloud) -> None:
     assert sorted(cloud.send("shutoff_servers", **ALL)) == ["ann@example.org", "bob@example.org"]
 
 
+@pytest.mark.long
 def test_too_many_are_refused(cloud: MailCloud) -> None:
     cloud.rows["server"] = [server("web-1"), server("web-2", "bob")]
     said = cloud.refusal("shutoff_servers", max_recipients=1, **ALL)

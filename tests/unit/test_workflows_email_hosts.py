@@ -32,6 +32,7 @@ def cloud() -> Iterator[MailCloud]:
 # -- hypervisors -------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_work_on_a_hypervisor_is_told_to_all_owners_there(cloud: MailCloud) -> None:
     asked = {"hypervisor": "cmp-1", "notice": "maintenance", "window": LATER}
     plan = cloud.plan("hypervisor_notice", **asked)
@@ -97,6 +98,7 @@ def test_the_report_names_the_down_and_the_disabled(cloud: MailCloud) -> None:
 # -- lists, queries, tests ---------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_an_announcement_with_a_table(cloud: MailCloud) -> None:
     words = {"to": "users@lists.example.org", "subject": "News: <all>", "text": "One.\nTwo."}
     (message,) = cloud.send(
@@ -128,6 +130,7 @@ def test_any_query_with_the_operator_s_words(cloud: MailCloud) -> None:
     assert "@" not in told(sent["bob@example.org"]), "owners are found, not shown"
 
 
+@pytest.mark.long
 def test_any_query_with_any_notice(cloud: MailCloud) -> None:
     asked = {
         "resource": "server",

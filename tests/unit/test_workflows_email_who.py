@@ -82,6 +82,7 @@ def test_who_cannot_be_told_is_said_and_told_to_the_operators(cloud: MailCloud) 
     assert "of-ann" not in said
 
 
+@pytest.mark.long
 def test_contacts_of_the_project_by_tag_or_property(cloud: MailCloud) -> None:
     cloud.rows["server"] = [
         server("web-1"),

@@ -68,6 +68,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield House(fake, new_state(tmp_path / "state.db"))
 
 
+@pytest.mark.long
 def test_each_is_rebuilt_once_and_the_host_is_down_for_nova(house: House) -> None:
     kind, ended = house.ask()
     assert kind == "done", ended["summary"]
@@ -79,6 +80,7 @@ def test_each_is_rebuilt_once_and_the_host_is_down_for_nova(house: House) -> Non
     assert names[2:] == ["action"] * 3, "nothing is rebuilt before it is called down"
 
 
+@pytest.mark.long
 def test_the_order_of_the_plan(house: House) -> None:
     house.fake.server("web-2").metadata = {"openstack_ops:priority": "10"}
     house.fake.server("web-3").metadata = {"openstack_ops:priority": "-1"}
@@ -245,6 +247,7 @@ def test_local_disks_are_rebuilt_if_asked(house: House) -> None:
     assert house.plan().left == []
 
 
+@pytest.mark.long
 def test_a_plan_costs_the_same_for_any_number_of_servers(house: House) -> None:
     def cost() -> int:
         before = len(house.fake.requests)

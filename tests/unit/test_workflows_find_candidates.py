@@ -108,6 +108,7 @@ def test_what_is_not_there(fake: FakeCloud, asked: dict[str, str], said: str) ->
 # -- candidates --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_empty_ones_come_first_and_disabled_ones_before_others(fake: FakeCloud) -> None:
     fake.hypervisors[4].status, fake.hypervisors[4].reason = "disabled", "old BIOS"
     fake.servers += [Server("a", "cmp-1"), Server("b", "cmp-2"), Server("c", "cmp-2")]
@@ -137,6 +138,7 @@ def test_what_must_stay_counts_more_than_how_many_there_are(fake: FakeCloud) -> 
     assert row["staying"][0]["id"] == fake.server("gpu").id
 
 
+@pytest.mark.long
 def test_what_fits_nowhere_else_comes_after_what_does(fake: FakeCloud) -> None:
     fake.servers += [Server("vast", "cmp-1", flavor=Flavor("vast", ram=16384))]
     fake.servers += [Server(f"s{n}", f"cmp-{n}") for n in range(2, 6)]
@@ -171,6 +173,7 @@ def test_affinity_keeps_servers_where_they_are(fake: FakeCloud) -> None:
     assert "a stays: affinity group pair keeps it on one host" in why(fake, "cmp-1")
 
 
+@pytest.mark.long
 def test_requests_do_not_grow_with_hosts_and_servers(fake: FakeCloud) -> None:
     def asked(hosts: int, each: int) -> int:
         fake.hypervisors[:] = [Hypervisor(f"h{number:03}") for number in range(hosts)]
@@ -204,6 +207,7 @@ def test_hosts_with_servers_of_the_clouds_own_services_come_late_and_say_so(
     assert (rows["cmp-1"]["services"], rows["cmp-2"]["services"]) == (["amphora-1"], [])
 
 
+@pytest.mark.long
 def test_service_projects_are_those_that_are_configured(fake: FakeCloud) -> None:
     fake.projects.append(mine := Project("platform"))
     fake.servers.append(Server("db", "cmp-1", project=mine.id))

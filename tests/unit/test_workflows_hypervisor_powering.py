@@ -46,6 +46,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield House(fake, new_state(tmp_path / "state.db"))
 
 
+@pytest.mark.long
 def test_exactly_those_are_started_that_were_stopped(house: House) -> None:
     kind, stopped = house.stop()
     assert kind == "done", stopped
@@ -59,6 +60,7 @@ def test_exactly_those_are_started_that_were_stopped(house: House) -> None:
                               "other-1": "ACTIVE"}  # fmt: skip
 
 
+@pytest.mark.long
 def test_what_has_happened_meanwhile_is_heeded(house: House) -> None:
     _, stopped = house.stop()
     house.fake.server("db-1").status = "ACTIVE"  # by its owner
@@ -79,6 +81,7 @@ def test_what_has_happened_meanwhile_is_heeded(house: House) -> None:
     assert len(house.fake.changes) == before + 1
 
 
+@pytest.mark.long
 def test_what_did_not_stop_is_not_started(house: House) -> None:
     house.fake.nova.power.courses[house.fake.server("web-2").id] = Power(ends="ACTIVE")
     kind, stopped = house.stop()
@@ -89,6 +92,7 @@ def test_what_did_not_stop_is_not_started(house: House) -> None:
     assert house.states()["web-2"] == "SHUTOFF"
 
 
+@pytest.mark.long
 def test_protected_and_locked_servers_run_on(house: House) -> None:
     house.fake.server("db-1").tags = ["openstack-ops-protected"]
     house.fake.server("web-1").locked = True
@@ -120,6 +124,7 @@ def test_a_host_that_is_down_stops_nothing(house: House) -> None:
     assert "its compute service is down" in told["summary"]
 
 
+@pytest.mark.long
 def test_runs_that_stopped_nothing_are_refused(house: House) -> None:
     _, shown = house.ask("server.stop", server="web-1")
     kind, told = house.ask("hypervisor.start_servers", run=shown["run"])
@@ -131,6 +136,7 @@ def test_runs_that_stopped_nothing_are_refused(house: House) -> None:
     assert "is planned" in told["summary"]
 
 
+@pytest.mark.long
 def test_another_cloud_is_refused(house: House) -> None:
     _, stopped = house.stop()
     (entry,) = house.config["clouds"]
@@ -140,6 +146,7 @@ def test_another_cloud_is_refused(house: House) -> None:
     assert "was about cloud fake, not west" in told["summary"]
 
 
+@pytest.mark.long
 def test_plans_cost_the_same_for_any_number_of_servers(house: House) -> None:
     def cost(action: str, **parameters: Any) -> int:
         before = len(house.fake.requests)

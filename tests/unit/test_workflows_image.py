@@ -214,6 +214,7 @@ def test_files_elsewhere_are_not_read(cloud: Cloud, source: Path, tmp_path: Path
             planned(cloud, source=path)
 
 
+@pytest.mark.long
 def test_glance_downloads_an_address(fake: FakeCloud, cloud: Cloud, clock: Clock) -> None:
     fake.glance.web[URL] = DATA
     run = Run(drawn(cloud, "image.create", name="debian-13", source=URL), cloud, clock)

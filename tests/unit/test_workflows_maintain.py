@@ -81,12 +81,14 @@ def test_another_kernel_than_the_one_to_be_booted_parks_it(house: House) -> None
 @pytest.mark.long
 def test_services_that_do_not_report_anew_park_it(house: House) -> None:
     house.silent = True
+    house.settings = {**SETTINGS, "within": "1s"}
     kind, result = house.maintain()
     assert kind == "interrupted"
     assert "cmp-1 is not whole after 1s: not heard of: nova-compute" in result["summary"]
     assert house.first.status == "disabled"
 
 
+@pytest.mark.long
 def test_stages_are_left_out_and_nothing_is_begun_by_a_dry_run(house: House) -> None:
     skip = ["patch", "reboot", "test"]
     kind, result = house.maintain(skip=skip, dry_run=True)

@@ -19,7 +19,7 @@ FEW = ["patch", "reboot", "test", "silence", "unsilence", "tell"]
 def house(tmp_path: Path) -> Iterator[House]:
     with maintenance_house(tmp_path) as house:
         house.brakes = {"hosts_percent": 100, "aggregate_percent": 100, "cool_down": "1s"}
-        house.settings = {"within": "2s", "before": {"enable": ["site"]}}
+        house.settings = {"within": "30s", "before": {"enable": ["site"]}}
         yield house
 
 
@@ -39,6 +39,7 @@ def status(house: House, run: str) -> dict[str, str]:
     return {row["hypervisor"]: row["state"] for row in result["rows"]}
 
 
+@pytest.mark.long
 def test_all_are_done_the_emptiest_first(house: House) -> None:
     kind, result = campaign(house)
     assert kind == "done", result["text"]
@@ -75,6 +76,7 @@ def test_others_follow_as_long_as_no_more_fail(house: House) -> None:
     assert "2 hosts failed, and the campaign stops after 2" in result["text"]
 
 
+@pytest.mark.long
 def test_outside_its_window_it_is_paused_and_goes_on_by_itself(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +91,7 @@ def test_outside_its_window_it_is_paused_and_goes_on_by_itself(
     assert set(status(house, result["run"]).values()) == {"done"}
 
 
+@pytest.mark.long
 def test_the_pace_of_the_brakes_pauses_it(house: House) -> None:
     house.brakes["hosts_per_hour"] = 2
     kind, result = campaign(house)
@@ -97,6 +100,7 @@ def test_the_pace_of_the_brakes_pauses_it(house: House) -> None:
     assert status(house, result["run"]) == {"cmp-2": "done", "cmp-3": "done", "cmp-1": "pending"}
 
 
+@pytest.mark.long
 def test_a_floor_keeps_hosts_from_being_taken(house: House) -> None:
     kind, result = campaign(house, floor_percent=100)
     assert kind == "refused"
@@ -104,6 +108,7 @@ def test_a_floor_keeps_hosts_from_being_taken(house: House) -> None:
     assert house.fake.changes == []
 
 
+@pytest.mark.long
 def test_a_spare_host_is_kept(house: House) -> None:
     kind, result = campaign(house, spare_host=True, dry_run=True, floor_percent=0)
     assert kind == "done", result["text"]

@@ -273,6 +273,7 @@ def test_what_would_switch_all_nodes_is_refused(ironic: FakeCloud, verb: str) ->
     assert ironic.changes == []
 
 
+@pytest.mark.long
 def test_a_node_without_a_server_is_empty(ironic: FakeCloud) -> None:
     _, result = dispatch("hypervisor.find_empty", {}, ironic.config())
     assert [row["name"] for row in result["rows"]] == ["cmp-1", "node-3"]

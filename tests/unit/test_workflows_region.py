@@ -16,6 +16,7 @@ from support.fake_cloud_http import Request
 from support.state import sqlite_url
 
 
+@pytest.mark.long
 def test_a_plan_names_its_region_and_is_applied_there_only(tmp_path: Path) -> None:
     with FakeCloud([Hypervisor("cmp-1")]) as fake:
         fake.regions = {"one": "", "two": ""}
@@ -48,6 +49,7 @@ def end_it(request: Request) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.long
 def test_a_run_goes_on_and_is_given_up_in_its_region_only(tmp_path: Path) -> None:
     """What was done in one region is not found in another, and would be done again there."""
     with FakeCloud([Hypervisor("cmp-1"), Hypervisor("cmp-2")], [Server("a")]) as fake:
@@ -109,6 +111,7 @@ def test_a_plan_is_applied_and_gone_on_with_in_its_own_cloud_only(tmp_path: Path
             refused(verb, said[-36:])
 
 
+@pytest.mark.long
 def test_a_keystone_that_moved_and_an_account_that_was_replaced_are_the_same_cloud(
     tmp_path: Path,
 ) -> None:

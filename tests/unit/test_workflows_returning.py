@@ -99,6 +99,7 @@ def test_a_host_that_fails_its_test_is_not_enabled(house: House) -> None:
     assert house.steps(ended["run"])["hypervisor.enable_scheduling"] == "pending"
 
 
+@pytest.mark.long
 def test_while_leftovers_are_there_it_is_not_believed(house: House) -> None:
     house.evacuated()
     kind, ended = house.ask(within="1s")
@@ -146,6 +147,7 @@ def test_one_in_service_is_left_as_it_is(house: House) -> None:
     assert house.fake.changes == []
 
 
+@pytest.mark.long
 def test_a_parked_host_is_tested_and_its_servers_stay(house: House) -> None:
     house.host.state, house.host.status = "up", "disabled"
     kind, shown = house.ask(dry_run=True)

@@ -171,6 +171,7 @@ def test_a_snapshot_that_is_given_up(status: str, snapshots: Snapshots) -> None:
         snapshots.taken()
 
 
+@pytest.mark.long
 def test_a_snapshot_that_is_never_whole(snapshots: Snapshots) -> None:
     snapshots.becomes = "saving"
     snapshots.fake.server("a").task = "image_uploading"
@@ -180,6 +181,7 @@ def test_a_snapshot_that_is_never_whole(snapshots: Snapshots) -> None:
     assert any("at 'saving', its server at 'image_up" in one for one in snapshots.attempt.said)
 
 
+@pytest.mark.long
 def test_a_snapshot_that_nova_works_on_no_more(snapshots: Snapshots) -> None:
     """As a nova-compute leaves it that dies while it saves one."""
     snapshots.becomes = "queued"

@@ -107,6 +107,7 @@ def test_the_last_lines_without_what_drives_a_terminal(fake: FakeCloud) -> None:
     assert fake.asked("/action")[0].body == {"os-getConsoleOutput": {"length": 2}}
 
 
+@pytest.mark.long
 def test_a_console_is_read_again_where_the_answer_was_lost(fake: FakeCloud) -> None:
     fake.server("web-1").console = "login:"
     fake.fail("/action", cut=True)

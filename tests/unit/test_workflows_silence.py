@@ -260,6 +260,7 @@ def test_which_are_ours(fake: FakeAlertmanager, config: dict[str, Any]) -> None:
     assert len(done(config, "silence.list", limit=1)["rows"]) == 1
 
 
+@pytest.mark.long
 def test_all_of_a_run_are_expired(fake: FakeAlertmanager, config: dict[str, Any]) -> None:
     first, second = create(config)["run"], create(config, matchers="a=b")["run"]
     theirs = fake.silence(comment=marks.comment("", first, "x"))

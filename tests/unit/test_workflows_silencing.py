@@ -134,6 +134,7 @@ def test_what_icinga_does_not_know_is_refused(
     assert (icinga.changes, alerts.changes) == ([], [])
 
 
+@pytest.mark.long
 def test_whatever_is_configured(
     config: Config, icinga: FakeIcinga, alerts: FakeAlertmanager
 ) -> None:
@@ -151,6 +152,7 @@ def test_whatever_is_configured(
     assert (icinga.covered(), len(alerts.standing())) == (BOTH, 2)
 
 
+@pytest.mark.long
 def test_what_is_quiet_already(
     config: Config, icinga: FakeIcinga, alerts: FakeAlertmanager
 ) -> None:
@@ -160,6 +162,7 @@ def test_what_is_quiet_already(
     assert (icinga.covered(), len(alerts.standing())) == (BOTH, 2)
 
 
+@pytest.mark.long
 def test_only_what_runbooks_did_is_ended(
     config: Config, icinga: FakeIcinga, alerts: FakeAlertmanager
 ) -> None:
@@ -182,6 +185,7 @@ def test_only_what_runbooks_did_is_ended(
     assert len(icinga.changes) + len(alerts.changes) == before
 
 
+@pytest.mark.long
 def test_only_what_a_run_did_is_ended(
     config: Config, icinga: FakeIcinga, alerts: FakeAlertmanager
 ) -> None:
@@ -193,6 +197,7 @@ def test_only_what_a_run_did_is_ended(
     assert "run is the id of a run" in told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("late", [True, False])
 @pytest.mark.parametrize("system", ["icinga", "alerts"])
 def test_lost_answers_are_looked_up(
@@ -208,6 +213,7 @@ def test_lost_answers_are_looked_up(
     assert (icinga.covered(), alerts.standing()) == ([], [])
 
 
+@pytest.mark.long
 def test_a_refusal_leaves_what_ends_by_itself(
     config: Config, icinga: FakeIcinga, alerts: FakeAlertmanager
 ) -> None:

@@ -248,6 +248,7 @@ def test_an_image_that_is_not_deleted_keeps_its_data(
     assert look_up(step, fake.account(), attempt) == {"said": "mine is gone, with 1 snapshot"}
 
 
+@pytest.mark.long
 def test_others_go_if_named(fake: FakeCloud, cinder: FakeCinder, volume: Json) -> None:
     named = image(fake, "i-theirs")
     snapshot(cinder, volume, "v-theirs")

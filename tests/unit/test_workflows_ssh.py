@@ -59,6 +59,7 @@ def test_a_dry_run_says_what_would_be_run_and_runs_nothing(
     assert host.commands == []
 
 
+@pytest.mark.long
 def test_each_host_is_sent_the_command_once(host: Host, config: dict[str, Any]) -> None:
     def behaviour(command: Command) -> None:
         command.say(f"patched {command.text.split()[-1]}\n".encode())
@@ -72,6 +73,7 @@ def test_each_host_is_sent_the_command_once(host: Host, config: dict[str, Any]) 
     assert outputs == {f"cmp-{n}": f"patched cmp-{n}" for n in (1, 2, 3)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("on_failure", "sent"), [("stop", 1), ("continue", 3)])
 def test_a_failure_stops_the_rest_or_not(
     host: Host, config: dict[str, Any], on_failure: str, sent: int
@@ -83,6 +85,7 @@ def test_a_failure_stops_the_rest_or_not(
     assert len(host.commands) == sent
 
 
+@pytest.mark.long
 def test_no_more_run_at_once_than_was_asked_for(host: Host, config: dict[str, Any]) -> None:
     now, most = set[str](), [0]
 
@@ -98,6 +101,7 @@ def test_no_more_run_at_once_than_was_asked_for(host: Host, config: dict[str, An
     assert max(most) == 2
 
 
+@pytest.mark.long
 def test_a_command_whose_end_nobody_saw_keeps_its_host(host: Host, config: dict[str, Any]) -> None:
     host.behaviour = Command.cut
     kind, result = run(config, where="name = cmp-1")
@@ -113,6 +117,7 @@ def test_a_command_whose_end_nobody_saw_keeps_its_host(host: Host, config: dict[
     assert len(host.commands) == 1
 
 
+@pytest.mark.long
 def test_one_that_does_no_harm_is_sent_again(host: Host, config: dict[str, Any]) -> None:
     cut = iter([True, False])
     host.behaviour = lambda command: command.cut() if next(cut) else command.exit()
@@ -149,6 +154,7 @@ def test_all_hosts_without_an_address_are_told_at_once(host: Host, config: dict[
     assert host.commands == []
 
 
+@pytest.mark.long
 def test_the_first_by_name_are_taken(host: Host, config: dict[str, Any]) -> None:
     host.behaviour = Command.exit
     _, result = run(config, limit=2)
