@@ -19,14 +19,17 @@ def judge(
 ) -> None:
     """Refuse a plan that takes these hosts in work where a brake is closed, with its figures.
 
-    With ``past_brakes`` they are notes of the plan, unless a rule started it: raises Refused.
+    With ``past_brakes`` they are notes of the plan; a rule that asks for that is refused, whatever
+    the figures are by now: they may be others when the host's turn comes.
     """
+    if past_brakes and ctx.requester.is_rule:
+        plan.refuse(["a rule never goes past the brakes: past_brakes is for who looked at them"])
     seen = fleet(cloud)
     works = HostWorks(ctx.open_journal().store)
     brakes = ctx.config.brakes
     known = works.of([host.subject for host in seen.hosts], since(brakes))
     reasons = closed(brakes, seen, _wanted(seen, [host.subject for host in hosts]), known)
-    if past_brakes and not ctx.requester.is_rule:
+    if past_brakes:
         for reason in reasons:
             plan.note(f"Past the brakes: {reason}.")
         return

@@ -115,6 +115,13 @@ def test_a_second_host_is_held_up_by_the_brakes(house: House) -> None:
     assert "Past the brakes: 2 of 3 hosts would be" in result["text"]
 
 
+def test_a_rule_never_goes_past_the_brakes(house: House) -> None:
+    kind, result = house.maintain(past_brakes=True, trigger_id="t-1")
+    assert kind == "refused"
+    assert "a rule never goes past the brakes" in result["summary"]
+    assert house.fake.changes == []
+
+
 def test_what_is_wrong_with_the_configuration_is_told_at_once(house: House) -> None:
     house.settings = {**SETTINGS, "patch": "patsch", "before": {"drain": ["sight"]}}
     kind, result = house.maintain()
