@@ -151,3 +151,31 @@ def test_killed_at_each_stage_it_goes_on(ops: Operator, site: Site, stage: str) 
     assert number(power.kernel(site.source)) == number(kernel) + 1
     assert site.host_of(guest) != site.source
     assert site.status_of(guest) == "ACTIVE"
+
+
+def test_a_campaign_parks_what_fails_and_goes_on_with_the_others(ops: Operator, site: Site) -> None:
+    """The emptiest host comes first, and that is the one that fails its test."""
+    site.boot(1, site.other)
+    faults.set_knobs(site.source, spawn_fail=True)
+
+    ended = ops.run(
+        "maintenance.campaign",
+        where=f"name any_in ({site.source}, {site.other})",
+        reason=WHY,
+        stop_after=2,
+        floor_percent=0,
+        spare_host=False,
+    )
+
+    assert ended.kind == "failed", ended
+    assert state_of(site)[0] == "disabled"
+    assert state_of(site)[1].startswith("parked by run ")
+    assert site.service(site.other)["status"] == "enabled"
+    rows = ops.done("maintenance.status", run=ended.run).result["rows"]
+    assert {row["hypervisor"]: row["state"] for row in rows} == {
+        site.source: "parked",
+        site.other: "done",
+    }
+    faults.clear()
+    ops.done("hypervisor.return", hypervisor=site.source)
+    assert state_of(site) == ("enabled", "")
