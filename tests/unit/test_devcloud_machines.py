@@ -14,6 +14,8 @@ from devcloud.services import all_services
 
 @pytest.fixture
 def devcloud(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("DEVCLOUD_")]:
+        monkeypatch.delenv(name)  # who runs the tests may have a devcloud of another size
     monkeypatch.setenv("DEVCLOUD_STATE", str(tmp_path))
     chosen = settings.chosen(groups=("ssh",))
     settings.remember(chosen)
