@@ -107,15 +107,17 @@ def data(
     return {
         "where": icinga.name,
         "host": host,
-        "service": service,
         "about": _about(host, service, services, children),
-        "services": services,
-        "children": children,
         "reason": reason,
         "ends": str(ends),
         "starts": None if starts is None else str(starts),
-        "flexible": flexible,
         "lasting": lasting(ends, starts),
+        "scope": {
+            "service": service,
+            "services": services,
+            "children": children,
+            "flexible": flexible,
+        },
     }
 
 
@@ -128,18 +130,14 @@ def _about(host: str, service: str | None, services: bool, children: Children) -
 
 
 def find_scheduled(
-    attempt: Attempt,
-    icinga: Icinga,
-    host: str,
-    service: str | None,
-    services: bool,
-    children: Children,
+    attempt: Attempt, icinga: Icinga, host: str, scope: dict[str, Any]
 ) -> dict[str, Any] | Begun | None:
     """Return what an earlier attempt has scheduled: all of it, a part, or None if nothing."""
     mine = _mine(attempt, icinga)
     if not mine:
         return None
-    wanted = extent(icinga, host, service, services, children)
+    of = {name: scope[name] for name in ("service", "services", "children")}
+    wanted = extent(icinga, host, **of)
     missing = set(wanted) - set(map(covered, mine))
     if missing:
         return Begun(f"{count(len(mine), 'downtime')} scheduled, {len(missing)} missing")
@@ -167,15 +165,13 @@ def schedule(
     reason: str,
     ends: str,
     lasting: str,
+    scope: dict[str, Any],
     starts: str | None = None,
-    service: str | None = None,
-    services: bool = True,
-    children: Children = "none",
-    flexible: float | None = None,
 ) -> dict[str, Any]:
     """Schedule a downtime that carries the run and the step; durations are counted from now.
 
-    What an attempt has left that was cut off half-way gives way to it.
+    ``scope`` says what of the host is meant, and whether it is flexible. What an attempt has left
+    that was cut off half-way gives way to it.
     """
     now = datetime.now(timezone.utc)
     begin, end = window(End(ends), None if starts is None else End(starts), now)
@@ -189,10 +185,7 @@ def schedule(
         end=end.timestamp(),
         author=marks.CREATOR,
         comment=marks.comment(reason, attempt.run, attempt.key),
-        service=service,
-        services=services,
-        children=children,
-        flexible=flexible,
+        **scope,
     )
     return _scheduled(icinga, len(downtimes.schedule(icinga, new)), end.timestamp())
 

@@ -29,7 +29,7 @@ from workflow_api.parameters import (
     AtLeastOne,
     HypervisorReason,
     RunId,
-    WhereHypervisor,
+    Where,
 )
 from workflow_api.planned import ChildRun
 
@@ -68,18 +68,20 @@ class CampaignOptions(ParameterGroup, frozen=True, kw_only=True):
 def campaign(
     ctx: Context,
     cloud: Cloud,
+    where: Where,
     reason: HypervisorReason,
     aggregate: AggregateName | None = None,
-    where: WhereHypervisor | None = None,
     *,
     options: CampaignOptions,
 ) -> Plan:
     """Maintain many hypervisors, the emptiest first, each as hypervisor.maintain does.
 
     Outside its window the campaign is paused; run.resume_due goes on with it.
+
+    where: Only hypervisors that pass, as: status = enabled and server_count < 40.
     """
-    if aggregate is None and where is None:
-        raise UserError("Say which hypervisors: give aggregate, or where.")
+    if not where.strip():
+        raise UserError("where is empty: say which hypervisors, or status = enabled for all.")
     window = str(options.window or "")
     if window:
         Window.parse(window)
@@ -107,17 +109,15 @@ def campaign(
     return plan
 
 
-def _chosen(cloud: Cloud, aggregate: str | None, where: str | None) -> list[Host]:
+def _chosen(cloud: Cloud, aggregate: str | None, where: str) -> list[Host]:
     """Return the hypervisors that are meant, the emptiest first."""
-    found = hosts(cloud, aggregate, servers=True)
-    chosen = found.chosen
-    if where is not None:
-        answer = question("hypervisor", where=where).select("id").run([cloud])
-        if not answer.complete:
-            what, why = answer.reasons[0]
-            raise UserError(f"Not all hypervisors could be seen: {clean(what)}: {clean(why)}.")
-        passing = {row[0] for row in answer.rows}
-        chosen = [host for host in chosen if host.id in passing]
+    answer = question("hypervisor", where=where).select("id").run([cloud])
+    if not answer.complete:
+        what, why = answer.reasons[0]
+        raise UserError(f"Not all hypervisors could be seen: {clean(what)}: {clean(why)}.")
+    passing = {row[0] for row in answer.rows}
+    known = hosts(cloud, aggregate, servers=True).chosen
+    chosen = [host for host in known if host.id in passing]
     return sorted(chosen, key=lambda host: (host.servers or 0, host.name))
 
 

@@ -41,7 +41,15 @@ ABOUT_A_DEAD_HOST = {"hypervisor.evacuate"}
 HEARD = "2026-01-02T00:10:00.000000"
 AFTER_A_RUN = {"hypervisor.start_servers"}
 # What Nova's own processes are needed for.
-ON_HOSTS = ("ssh.", "hypervisor.", "server.", "capacity.", "aggregate.", "server_group.")
+ON_HOSTS = (
+    "ssh.",
+    "hypervisor.",
+    "maintenance.",
+    "server.",
+    "capacity.",
+    "aggregate.",
+    "server_group.",
+)
 FLAVOR = {"id": "1", "name": "m1.small", "vcpus": 1, "ram": 1024, "disk": 10}
 IMAGE = {"id": "image-1", "name": "debian-12", "status": "active", "visibility": "public"}
 

@@ -117,7 +117,7 @@ def test_a_spare_host_is_kept(house: House) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"where": None}, "give aggregate, or where"),
+        ({"where": ""}, "where"),
         ({"window": "at night"}, "is no window"),
         ({"where": "name = nothing"}, "no hypervisor passes"),
     ],
