@@ -102,6 +102,7 @@ def test_a_stage_that_fails_parks_the_host(
     assert number(power.kernel(site.source)) == number(kernel) + 1
 
 
+@pytest.mark.long
 def test_a_host_that_does_not_come_back_is_parked(ops: Operator, site: Site) -> None:
     ops.config["ssh_commands"]["reboot"]["reboot_timeout"] = "15s"
     power.set_knobs(site.source, stays_down=True)
@@ -115,6 +116,7 @@ def test_a_host_that_does_not_come_back_is_parked(ops: Operator, site: Site) -> 
     assert state_of(site) == ("enabled", "")
 
 
+@pytest.mark.long
 def test_given_up_it_is_given_back_by_hypervisor_return(ops: Operator, site: Site) -> None:
     power.set_knobs(site.source, patch_fails=True)
     ended = maintained(ops, site)
