@@ -38,6 +38,8 @@ LIST = Path(__file__).with_suffix(".yaml")
 _WANTED = 0.95
 # Seconds after which tests that hang on a fault have noticed it.
 _LONGEST = 45.0
+# Also those that take long, and are left out if nobody asks for them.
+_ALL = "(long or not long) and not cloud"
 # What pytest exits with when a test failed, or could not be imported.
 _FAILED = (1, 2)
 _IGNORED = (".git", ".venv*", ".devcloud*", ".ci-state", "build", ".*_cache", ".hypothesis")
@@ -132,6 +134,7 @@ class Copy:
         Those that do not end ``within`` so many seconds have failed.
         """
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
+        command += ["-m", _ALL]
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [*command, *tests],
