@@ -22,7 +22,7 @@ RUNBOOK = REPOSITORY / "runbook"
 KINDS = {0: "done", 1: "failed", 2: "refused", 3: "interrupted"}
 #: Actions that change nothing, so that they take no dry_run.
 READING = re.compile(
-    r"run\..*|query\.run|cloud\.check|audit\..*|[\w.]+\.(list|show|search|find.*|report)"
+    r"run\..*|query\.run|cloud\.check|audit\..*|[\w.]+\.(list|show|search|find.*|report|status)"
 )
 _RUN_LINE = re.compile(r"^run ([0-9a-f-]{36}): ")
 #: Longest that any run of these tests takes, in seconds.
