@@ -10,6 +10,8 @@ export OPENSTACK_OPS_CONFIG ?= $(DEVCLOUD_STATE)/openstack_ops.yaml
 # Tests start many processes: without bytecode each of them would compile the library anew.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest -q
+# Long tests go without: they cover little that others do not, and would take half as long again.
+COVERED := $(BIN)/coverage run -m pytest -q
 # Side by side goes everything but what needs the one devcloud. Much of it waits for processes that
 # it has started: four workers are sooner done than two, also on two cores.
 SIDE_BY_SIDE := -n 4 --dist worksteal
@@ -50,7 +52,9 @@ exchange: venv  ## the checks that StackStorm Exchange's CI makes
 
 test: lint  ## all but test-cloud-long and test-crash, on a devcloud that is brought up for it
 	$(BIN)/coverage erase
-	$(MAKE) test-fast test-long test-cloud PYTEST='$(BIN)/coverage run -m pytest -q'
+	$(MAKE) test-fast PYTEST='$(COVERED)'
+	$(MAKE) test-long
+	$(MAKE) test-cloud PYTEST='$(COVERED)'
 	$(MAKE) coverage
 
 test-fast: venv  ## unit and contract tests: no network, a sample of what takes long

@@ -15,8 +15,11 @@ from accounts.session import TracedSession
 from state import engines
 from support import sampling
 
-#: Markers whose tests run only if asked for, strictest first, and what asks for them.
-ASKED_FOR = {"crash": "make test-crash", "cloud": "make test-cloud", "long": "make test-long"}
+#: Markers whose tests are skipped if not asked for, strictest first, and why they are.
+ASKED_FOR = {
+    "crash": "takes minutes: ask for it with -m crash (make test-crash)",
+    "cloud": "needs a real OpenStack: ask for it with -m cloud (make test-cloud, make test)",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,26 +41,31 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs minutes or a cloud, or is more than a sample, unless it is asked for.
 
-    To skip each of them would take a tenth of the time of all others.
+    What is long is deselected: to skip thousands would take a tenth of the time of all others.
     """
-    left_out = [item for item in items if not _is_asked_for(item, config.option.markexpr)]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if _is_asked_for(item, config.option.markexpr)]
+    asked = config.option.markexpr
+    if "long" not in asked:
+        long = [item for item in items if _is_long(item)]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not _is_long(item)]
+    for item in items:
+        marks = [name for name in ASKED_FOR if item.get_closest_marker(name)]
+        if "crash" in marks:
+            marks = ["crash"]  # the cloud that it needs comes with it
+        for name in marks:
+            if name not in asked:
+                item.add_marker(pytest.mark.skip(ASKED_FOR[name]))
 
 
-def _is_asked_for(item: pytest.Item, markexpr: str) -> bool:
-    marks = [name for name in ASKED_FOR if item.get_closest_marker(name)]
-    if "crash" in marks:
-        marks = ["crash"]  # the cloud that it needs comes with it
-    return all(name in markexpr for name in marks)
+def _is_long(item: pytest.Item) -> bool:
+    # What takes minutes is asked for as that.
+    return bool(item.get_closest_marker("long") and not item.get_closest_marker("crash"))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Say what is left out, and what asks for it."""
-    others = {name: how for name, how in ASKED_FOR.items() if name not in config.option.markexpr}
-    asked = ", ".join(f"{name} ({how})" for name, how in others.items())
-    return f"left out unless asked for: {asked}" if others else "nothing is left out"
+    """Say what is left out."""
+    left_out = "long" not in config.option.markexpr
+    return "what takes long is left out: -m long asks for it (make test-long)" if left_out else ""
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -125,8 +125,8 @@ def test_mail_runbooks_have_examples_of_their_own() -> None:
 # earlier run has done: they are held by tests/cloud/test_flavors_images.py, test_bulk.py and
 # test_hypervisor_servers.py.
 # What takes a host in work changes the journal too, which no cloud is told of:
-# test_hypervisor_evacuate.py, test_maintain.py; and so does the lock of operations. Silences are in no cloud: test_alertmanager.py. What is
-# run on hosts goes past the cloud: the last test here.
+# test_hypervisor_evacuate.py, test_maintain.py; and so does the lock of operations. Silences are in
+# no cloud: test_alertmanager.py. What is run on hosts goes past the cloud: the last test here.
 ELSEWHERE = {
     "ssh.run",
     "flavor.copy",
