@@ -35,12 +35,14 @@ def all_well(ssh_hosts: Settings) -> Iterator[None]:
 
 
 @pytest.fixture
-def ops(operator: Operator, site: Site) -> Operator:
+def ops(operator: Operator, site: Site) -> Iterator[Operator]:
     """An operator whose test servers are small, and who waits no longer than a test may."""
     operator.config["maintenance"] = {**operator.config["maintenance"], "within": "90s"}
     operator.config["hypervisor_test"] = {"image": site.image(), "network": "shop-net"}
     operator.config["brakes"] = {"hosts_percent": 100, "aggregate_percent": 100, "cool_down": "1s"}
-    return operator
+    yield operator
+    # A host that was parked stays silenced until its time.
+    operator.run("hypervisor.unsilence", hypervisors=f"{site.source},{site.other}")
 
 
 def state_of(site: Site) -> tuple[str, str]:
