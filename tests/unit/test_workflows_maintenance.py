@@ -119,6 +119,9 @@ def test_a_spare_host_is_kept(house: House) -> None:
     [
         ({"where": ""}, "where"),
         ({"window": "at night"}, "is no window"),
+        ({"batch": 0}, "at least 1"),
+        ({"stop_after": -1}, "at least 1"),
+        ({"floor_percent": 101}, "from 0 to 100"),
         ({"where": "name = nothing"}, "no hypervisor passes"),
     ],
 )
