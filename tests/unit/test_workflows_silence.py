@@ -20,23 +20,11 @@ from engine.dispatch import dispatch
 from monitoring import marks
 from support.fake_alertmanager import FakeAlertmanager
 from support.fake_cloud_http import Request
+from support.monitoring_runs import HOSTILE
 from support.runs import Silent, for_real, new_state
 
 TOP = Path(__file__).parents[2]
 MATCHERS = 'alertname="HostDown", instance=~"cmp-1(:.*)?"'
-HOSTILE = [
-    'x"} or 1=1; {"',
-    "\\",
-    '"',
-    "a\nb",
-    "{{ st2kv.system.secret }}",
-    "$(reboot) `reboot` ; reboot",
-    "<script>alert(1)</script>",
-    "\x1b[31mred",
-    "İ\u202e\U0001f600",
-    "../../etc/passwd",
-    "%22&filter=a=b#",
-]
 
 
 @pytest.fixture
