@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import os_service_types
 from openstack.connection import Connection
 
 from support.cloud_operator import Operator
@@ -22,10 +23,15 @@ class Proxied:
 
 
 def endpoints(sdk: Connection) -> dict[str, str]:
-    """Return the origin of every endpoint in the catalogue, by (one of) its service's names."""
+    """Return the origin of every endpoint in the catalogue, by its service's official type.
+
+    A service that stands in the catalogue twice (``block-storage`` and ``volumev3``) has one
+    origin. Keystone lists services by their ids, so which type comes first is chance.
+    """
     catalogue = sdk.session.auth.get_access(sdk.session).service_catalog.catalog
+    official = os_service_types.ServiceTypes().is_official
     by_origin: dict[str, str] = {}
-    for entry in catalogue:
+    for entry in sorted(catalogue, key=lambda entry: not official(entry["type"])):
         for endpoint in entry["endpoints"]:
             url = urlsplit(endpoint["url"])
             by_origin.setdefault(f"{url.scheme}://{url.netloc}", entry["type"])
