@@ -53,6 +53,7 @@ def test_run_list_succeeds(tmp_path: Path) -> None:
     assert done.result["rows"] == []
 
 
+@pytest.mark.long
 def test_dead_cloud_is_an_answer_without_secrets() -> None:
     done = execute({"workflow": "hypervisor.list"}, config())
     assert done.status is False
@@ -235,6 +236,7 @@ def test_nothing_that_talks_to_a_cloud_is_imported_before_a_cloud_is_asked() -> 
         assert "no cloud 'nope'" in summary, name
 
 
+@pytest.mark.long
 def test_an_answer_of_a_cloud_needs_nothing_heavy() -> None:
     ((kind, _, new),) = imported([("server.list", {})], _HEAVY).values()
     assert (kind, new) == ("failed", [])

@@ -164,6 +164,7 @@ def test_what_another_run_holds_is_left(site: Site) -> None:
     assert site.fake.server("web-2").status == "SHUTOFF"
 
 
+@pytest.mark.long
 def test_a_failed_row_is_told_and_the_others_go_on(site: Site) -> None:
     web_2 = site.fake.server("web-2")
     site.fake.nova.power.courses[web_2.id] = Power(ends="ERROR", fault="libvirt went away")

@@ -22,7 +22,6 @@ from support.audit_cloud import AuditCloud
 from support.fake_cloud_http import Answer
 from support.hostile import plain_call
 from support.runs import Silent, folder, new_state
-from support.sampling import sampled
 
 pytestmark = pytest.mark.usefixtures("versions_asked_once")
 
@@ -92,6 +91,7 @@ def test_the_patterns_are_matched_with_that_text(name: str, config: dict[str, An
     assert len(result["rows"]) == 1, result["summary"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("alias", ALIASES, ids=lambda alias: alias["name"])
 def test_nothing_that_is_said_in_chat_hangs(alias: dict[str, Any], config: dict[str, Any]) -> None:
     fixed = alias.get("immutable_parameters", {})
@@ -127,9 +127,10 @@ def answered(name: str, call: dict[str, Any], config: dict[str, Any]) -> dict[st
 ODD = {"emoji": "\N{ROCKET}", "long": "x" * 30_000}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "kind"),
-    sampled([*product((name for name in SEARCHED if name.endswith(".search")), ODD)], 8),
+    [*product((name for name in SEARCHED if name.endswith(".search")), ODD)],
 )
 def test_what_no_service_can_look_up_in_a_condition_is_looked_for_here(
     name: str, kind: str, config: dict[str, Any], cloud: AuditCloud

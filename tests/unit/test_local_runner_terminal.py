@@ -179,6 +179,7 @@ def test_a_table_is_as_wide_as_the_terminal_and_colours_can_be_off(actions):
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", terminal.seen)
 
 
+@pytest.mark.long
 def test_ctrl_c_lets_running_steps_finish(actions):
     words = ("run", "box.open", "shelf=a", "dry_run=0", "seconds=2")
     terminal = Terminal(*command(actions, *words))

@@ -237,6 +237,7 @@ def test_one_that_is_suspended_after_the_end_went_out(
     assert house.states(key_of(house)) == {"sent": 5, "unknown": 1}
 
 
+@pytest.mark.long
 def test_killed_between_the_servers_accept_and_its_answer(tmp_path: Path) -> None:
     fault = Fault("accepted", wait=5, after=2, times=1)
     with SmtpProcess(tmp_path, Options(faults=[fault])) as server, mail_house(server) as house:

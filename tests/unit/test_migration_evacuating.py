@@ -63,6 +63,7 @@ ENDINGS = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.id)
 def test_how_it_ends(world: World, ending: Ending) -> None:
     ending.happens(world)

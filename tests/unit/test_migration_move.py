@@ -107,6 +107,7 @@ ENDINGS = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("case", ENDINGS, ids=[case.id for case in ENDINGS])
 def test_how_a_move_ends(case: Ending, world: World) -> None:
     step = world.planned(case.how)

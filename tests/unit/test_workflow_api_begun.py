@@ -305,6 +305,7 @@ def test_progress_counts_each_step_once_and_on_from_where_it_was(
 # -- killed anywhere ---------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_killed_anywhere_and_then_gone_on_with_or_given_up_nothing_is_left_in_part() -> None:
     """Killed at a seeded moment, before a step that fails, and then resumed or cancelled."""
     stages = [{"do": "build", "to": ["h", "i"], "at_most": 2}, PAINT, {"do": "check", "to": ["z"]}]

@@ -94,6 +94,7 @@ def crash(kills: int) -> None:
     assert [text for _, wrong in ended for text in wrong] == []
 
 
+@pytest.mark.long
 def test_killed_anywhere_nothing_is_lost_and_nothing_happens_twice() -> None:
     crash(KILLS)
 

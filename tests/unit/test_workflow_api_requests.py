@@ -55,6 +55,7 @@ def killed_at(place: Place, moment: str, *stages: dict[str, Any]) -> str:
 # -- a request to stop -------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_resume_ends_by_a_cancel_that_came_first(place: Place) -> None:
     """Also where whoever asked for it is gone, and nobody but the journal remembers."""
     house, world = place

@@ -68,6 +68,7 @@ class Page(html.parser.HTMLParser):
         self.longest = max(self.longest, len(data))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [

@@ -57,6 +57,7 @@ def test_trying_again_shows_the_failed_with_their_mails(house: MailHouse) -> Non
     assert [f"{p}: {SUBJECT}" in text for p in P] == [False, True, True, True]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "mails"), [(RESUME, 2), (RETRY, 3)])
 def test_previews_are_files_that_nobody_else_reads(
     house: MailHouse, tmp_path: Path, name: str, mails: int

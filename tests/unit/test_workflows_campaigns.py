@@ -377,6 +377,7 @@ def test_who_is_beyond_the_limit_stays_pending(house: MailHouse, server: SmtpSer
     assert recipients(server) == P[:3]
 
 
+@pytest.mark.long
 def test_a_run_that_sent_all_of_its_own_has_not_failed(
     house: MailHouse, server: SmtpServer
 ) -> None:

@@ -17,6 +17,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield house
 
 
+@pytest.mark.long
 def test_a_host_goes_round_and_is_back(house: House) -> None:
     kind, result = house.maintain()
     assert kind == "done", result["text"]
