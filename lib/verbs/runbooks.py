@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from accounts.cloud import Cloud
-from verbs import creation
+from verbs import creation, making
 from verbs.creation import Creation
 from verbs.following import step_of
 from verbs.planning import plan_of
@@ -38,7 +38,7 @@ def _register(subject: Subject, verb: Verb, step: object) -> None:
 def register_creations(rows: Iterable[Creation]) -> None:
     """Register a runbook and a step for each kind of thing that is created."""
     for row in rows:
-        _register_creation(row, creation.step_of(row))
+        _register_creation(row, making.step_of(row))
 
 
 def _register_creation(row: Creation, step: object) -> None:
