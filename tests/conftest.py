@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,10 @@ ASKED_FOR = {
 
 def pytest_configure(config: pytest.Config) -> None:
     """Try properties with fewer examples unless they are asked for: ``-m hypothesis``."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what runs in the background so, and every process of a test inherits it:
+        # none of them could be interrupted.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sampling.all_examples = "hypothesis" in config.option.markexpr
     # A busy machine is no slow test.
     settings.register_profile("ours", max_examples=sampling.examples(100), deadline=None)
