@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from accounts.cloud import Cloud
-from workflow_api import Plan, UserError, clean, listed
+from hypervisors.past_runs import family, settled_plan
+from workflow_api import UserError, clean
 
 if TYPE_CHECKING:
     from state.journal import Journal
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 STOPPING = "hypervisor.stop_servers"
 _STEP = "server.stop"
-# What has ended by itself or by somebody's word; of the rest not everything is known.
-_ENDED = ("succeeded", "failed", "cancelled")
 
 
 class Stopped(msgspec.Struct):
@@ -35,7 +33,7 @@ def stopped_by(journal: Journal, wanted: str, cloud: Cloud) -> Stopped:
     over yet, or was about another cloud.
     """
     top = journal.run(wanted)
-    runs = [run for run in _with_children(journal, top) if run.workflow == STOPPING]
+    runs = [run for run in family(journal, top) if run.workflow == STOPPING]
     if not runs:
         raise UserError(
             f"Run {top.id[:8]} is one of {top.workflow} and has stopped no hypervisor's servers.",
@@ -43,31 +41,12 @@ def stopped_by(journal: Journal, wanted: str, cloud: Cloud) -> Stopped:
         )
     found = Stopped(top.id, {}, [])
     for run in runs:
-        if run.shown_state not in _ENDED:
-            raise UserError(
-                f"Run {run.id[:8]} is {run.shown_state}: what it stops is not settled.",
-                advice=f"Wait for it, or run.resume or run.cancel run={run.id[:8]}.",
-            )
         _add(journal, run, cloud, found)
     return found
 
 
-def _with_children(journal: Journal, run: RunRecord) -> Iterator[RunRecord]:
-    yield run
-    for child in journal.children(run.id):
-        yield from _with_children(journal, child)
-
-
 def _add(journal: Journal, run: RunRecord, cloud: Cloud, found: Stopped) -> None:
-    plan = Plan.from_data(run.plan) if run.plan else Plan("")
-    others = {name for step in plan.steps() for name in step.accounts.values()} - {cloud.name}
-    if others:
-        raise UserError(
-            f"Run {run.id[:8]} was about cloud {listed(sorted(others))}, not {cloud.name}.",
-            advice=f"Give cloud={sorted(others)[0]}.",
-        )
-    if moved := plan.moved({cloud.name: cloud.identity}):
-        raise UserError(f"Run {run.id[:8]}: {moved[0]}.")
+    plan = settled_plan(run, cloud)
     done = {step.key for step in journal.steps(run.id) if step.state == "done" and not step.undone}
     for step in plan.steps():
         if step.name == _STEP and step.key in done:

@@ -68,9 +68,9 @@ def find_test(attempt: Attempt, cloud: Cloud, asked: Data) -> Begun | None:
     test = _Test(attempt, cloud, asked)
     if left := test.made.left():
         names = listed(f"{thing.kind} {thing.id}" for thing in left)
-        return Begun(f"it was cut off, and has left {names}", left=[thing.id for thing in left])
+        return Begun(f"it was cut off, and has left {names}", made=[thing.id for thing in left])
     if is_admitting(cloud, test.asked.hypervisor, test.asked.service):
-        return Begun("it was cut off while the disabled hypervisor was open to it", left=[])
+        return Begun("it was cut off while the disabled hypervisor was open to it", made=[])
     return None
 
 

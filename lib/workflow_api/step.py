@@ -120,12 +120,23 @@ class StepDefinition(msgspec.Struct, frozen=True):
     def call(
         self, what: Callable[..., Any], attempt: Attempt, accounts: Mapping[str, Any], data: Data
     ) -> Any:
-        """Call the step's function or one of its helpers with those arguments that it names."""
+        """Call the step's function or one of its helpers with those arguments that it names.
+
+        Raises TypeError if what it returns cannot be told of.
+        """
         offered = {**self._defaults(), **data, **accounts, "attempt": attempt}
         wanted = inspect.signature(what).parameters.values()
-        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted):
-            return what(**offered)
-        return what(**{p.name: offered[p.name] for p in wanted if p.name in offered})
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in wanted):
+            offered = {p.name: offered[p.name] for p in wanted if p.name in offered}
+        returned = what(**offered)
+        self._check_left(returned.result if isinstance(returned, Begun) else returned)
+        return returned
+
+    def _check_left(self, result: Any) -> None:
+        """Check what a step says it left: a report that lists it only later would break there."""
+        left = result.get("left", ()) if isinstance(result, Mapping) else ()
+        if not all(isinstance(one, Mapping) and {"what", "why"} <= one.keys() for one in left):
+            raise TypeError(f"{self.name}: left is a list of what and why, not {left!r:.80}")
 
 
 def bounded_key(key: str) -> str:

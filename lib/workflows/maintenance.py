@@ -53,6 +53,7 @@ class CampaignOptions(ParameterGroup, frozen=True, kw_only=True):
     spare_host: Whether the cloud must be able to lose one more hypervisor all the time.
     skip: Stages to leave out on each hypervisor.
     network: The network of the tests, by its exact name or id, or none; the only one if empty.
+    migrate_back: Bring back to each hypervisor exactly those servers that were moved off it.
     """
 
     batch: AtLeastOne = 1
@@ -62,6 +63,7 @@ class CampaignOptions(ParameterGroup, frozen=True, kw_only=True):
     spare_host: bool = True
     skip: list[Skipped] = msgspec.field(default_factory=list)
     network: str | None = None
+    migrate_back: bool = False
 
 
 @workflow("maintenance.campaign", timeout="7d")
@@ -130,6 +132,7 @@ def _run_of(cloud: Cloud, host: Host, reason: str, options: CampaignOptions) -> 
         "reason": reason,
         "skip": list(options.skip),
         "network": options.network,
+        "migrate_back": options.migrate_back or None,
     }
     return ChildRun(
         key=host.id,

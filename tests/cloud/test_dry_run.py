@@ -132,6 +132,7 @@ ELSEWHERE = {
     "flavor.copy",
     "bulk.run",
     "hypervisor.start_servers",
+    "hypervisor.migrate_back",
     "hypervisor.evacuate",
     "hypervisor.maintain",
     "hypervisor.return",

@@ -55,3 +55,28 @@ def test_killed_and_resumed_each_is_asked_once(site: Site, proxied: Proxied, poi
     for guest in guests:
         actions = site.nova(f"/servers/{guest.id}/os-instance-actions")["instanceActions"]
         assert sorted(a["action"] for a in actions) == ["create", "start", "stop"]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_a_drain_moved_is_brought_back_once_though_killed(
+    site: Site, proxied: Proxied
+) -> None:
+    moved = site.boot(2)
+    proxy, operator = proxied.proxy, proxied.operator
+    drained = operator.done("hypervisor.drain", hypervisor=site.source, reason="new memory")
+    operator.done("hypervisor.enable", hypervisor=site.source)
+    held = proxy.fault(Match("compute", "POST", "/action$", "os-migrateLive"), Hold("answer"))
+    victim = operator.start(
+        "hypervisor.migrate_back", hypervisor=site.source, run=drained.run, max_parallel=1
+    )
+    held.wait_reached(60)
+    killed = victim.run
+    assert victim.kill()
+    proxy.clear_faults()
+
+    operator.done("run.resume", run=killed)
+
+    assert site.names_on(site.source) == {guest.name for guest in moved}
+    for guest in moved:
+        actions = site.nova(f"/servers/{guest.id}/os-instance-actions")["instanceActions"]
+        assert sorted(a["action"] for a in actions) == ["create", *["live-migration"] * 2]

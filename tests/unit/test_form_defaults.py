@@ -34,12 +34,13 @@ pytestmark = pytest.mark.usefixtures("versions_asked_once")
 EACH_CHOICE = {"notice"}
 # They ask for a run in some state, and leave nothing of it to defaults but which step is meant.
 OF_A_RUN = {"run.apply", "run.cancel", "run.resume", "run.settle", "run.show"}
-# They are about what an earlier run has done; tests/unit/test_workflows_hypervisor_powering.py.
 POWER_OFF = {"command": ["ipmi-off", "{host}"], "run_on": "bastion"}
 ABOUT_A_DEAD_HOST = {"hypervisor.evacuate"}
 # Ten minutes after a host was heard of that nobody has heard of since.
 HEARD = "2026-01-02T00:10:00.000000"
-AFTER_A_RUN = {"hypervisor.start_servers"}
+# They are about what an earlier run has done; test_workflows_hypervisor_powering.py and
+# test_workflows_migrate_back.py.
+AFTER_A_RUN = {"hypervisor.start_servers", "hypervisor.migrate_back"}
 # What Nova's own processes are needed for.
 ON_HOSTS = (
     "ssh.",

@@ -15,11 +15,13 @@ import pytest
 
 from engine.reporter import LineReporter
 from support import sample_parts  # noqa: F401 - it registers the steps
+from support.fake_cloud_runs import FakeAttempt
 from support.runs import House, toy_house
 from support.sample_runbooks import WORLD, Fault, World
 from support.state import expire
 from support.victims import Victim
 from workflow_api import Attempt, Begun, Context, Plan, step, workflow
+from workflow_api.step import definition_of
 
 KILLS = int(os.environ.get("CRASH_KILLS", "6"))
 BUILD = {"do": "build", "to": ["h"]}
@@ -330,3 +332,15 @@ def test_killed_anywhere_and_then_gone_on_with_or_given_up_nothing_is_left_in_pa
             if any(times > 1 for times in world.effects.values()):
                 wrong.append((seed, stop_at, dict(world.effects), "twice"))
     assert wrong == []
+
+
+@pytest.mark.parametrize("left", [["a"], [{"what": "a"}], "a"])
+def test_what_is_said_to_be_left_has_a_reason(left: Any) -> None:
+    """A report lists it; what is not of that form is told as the step's bug, at once."""
+
+    @step("begun.leaves", "leave something", repeatable=True)
+    def leaves() -> Begun:
+        return Begun("in part", left=left)
+
+    with pytest.raises(TypeError, match="left is a list of what and why"):
+        definition_of(leaves).call(leaves, FakeAttempt(), {}, {})

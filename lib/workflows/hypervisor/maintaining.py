@@ -48,12 +48,14 @@ class MaintainOptions(ParameterGroup, frozen=True, kw_only=True):
     skip: Stages to leave out.
     notify: Mail the owners of the servers there first; with start, that long before.
     network: The network of the test, by its exact name or id, or none; the only one if empty.
+    migrate_back: Bring back exactly those servers that were moved off it, once it is enabled.
     """
 
     skip: list[Skipped] = msgspec.field(default_factory=list)
     notify: bool = False
     start: Begin | None = None
     network: str | None = None
+    migrate_back: bool = False
     past_brakes: PastBrakes = False
 
 
@@ -68,6 +70,7 @@ class _Circle:
         self.plan = Plan(f"Maintain {host.name}", parks=True)
         self.about: dict[str, Any] = {"host": host.name}
         self._commands: set[str] = set()
+        self.drained: Ref | None = None
 
     @functools.cached_property
     def ssh(self) -> SshAccount:
@@ -142,6 +145,9 @@ def maintain(
     for stage in _STAGES:
         circle.before(stage)
         _PLANNED[stage](circle)
+    if options.migrate_back and circle.drained is not None:
+        run = circle.drained["run"]
+        circle.child("hypervisor.migrate_back", hypervisor=host.id, run=run)
     plan.add(end_work, **in_work(host))
     recipients = operators(ctx.config)
     if recipients and circle.wanted("tell"):
@@ -207,7 +213,8 @@ def _stand_by(circle: _Circle) -> None:
 
 
 def _drain(circle: _Circle) -> None:
-    circle.child("hypervisor.drain", hypervisor=circle.host.name, reason=circle.reason)
+    asked = {"hypervisor": circle.host.name, "reason": circle.reason}
+    circle.drained = circle.child("hypervisor.drain", **asked)
 
 
 def _monitored(config: PackConfig) -> bool:

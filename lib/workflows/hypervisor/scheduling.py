@@ -25,7 +25,7 @@ def find_disabled(cloud: Cloud, service: str, host: str, reason: str) -> dict[st
 def find_enabled(cloud: Cloud, service: str, host: str) -> dict[str, Any] | None:
     """Say whether scheduling of the host is enabled."""
     now = compute.hypervisor_behind(cloud, service)
-    return {"said": f"{host} is enabled"} if now and now.status == "enabled" else None
+    return _enabled(host) if now and now.status == "enabled" else None
 
 
 def restore_scheduling(cloud: Cloud, service: str, was: dict[str, Any]) -> None:
@@ -63,7 +63,11 @@ def enable_scheduling(
 ) -> dict[str, Any]:
     """Put a hypervisor back into scheduling; ``now`` says in the plan how it stands before."""
     change.enable_service(cloud, service)
-    return {"said": f"{host} is enabled"}
+    return _enabled(host)
+
+
+def _enabled(host: str) -> dict[str, Any]:
+    return {"host": host, "said": f"{host} is enabled"}
 
 
 @workflow("hypervisor.disable", one_object=True, timeout="5m")
