@@ -198,3 +198,16 @@ def test_one_that_cannot_go_on_keeps_no_other_from_it(
     assert kind == "failed"
     assert [entry["run"] for entry in result["failed"]] == [first["run"]]
     assert house.run(second["run"]).state == "succeeded"
+
+
+@pytest.mark.parametrize("order", [["late", "soon"], ["soon", "late"]])
+@pytest.mark.parametrize("place", [{}], indirect=True)
+def test_a_run_goes_on_when_the_first_of_its_steps_can(place: Place, order: list[str]) -> None:
+    house, _ = place
+    until = time.time() + 3600
+    stage = {**waiting(until), "to": order, "at_most": 2, "on_failure": "continue"}
+    stage["data"]["later"] = {"late": 600}
+    _, result = house.work(stage)
+    with house.journal() as journal:
+        run = journal.run(result["run"])
+    assert run.go_on_at == pytest.approx(until, abs=1)
