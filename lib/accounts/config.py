@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 import msgspec
 
 from accounts.host_config import Brakes, Evacuation, HypervisorTest, Maintenance
-from accounts.http_config import AlertmanagerEntry, HttpEntry, IcingaEntry
+from accounts.http_config import AlertmanagerEntry, HttpEntry, IcingaEntry, WebhookEntry
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
 from accounts.ssh_config import SshCommand, SshEntry
 from accounts.texts import Name, OfHost
@@ -137,6 +137,7 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     default_alertmanager: str | None = None
     icingas: list[IcingaEntry] = []
     default_icinga: str | None = None
+    webhooks: list[WebhookEntry] = []
     ssh_accounts: list[SshEntry] = []
     default_ssh_account: str | None = None
     ssh_commands: dict[Name, SshCommand] = {}
@@ -181,6 +182,10 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """Return the Icinga called ``name``, or the default one; raises as :meth:`cloud`."""
         return _chosen(self.icingas, name or self.default_icinga, _ICINGAS)
 
+    def webhook(self, name: str | None) -> WebhookEntry:
+        """Return the webhook called ``name``; raises as :meth:`cloud`. None is the usual one."""
+        return _chosen(self.webhooks, name, _WEBHOOKS)
+
     def ssh(self, name: str | None) -> SshEntry:
         """Return the SSH account called ``name``, or the default one; raises as :meth:`cloud`."""
         return _chosen(self.ssh_accounts, name or self.default_ssh_account, _SSH)
@@ -192,15 +197,16 @@ class _Kind(NamedTuple):
     shown: str
     parameter: str
     key: str
-    default: str
+    default: str | None
 
 
 _CLOUDS = _Kind("cloud", "cloud", "clouds", "default_cloud")
 _SMTP = _Kind("SMTP account", "smtp", "smtp_accounts", "default_smtp_account")
 _ALERTMANAGERS = _Kind("Alertmanager", "alertmanager", "alertmanagers", "default_alertmanager")
 _ICINGAS = _Kind("Icinga", "icinga", "icingas", "default_icinga")
+_WEBHOOKS = _Kind("webhook", "webhook", "webhooks", None)
 _SSH = _Kind("SSH account", "ssh", "ssh_accounts", "default_ssh_account")
-_KINDS = (_CLOUDS, _SMTP, _ALERTMANAGERS, _ICINGAS, _SSH)
+_KINDS = (_CLOUDS, _SMTP, _ALERTMANAGERS, _ICINGAS, _WEBHOOKS, _SSH)
 
 
 def _chosen(entries: list[Entry], wanted: str | None, kind: _Kind) -> Entry:
@@ -214,7 +220,8 @@ def _chosen(entries: list[Entry], wanted: str | None, kind: _Kind) -> Entry:
     if not wanted and len(named) > 1:
         raise UserError(
             f"Several {kind.shown}s are configured ({', '.join(named)}) and none is the default.",
-            advice=f"Give {kind.parameter}=<name>, or set {kind.default}.",
+            advice=f"Give {kind.parameter}=<name>"
+            + (f", or set {kind.default}." if kind.default else "."),
         )
     if not wanted:
         return entries[0]

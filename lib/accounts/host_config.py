@@ -6,10 +6,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from accounts.texts import Name
 from common.duration import Duration
 
-#: The stages of a hypervisor's maintenance that a site's own commands can go before.
-Stage = Literal["drain", "silence", "patch", "reboot", "wait", "test", "enable", "unsilence"]
+#: The stages of a hypervisor's maintenance, which a site's own steps can go before and after.
+Stage = Literal[
+    "agents", "drain", "silence", "patch", "reboot", "wait", "test", "enable", "unsilence"
+]
 
 
 class HypervisorTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -48,15 +51,34 @@ class Brakes(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     blind_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
 
 
+class Around(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A flag that is set before a stage and unset after one, and wherever the run does not go on.
+
+    ``set`` and ``unset`` are names of ssh_commands that do no harm when run twice.
+    """
+
+    set: Name
+    unset: Name
+    before: Stage = "patch"
+    after: Stage = "wait"
+
+
 class Maintenance(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What is done to a host in maintenance: names of ssh_commands, and for how long it is quiet.
 
-    ``before`` are a site's own commands, by the stage that they go before.
+    ``before`` and ``after`` are a site's own steps by the stages that they go before and after:
+    commands, or ``webhook:`` and the name of one. ``alerts`` are the matchers, by Alertmanager, of
+    alerts that have to be silent for ``settle`` before a next host is begun.
     """
 
+    agents: str | None = None
     patch: str | None = None
     reboot: str | None = None
     expected_kernel: str | None = None
     silence: Duration = Duration.parse("4h")
     within: Duration = Duration.parse("15m")
     before: dict[Stage, list[str]] = {}
+    after: dict[Stage, list[str]] = {}
+    around: list[Around] = []
+    alerts: dict[Name, list[str]] = {}
+    settle: Duration = Duration.parse("5m")

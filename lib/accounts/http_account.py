@@ -100,15 +100,21 @@ class HttpAccount:
         kind: type[Answer],
         doing: str,
         *,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a change and return its answer; only from a step, and not behind a lost lease.
 
-        ``kind`` is ``type(None)`` where the answer tells nothing. Raises LeaseLost, else as
-        :meth:`get`: a CloudError without a status, or of a failed server, leaves open whether the
-        change was made, and the step's look-up finds that out.
+        ``kind`` is ``type(None)`` where the answer tells nothing. A body of bytes is JSON that is
+        sent as it stands. Raises LeaseLost, else as :meth:`get`: a CloudError without a status, or
+        of a failed server, leaves open whether the change was made, and the step's look-up finds
+        that out.
         """
-        return self._answer(method, path, kind, doing, **({} if body is None else {"json": body}))
+        how: dict[str, Any] = {} if body is None else {"json": body}
+        more = dict(headers or {})
+        if isinstance(body, bytes):
+            how, more = {"data": body}, {"Content-Type": "application/json", **more}
+        return self._answer(method, path, kind, doing, headers=more, **how)
 
     def _answer(
         self,

@@ -30,6 +30,13 @@ class AlertmanagerEntry(HttpEntry, forbid_unknown_fields=True, kw_only=True):
     token: str | None = None
 
 
+class WebhookEntry(HttpEntry, forbid_unknown_fields=True, kw_only=True):
+    """An address of a site's own that is told what is done to a host; ``secret`` signs that."""
+
+    token: str | None = None
+    secret: str | None = None
+
+
 class IcingaEntry(HttpEntry, forbid_unknown_fields=True, kw_only=True):
     """One Icinga with its API, or the masters of one zone behind one address."""
 

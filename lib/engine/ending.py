@@ -21,6 +21,8 @@ _GLANCE = 0.2
 # What became of steps in these states must be looked up; one that is begun is known to be in part.
 OPEN = ("running", "unknown")
 UNSETTLED = (*OPEN, "begun")
+# When the undo of a step is done that holds only for as long as its run goes on.
+_ALWAYS = "always"
 # Nothing more is done about steps in these states, unless they are undone.
 _ENDED = ("done", "failed", "skipped")
 
@@ -66,7 +68,7 @@ class Ending:
         """
         self.announce()
         self.running.stop.extend()
-        policies = {"on_cancel", "on_failure"}
+        policies = {"on_cancel", "on_failure", _ALWAYS}
         self._at_once(lambda step: self._settle(step, policies))
         self.raise_if_lost()
         if self.is_open() or self._must_be_finished(policies):
@@ -128,6 +130,7 @@ class Ending:
 
         Returns ``interrupted`` where that could not be done, or where nothing has failed.
         """
+        policies = {*policies, _ALWAYS}
         self._at_once(lambda step: self._finish(step, policies))
         self.raise_if_lost()
         states = [self.state(step) for step in self.plan.steps()]
@@ -148,13 +151,13 @@ class Ending:
         return "interrupted" if state == "failed" and goes_on else state
 
     def take_up(self) -> None:
-        """Go on with a run that was parked: what had failed is done anew."""
+        """Go on with a run that was parked: what had failed, or was always undone, is done anew."""
         steps = list(self.plan.steps()) if self.plan.parks else []
         if any(self.state(step) in ("failed", *OPEN) for step in steps):
             parked = [step.key for step in steps if step.undo == "on_park"]
-            self.running.journal.take_up(*self.running.fence, self.run, parked)
-            failed = [step.key for step in steps if self.state(step) == "failed"]
-            self.runner.states |= dict.fromkeys(failed, "pending")
+            anew = [step.key for step in steps if step.undo == _ALWAYS]
+            again = self.running.journal.take_up(*self.running.fence, self.run, parked, anew)
+            self.runner.states |= dict.fromkeys(again, "pending")
 
     @property
     def _is_root(self) -> bool:

@@ -226,12 +226,22 @@ class Runs(Leases):
             return [read_run(row) for row in tx.execute(query.order_by(runs.c.go_on_at))]
 
     @retried
-    def take_up(self, root: str, generation: int, run_id: str, parked: Collection[str]) -> None:
+    def take_up(
+        self,
+        root: str,
+        generation: int,
+        run_id: str,
+        parked: Collection[str],
+        anew: Collection[str],
+    ) -> list[str]:
         """Make what had failed of a parked run pending again, and what parked it undone no more.
 
-        The runs that failed as steps of it stay as they are; others will take their places.
+        Of ``anew``, what was undone is pending again as well. Returns what is pending again. The
+        runs that failed as steps of it stay as they are; others will take their places.
         """
-        failed = select(steps.c.key).where(steps.c.run == run_id, steps.c.state == "failed")
+        undone = and_(steps.c.key.in_(list(anew)), steps.c.undone)
+        wanted = or_(steps.c.state == "failed", undone)
+        failed = select(steps.c.key).where(steps.c.run == run_id, wanted)
         with self.fenced(root, generation) as tx:
             keys = list(tx.execute(failed).scalars())
             children = and_(runs.c.parent == run_id, runs.c.parent_step.in_(keys))
@@ -242,8 +252,9 @@ class Runs(Leases):
             tx.execute(
                 update(steps).where(again).values(state="pending", error=None, ended_at=None)
             )
-            ready = and_(steps.c.run == run_id, steps.c.key.in_(list(parked)))
+            ready = and_(steps.c.run == run_id, steps.c.key.in_([*parked, *anew]))
             tx.execute(update(steps).where(ready).values(undone=False))
+            return keys
 
     def prune(self, older_than: float) -> int:
         """Delete finished and never-applied runs older than that many seconds; return how many.

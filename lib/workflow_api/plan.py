@@ -40,7 +40,8 @@ class Plan:
 
     One that ``parks`` does not fail for good: where a step of it has failed, steps with the undo
     ``on_park`` are undone, which brings everything into a state that it can wait in, and the run
-    can be resumed. What had failed is then done anew.
+    can be resumed. What had failed is then done anew, and so is what is ``always`` undone where a
+    run does not go on.
     """
 
     def __init__(self, title: str, *, parks: bool = False) -> None:

@@ -14,7 +14,7 @@ from workflow_api.step import Data, StepDefinition, bounded_key, step_named
 if TYPE_CHECKING:
     from workflow_api.plan import Plan
 
-Undo = Literal["never", "on_cancel", "on_failure", "on_park"]
+Undo = Literal["never", "on_cancel", "on_failure", "on_park", "always"]
 OnFailure = Literal["stop", "continue"]
 CHILD = "plan.run"
 

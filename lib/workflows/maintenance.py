@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from state.journal import Journal
     from state.records import RunRecord, StepRecord
 
-Skipped = Literal["silence", "patch", "reboot", "test", "unsilence", "tell"]
+Skipped = Literal["agents", "silence", "patch", "reboot", "test", "unsilence", "tell"]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 _CHILD = "hypervisor.maintain"
 _COLUMNS = ("hypervisor", "state", "stage", "since", "failed")

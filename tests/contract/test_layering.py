@@ -25,6 +25,7 @@ OUTSIDE = {
     "icinga_api",
     "alertmanager_api",
     "ssh_api",
+    "webhook_api",
 }
 _BASE = {"common", "state", "accounts"}
 # What several runbooks share: one folder a thing, each with what it may import of the others.
@@ -42,7 +43,7 @@ _SHARED = {
     "migration": {"protection"},
     "hypervisors": {"keeping", "migration", "verbs"},
     "brakes": {"hypervisors"},
-    "maintenance": {"brakes", "campaigns", "hypervisors"},
+    "maintenance": {"brakes", "campaigns", "hypervisors", "remote"},
     "campaigns": {"owners", "protection"},
     "bulk": {"searches"},
     "remote": set[str](),
@@ -62,6 +63,7 @@ MAY: dict[str, set[str]] = {
     "icinga_api": {"common", "accounts"},
     "alertmanager_api": {"common", "accounts"},
     "ssh_api": {"common", "accounts"},
+    "webhook_api": {"common", "accounts"},
     **{one: {*_BASE, "workflow_api", *OUTSIDE, *others} for one, others in _SHARED.items()},
     "workflows": {*_BASE, "workflow_api", *OUTSIDE, *_SHARED},
     "engine": {*_BASE, "workflow_api"},  # a runbook's module it imports by the action's name

@@ -36,6 +36,9 @@ COMMANDS = {
     "kernel": {"command": ["next-kernel"]},
     "reboot": {"command": ["reboot"], "reboots": True, "reboot_timeout": "20s"},
     "site": {"command": ["site-check"]},
+    "agents": {"command": ["agents-off"]},
+    "flag": {"command": ["flag-on", "{host}"], "repeatable": True},
+    "unflag": {"command": ["flag-off", "{host}"], "repeatable": True},
 }
 SETTINGS = {
     "patch": "patch",
@@ -60,6 +63,7 @@ class House:
     heard: int = 0
     brakes: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=lambda: dict(SETTINGS))
+    more: dict[str, Any] = field(default_factory=dict)
 
     def obey(self, command: Command) -> None:
         """Answer as the host: patched it has another kernel, which it runs after a reboot."""
@@ -103,6 +107,7 @@ class House:
             "alertmanagers": [self.monitor.entry],
             "smtp_accounts": [self.mail.account()],
             "email": {"operators": "ops@example.org"},
+            **self.more,
         }
 
     def ask(self, action: str, **parameters: Any) -> tuple[str, dict[str, Any]]:

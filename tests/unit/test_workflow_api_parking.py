@@ -110,6 +110,27 @@ def test_an_equal_start_goes_on_with_a_parked_run(place: Place) -> None:
     assert world.effects["paint a"] == 1
 
 
+FLAG = {"do": "paint", "to": ["flag"], "undo": "always"}
+
+
+def test_what_holds_only_for_the_work_is_undone_with_it_and_done_anew(place: Place) -> None:
+    house, world = place
+    kind, result = house.work(FLAG, A, B, C, parks=True)
+    assert kind == "interrupted"
+    assert world.effects == {"paint flag": 1, "paint a": 1, "strip flag": 1}
+    assert resume(house, result)[0] == "done"
+    again = {"paint flag": 2, "paint a": 1, "strip flag": 1, "paint b": 1, "paint c": 1}
+    assert world.effects == again
+
+
+@pytest.mark.parametrize("parks", [True, False])
+def test_what_holds_only_for_the_work_ends_once(place: Place, parks: bool) -> None:
+    house, world = place
+    _, result = house.work(FLAG, A, B, parks=parks)
+    house.ask("run.cancel", run=result["run"])
+    assert world.effects == {"paint flag": 1, "paint a": 1, "strip flag": 1}
+
+
 @pytest.mark.parametrize("place", [{"b": ["lost", "unanswered"]}], indirect=True)
 def test_what_nobody_knows_parks_it_too(place: Place) -> None:
     house, world = place

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,7 +11,6 @@ from msgspec import Meta
 from accounts.cloud import Cloud
 from accounts.config import PackConfig
 from accounts.host_config import Stage
-from accounts.ssh import SshAccount
 from brakes.working import end_work, in_work, judge, take_in_work
 from common.duration import End
 from common.reasons import checked_reason
@@ -20,19 +18,17 @@ from hypervisors.material import TestOptions, material
 from hypervisors.returning import check_leftovers
 from maintenance.checks import agents_of, check_kernel, wait_services
 from maintenance.parking import stand_by, stand_by_and_tell
+from maintenance.site_plan import STAGES, SitePlan, wrong
 from maintenance.telling import operators, tell_operators
 from maintenance.waiting import wait_until
 from migration.placement_check import refuse_down, refuse_shared
-from query_api.lookups import compute, things
+from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor
-from remote.commands import named, step_data
-from remote.steps import run_command
-from workflow_api import Context, ParameterGroup, Plan, Ref, UserError, listed, utc, workflow
+from workflow_api import Context, ParameterGroup, Plan, Ref, listed, utc, workflow
 from workflow_api.parameters import HypervisorName, HypervisorReason, PastBrakes
 from workflows.hypervisor.scheduling import enable_scheduling, scheduling_of
 
-Skipped = Literal["notify", "silence", "patch", "reboot", "test", "unsilence", "tell"]
-_STAGES: tuple[Stage, ...] = get_args(Stage)
+Skipped = Literal["notify", "agents", "silence", "patch", "reboot", "test", "unsilence", "tell"]
 Begin = Annotated[
     End,
     Meta(
@@ -59,29 +55,17 @@ class MaintainOptions(ParameterGroup, frozen=True, kw_only=True):
     past_brakes: PastBrakes = False
 
 
-class _Circle:
+class _Circle(SitePlan):
     """The plan of one host's maintenance while it is drawn, a stage after the other."""
 
     def __init__(
         self, ctx: Context, cloud: Cloud, host: Hypervisor, options: MaintainOptions, reason: str
     ) -> None:
-        self.ctx, self.cloud, self.host, self.options = ctx, cloud, host, options
-        self.config, self.reason = ctx.config, reason
-        self.plan = Plan(f"Maintain {host.name}", parks=True)
+        plan = Plan(f"Maintain {host.name}", parks=True)
+        super().__init__(plan, ctx.config, cloud, host, reason)
+        self.ctx, self.options = ctx, options
         self.about: dict[str, Any] = {"host": host.name}
-        self._commands: set[str] = set()
         self.drained: Ref | None = None
-
-    @functools.cached_property
-    def ssh(self) -> SshAccount:
-        """The SSH account; raises UserError if there is none. Not every circle needs one."""
-        return SshAccount.from_config(self.config, None)
-
-    @functools.cached_property
-    def _host_ip(self) -> str | None:
-        """What Nova says is the address of the host."""
-        found = things.look(self.cloud, "hypervisor", self.host.id)
-        return found.host_ip if found else None
 
     def wanted(self, stage: str) -> bool:
         """Whether a stage is asked for; if not, the plan says so."""
@@ -90,32 +74,9 @@ class _Circle:
         self.plan.skip(stage, "skip names it")
         return False
 
-    def run(self, command: str) -> Ref:
-        """Plan a named command on the host; return what it will return."""
-        if command in self._commands:
-            raise UserError(
-                f"Maintenance would run {command} twice on one hypervisor.",
-                advice="Give the second one a name of its own in ssh_commands.",
-            )
-        self._commands.add(command)
-        data = step_data(
-            self.ssh,
-            command,
-            {},
-            host=self.host.id,
-            name=self.host.name,
-            host_ip=self._host_ip if "{host_ip}" in self.ssh.entry.address else None,
-        )
-        return self.plan.add(run_command, ssh=self.ssh.name, **data)
-
     def child(self, workflow: str, **parameters: Any) -> Ref:
         """Plan another runbook on the host."""
         return self.plan.run(workflow, cloud=self.cloud.name, **parameters)
-
-    def before(self, stage: Stage) -> None:
-        """Plan the site's own commands that go before a stage."""
-        for command in self.config.maintenance.before.get(stage, ()):
-            self.run(command)
 
 
 @workflow("hypervisor.maintain", timeout="2d")
@@ -142,9 +103,10 @@ def maintain(
     _announce(circle)
     plan.add(take_in_work, undo="on_cancel", **in_work(host, past_brakes=options.past_brakes))
     _stand_by(circle)
-    for stage in _STAGES:
+    for stage in STAGES:
         circle.before(stage)
         _PLANNED[stage](circle)
+        circle.after(stage)
     if options.migrate_back and circle.drained is not None:
         run = circle.drained["run"]
         circle.child("hypervisor.migrate_back", hypervisor=host.id, run=run)
@@ -163,22 +125,12 @@ def maintain(
 
 def _lacking(circle: _Circle) -> list[str]:
     """Return all that keeps the circle from being gone through, before anything is begun."""
-    wrong = []
-    settings = circle.config.maintenance
-    names = [settings.patch, settings.reboot, settings.expected_kernel]
-    names += [command for commands in settings.before.values() for command in commands]
-    for command in filter(None, names):
-        try:
-            named(circle.config, command)
-        except UserError as error:
-            wrong.append(str(error))
-    if settings.reboot and not wrong and not named(circle.config, settings.reboot).reboots:
-        wrong.append(f"the command {settings.reboot} is to reboot and has no reboots: true")
+    lacking = wrong(circle.config)
     if "test" not in circle.options.skip:
         found = TestOptions(network=circle.options.network)
         test = circle.config.hypervisor_test
-        wrong += material(circle.cloud, [], found, test).refusals
-    return wrong
+        lacking += material(circle.cloud, [], found, test).refusals
+    return lacking
 
 
 def _announce(circle: _Circle) -> None:
@@ -210,6 +162,12 @@ def _stand_by(circle: _Circle) -> None:
 
 
 # -- the stages --------------------------------------------------------------------------------
+
+
+def _agents(circle: _Circle) -> None:
+    agents = circle.config.maintenance.agents
+    if agents is not None and circle.wanted("agents"):
+        circle.do(agents, "at", "agents")
 
 
 def _drain(circle: _Circle) -> None:
@@ -286,6 +244,7 @@ def _unsilence(circle: _Circle) -> None:
 
 
 _PLANNED: Mapping[Stage, Callable[[_Circle], None]] = {
+    "agents": _agents,
     "drain": _drain,
     "silence": _silence,
     "patch": _patch,
