@@ -68,6 +68,8 @@ def _linked(text: str) -> str:
 
 def _kind(given: Given) -> str:
     kind = _KINDS[given["type"]]
+    if given["type"] == "array" and given["items"]["type"] == "object":
+        kind = "list"
     if "enum" in given:
         kind = ", ".join(map(code, given["enum"]))
     bounds = {"from": given.get("minimum"), "to": given.get("maximum")}

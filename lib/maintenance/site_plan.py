@@ -17,6 +17,7 @@ from query_api.lookups.compute_types import Hypervisor
 from remote.commands import named, step_data
 from remote.steps import run_command
 from workflow_api import Plan, Ref, UserError
+from workflow_api.step import definition_of
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 _WEBHOOK = "webhook:"
@@ -94,7 +95,7 @@ class SitePlan:
             undoing=flag.unset,
             set=self._data(flag.set),
             unset=unset,
-            unset_by=f"ssh.run_command:{self.host.id}:{flag.unset}",
+            unset_by=definition_of(run_command).key_of(unset),
         )
 
     def _data(self, command: str, *, again: bool = False) -> dict[str, Any]:
