@@ -127,8 +127,18 @@ def test_what_holds_only_for_the_work_is_undone_with_it_and_done_anew(place: Pla
 def test_what_holds_only_for_the_work_ends_once(place: Place, parks: bool) -> None:
     house, world = place
     _, result = house.work(FLAG, A, B, parks=parks)
+    assert world.effects["strip flag"] == 1
     house.ask("run.cancel", run=result["run"])
     assert world.effects == {"paint flag": 1, "paint a": 1, "strip flag": 1}
+
+
+@pytest.mark.parametrize("place", [{}], indirect=True)
+def test_what_holds_only_for_the_work_ends_with_a_run_that_is_given_up(place: Place) -> None:
+    house, world = place
+    _, result = house.work(FLAG, waiting(time.time() + 3600), A)
+    assert world.effects == {"paint flag": 1}
+    house.ask("run.cancel", run=result["run"])
+    assert world.effects == {"paint flag": 1, "strip flag": 1}
 
 
 @pytest.mark.parametrize("place", [{"b": ["lost", "unanswered"]}], indirect=True)
