@@ -131,9 +131,8 @@ def _grouped(kind: type[ParameterGroup], said: Mapping[str, str]) -> Iterator[tu
     for base in reversed(kind.__mro__):
         if base is not ParameterGroup and issubclass(base, ParameterGroup):
             said = {**_said_in(base), **said}
-    kinds = typing.get_type_hints(kind, include_extras=True)
     for name, parameter in fields_of(kind).items():
-        yield name, _given(name, kinds[name], parameter.default, said)
+        yield name, _given(name, parameter.annotation, parameter.default, said)
 
 
 def _said_in(documented: Any) -> dict[str, str]:

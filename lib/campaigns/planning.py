@@ -90,7 +90,7 @@ def plan_campaign(
     may still be concerned.
     """
     delivery = delivery or Delivery()
-    _check(key, delivery)
+    _check(key)
     plan = Plan(title)
     main = Draft(ctx, smtp, notice, key, delivery, common or {}, whole)
     if delivery.override_recipient:
@@ -147,12 +147,6 @@ def refuse_unwritten(plan: Plan, reasons: Sequence[str]) -> None:
     plan.refuse(_some(reasons, _SHOWN))
 
 
-def at_least_one(name: str, number: int | None) -> None:
-    """Raise UserError for a parameter that is given and is less than 1."""
-    if number is not None and number < 1:
-        raise UserError(f"{name} is at least 1, not {number}.")
-
-
 def _to_operators(main: Draft, operators: str, plan: Plan, out: Sequence[LeftOut]) -> Draft:
     """Return the campaign of one mail that tells the operators who is left out of another."""
     from email_api.addresses import addresses
@@ -181,15 +175,13 @@ def _as_variables(one: LeftOut, most: int) -> dict[str, Any]:
     }
 
 
-def _check(key: str, delivery: Delivery) -> None:
-    """Raise UserError if the campaign's key, or what goes with it, is not right."""
+def _check(key: str) -> None:
+    """Raise UserError if the campaign's key is none."""
     if not _KEY.fullmatch(key) or len(key) > _LONGEST_KEY:
         raise UserError(
             f"campaign {clean(key)[:80]!r} is not a key: write up to {_LONGEST_KEY} letters, "
             "digits and . _ : @ + - without spaces."
         )
-    at_least_one("limit", delivery.limit)
-    at_least_one("max_recipients", delivery.max_recipients)
 
 
 def _some(texts: Sequence[str], most: int) -> list[str]:

@@ -12,6 +12,7 @@ import msgspec
 from common.duration import decoded
 from common.errors import UserError
 from common.text import clean, listed, near
+from engine.bounds import bare, out_of_bounds
 from engine.door import not_given
 from workflow_api.ref import as_parameter
 from workflow_api.workflow import Workflow, fields_of
@@ -118,6 +119,8 @@ def _typed(workflow: Workflow, name: str, value: Any) -> Any:
             f"{workflow.name}: {name} is one of {', '.join(words)}, not {clean(value)!r:.80}.",
             advice=_guess(str(value), words),
         )
+    if wrong := out_of_bounds(kind, value):
+        raise UserError(f"{workflow.name}: {name} {wrong}.")
     try:
         return msgspec.convert(value, kind, dec_hook=decoded)
     except (msgspec.ValidationError, ValueError) as error:
@@ -126,11 +129,8 @@ def _typed(workflow: Workflow, name: str, value: Any) -> Any:
 
 def _choices(kind: Any) -> list[Any]:
     """Return the values of a Literal, which may be optional; nothing for any other type."""
-    if get_origin(kind) is Literal:
-        return list(get_args(kind))
-    given = [one for one in get_args(kind) if one is not type(None)]
-    optional = len(given) == 1 and type(None) in get_args(kind)
-    return _choices(given[0]) if optional else []
+    plain = bare(kind)
+    return list(get_args(plain)) if get_origin(plain) is Literal else []
 
 
 def _guess(wanted: str, known: Iterable[str]) -> str:

@@ -83,7 +83,10 @@ def workflow(
         raise ValueError(f"{name!r} is not of the form subject.verb")
 
     def register(function: Function) -> Function:
-        hints = typing.get_type_hints(function)
+        hints = {
+            name: _account_or_kind(kind)
+            for name, kind in typing.get_type_hints(function, include_extras=True).items()
+        }
         answer = hints.pop("return", None)
         if answer not in (Plan, Table, RunRequest):
             raise TypeError(f"{name} must be annotated to return a Plan or a Table")
@@ -123,8 +126,8 @@ def workflow(
 
 @functools.cache
 def fields_of(kind: type[ParameterGroup]) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a group by name, each with its type as annotation."""
-    types, defaults = typing.get_type_hints(kind), kind.__struct_defaults__
+    """Return the parameters of a group by name, each with its type and bounds as annotation."""
+    types, defaults = typing.get_type_hints(kind, include_extras=True), kind.__struct_defaults__
     without_default = len(kind.__struct_fields__) - len(defaults)
     return {
         name: inspect.Parameter(
@@ -144,6 +147,12 @@ def _made(default: Any) -> Any:
     if factory is not None:
         return factory()
     return inspect.Parameter.empty if default is msgspec.NODEFAULT else default
+
+
+def _account_or_kind(kind: Any) -> Any:
+    """Return a type as it is, with its bounds; of an account, which has none, the class."""
+    inner = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+    return inner if is_account(inner) else kind
 
 
 def _file_of(function: Callable[..., Any]) -> str:

@@ -84,8 +84,6 @@ def campaign(
     """
     if not where.strip():
         raise UserError("where is empty: say which hypervisors, or status = enabled for all.")
-    if options.batch < 1 or options.stop_after < 1 or not 0 <= options.floor_percent <= 100:
-        raise UserError("batch and stop_after are at least 1, floor_percent is from 0 to 100.")
     window = str(options.window or "")
     if window:
         Window.parse(window)

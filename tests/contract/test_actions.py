@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from common.duration import Duration, End
+from common.errors import UserError
 from common.table import FORMS
 from engine.door import NAMES
-from engine.parameters import ALWAYS, CHANGING, READING
+from engine.parameters import ALWAYS, CHANGING, READING, bind
 from query_api.resources import names
 from workflow_api.plan import Plan
 from workflow_api.workflow import RunRequest, Workflow, workflow_named
@@ -53,6 +54,8 @@ def common_of(workflow: Workflow) -> frozenset[str]:
 
 def plain_type(kind: object) -> tuple[str, list | None]:
     """Return the JSON type and the enum of an annotation."""
+    if typing.get_origin(kind) is typing.Annotated:
+        return plain_type(typing.get_args(kind)[0])
     options = [a for a in typing.get_args(kind) if a is not type(None)]
     if typing.get_origin(kind) is typing.Literal:
         return "string", list(options)
@@ -135,6 +138,35 @@ def types_enums_defaults_and_required_agree(path: Path) -> None:
         assert parameters[name].get("items") == ({"type": "string"} if several else None)
         # The configuration has a default account, which stands for one of a type alone.
         assert parameters[name].get("required", False) == (name in workflow.required_accounts)
+
+
+@check
+def the_binding_keeps_the_bounds_of_the_form(path: Path) -> None:
+    """Whatever has checked the form before, or has not: nothing beyond a bound gets in."""
+    workflow, parameters = workflow_named(path.stem), action(path)["parameters"]
+    asked = dict.fromkeys(workflow.required_accounts, "x") | examples().get(path.stem, {})
+    for name in workflow.parameters:
+        low, high = (parameters[name].get(bound) for bound in ("minimum", "maximum"))
+        for value, words in ((low, ("least", "from")), (high, ("most", "from"))):
+            if value is None:
+                continue
+            beyond = value + (1 if value == high else -1)
+            with pytest.raises(UserError, match=rf"{name} is (at )?({'|'.join(words)}) ") as told:
+                bind(workflow, {**asked, name: beyond}, lambda kind, name: Named())
+            assert f"not {beyond}" in str(told.value)
+            bind(workflow, {**asked, name: value}, lambda kind, name: Named())
+
+
+class Named:
+    """Stands for an account of any type."""
+
+    name = "x"
+
+
+@cache
+def examples() -> dict[str, dict[str, object]]:
+    data = ACTIONS.parent / "tests" / "data" / "examples.yaml"
+    return dict(yaml.safe_load(data.read_text()))
 
 
 @check

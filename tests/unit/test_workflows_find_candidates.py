@@ -280,4 +280,4 @@ def test_a_host_is_not_called_empty_where_that_could_not_be_read(
 def test_limit_is_bounded(fake: FakeCloud, limit: int) -> None:
     kind, result = dispatch("hypervisor.find_candidates", {"limit": limit}, fake.config())
     assert kind == "refused"
-    assert "limit is 1 to 50" in result["summary"]
+    assert "limit is from 1 to 50" in result["summary"]

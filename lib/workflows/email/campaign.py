@@ -15,7 +15,6 @@ from workflow_api import (
     ParameterGroup,
     Plan,
     Table,
-    UserError,
     count,
     listed,
     workflow,
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 
 State = Literal["pending", "sent", "failed", "refused", "unknown"]
 Ended = Literal["both", "failed", "refused"]
-_MOST = 1000
-Limit = Annotated[int, Meta(ge=1, le=_MOST)]
+Limit = Annotated[int, Meta(ge=1, le=1000)]
 _NUMBERS = ("recipients", "sent", "failed", "refused", "unknown", "pending")
 _RETRIED: dict[Ended, tuple[MailState, ...]] = {
     "both": ("failed", "refused"),
@@ -56,8 +54,6 @@ def list_campaigns(ctx: Context, limit: Limit = 20) -> Table:
 
     limit: How many campaigns to list.
     """
-    if not 1 <= limit <= _MOST:
-        raise UserError(f"limit is from 1 to {_MOST}, not {limit}.")
     # One more than is shown tells whether there are more.
     newest = _ledger(ctx).recent(limit=limit + 1)
     found = newest[:limit]
@@ -187,12 +183,11 @@ class _Resuming:
         Raises Refused if one cannot be written, or if there are more than are allowed.
         """
         from campaigns.drafts import looks_of
-        from campaigns.planning import at_least_one, refuse_too_many
+        from campaigns.planning import refuse_too_many
         from campaigns.preview import add_preview, show_messages
 
         plan, known = self.plan, self.campaign
         account = SmtpAccount.from_config(self.ctx.config, again.smtp or known.account)
-        at_least_one("max_recipients", again.max_recipients)
         most = again.max_recipients or self.ctx.config.email.max_recipients
         refuse_too_many(plan, len(self._mails), most, "max_recipients")
         if not self._mails:

@@ -20,14 +20,13 @@ from migration.policy import movement
 from query_api.execution.query import query
 from query_api.lookups import compute
 from query_api.wire.reading import Reading
-from workflow_api import CloudError, Context, Table, UserError, clean, count, listed, workflow
+from workflow_api import CloudError, Context, Table, clean, count, listed, workflow
 from workflow_api.parameters import AggregateName, ZoneName
 
 # Hosts whose servers are looked at, for each one that is told of: the numbers of servers, by which
 # they are taken, are not all that counts.
 _LOOKED_AT = 2
-_MOST = 50
-Limit = Annotated[int, Meta(ge=1, le=_MOST)]
+Limit = Annotated[int, Meta(ge=1, le=50)]
 _UNPLACED = "where its servers fit is not known, since aggregates could not be read"
 _PLACE = ("name", "state", "status", "reason", "zone", "aggregates")
 
@@ -89,8 +88,6 @@ def find_candidates(
 
     limit: How many hypervisors to list, the best first.
     """
-    if not 1 <= limit <= _MOST:
-        raise UserError(f"limit is 1 to {_MOST}, not {limit}.")
     found = hosts(cloud, aggregate, zone, servers=True, without_place=True)
     candidates = sorted(
         (Candidate(host, _last_of(host, found.all)) for host in found.chosen),
