@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -14,29 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.duration import Duration, End, decoded
+from support.zones import CHANGES, ZONES, sitting_in
 
 UTC = timezone.utc
-ZONES = ["Europe/Berlin", "America/St_Johns", "Pacific/Chatham"]
-# Instants just before the clocks of each zone are put forward and back, in 2026.
-CHANGES = [
-    (zone, instant)
-    for zone, instants in {
-        "Europe/Berlin": ["2026-03-29T00:30", "2026-10-25T00:30"],
-        "America/St_Johns": ["2026-03-08T05:00", "2026-11-01T04:00"],
-        "Pacific/Chatham": ["2026-09-26T13:30", "2026-04-04T13:30"],
-    }.items()
-    for instant in instants
-]
 
 
 @pytest.fixture(params=ZONES)
-def _zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Sit in a zone, as a process does by TZ."""
-    monkeypatch.setenv("TZ", request.param)
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+def _zone(request: pytest.FixtureRequest) -> Iterator[None]:
+    with sitting_in(request.param):
+        yield
 
 
 @pytest.mark.parametrize(
