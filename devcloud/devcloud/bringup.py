@@ -47,8 +47,12 @@ class ServiceFailed(DevcloudError):
 
 
 def bring_up(settings: Settings, say: Say) -> int:
-    """Start whatever does not run; answers how many services were started."""
-    dead = [service for service in all_services(settings) if not service.process(settings).pid()]
+    """Start whatever does not run and is to; answers how many services were started."""
+    dead = [
+        service
+        for service in all_services(settings)
+        if not service.process(settings).pid() and not service.is_off()
+    ]
     refuse_held_ports(settings, dead)
     _refuse_to_replace_running_packages(settings, dead)
     remember(settings)
@@ -143,6 +147,8 @@ class Bringup:
     def _have_running(self, service: Service) -> None:
         process = service.process(self._settings)
         if not process.pid():
+            if service.is_off():
+                return
             service.start(self._settings)
         self._wait_until_ready(service)
         if service.port and service.name in self._dead:

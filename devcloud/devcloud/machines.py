@@ -10,6 +10,7 @@ from pathlib import Path
 from string import Template
 
 from devcloud.keys import make_key
+from devcloud.processes import Process
 from devcloud.service import Service, user_name
 from devcloud.settings import HERE, Settings, private_file
 from devcloud.waiting import accepts
@@ -37,6 +38,12 @@ def folder(settings: Settings, host: str) -> Path:
 def is_off(settings: Settings, host: str) -> bool:
     """Whether a host was switched off."""
     return (folder(settings, host) / "off").exists()
+
+
+def is_kept_off(settings: Settings, host: str) -> bool:
+    """Whether a host was switched off, and its power supply runs, which alone switches it on."""
+    supply = Process(machine_service(host), settings.run, settings.log)
+    return is_off(settings, host) and supply.pid() is not None
 
 
 def services(settings: Settings) -> list[Service]:

@@ -16,7 +16,7 @@ class Service:
     `after` names the services and steps it needs first; `grace` is how many seconds it has to end
     before it is killed (Nova and Neutron would take up to 15 s, with nothing left to lose).
     `environ` is what it finds in its environment beside what all services do; `may_be_silent` says
-    whether it need not answer now.
+    whether it need not answer now, `is_off` whether it is not to run now.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Service:
     environ: tuple[tuple[str, str], ...] = ()
     address: str = "127.0.0.1"
     may_be_silent: Callable[[], bool] = lambda: False
+    is_off: Callable[[], bool] = lambda: False
 
     @property
     def ports(self) -> tuple[str, ...]:

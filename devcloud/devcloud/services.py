@@ -1,7 +1,9 @@
 """The services of a devcloud, as data: what runs, in which order, on which port."""
 
+from functools import partial
 from pathlib import Path
 
+from devcloud import machines
 from devcloud.groups import parts
 from devcloud.service import Service, user_name
 from devcloud.settings import Settings
@@ -133,6 +135,7 @@ def compute_services(settings: Settings) -> list[Service]:
                 *_config(etc / "nova/nova.conf", etc / f"nova/{host}.conf"),
             ),
             after=("placement", "catalogue", "nova-conductor"),
+            is_off=partial(machines.is_kept_off, settings, host),
         )
         for host in settings.compute_hosts
     ]

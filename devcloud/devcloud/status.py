@@ -32,7 +32,7 @@ def _show_services(settings: Settings) -> bool:
         process = service.process(settings)
         pid, memory = process.pid(), process.memory()
         total, all_run = total + memory, all_run and pid is not None
-        state = "running" if pid else "dead"
+        state = "running" if pid else "off" if service.is_off() else "dead"
         print(ROW.format(service.name, state, pid or "", _ports(settings, service), _mib(memory)))
     print(ROW.format("all", "", "", "", _mib(total)))
     return all_run

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from devcloud import faults
+from devcloud import faults, power
 from devcloud.rest import Admin
 from devcloud.services import all_services
 from devcloud.settings import HERE, existing
@@ -204,6 +204,19 @@ def test_a_killed_compute_is_shown_and_healed(admin):
     assert after == before
     assert faults.compute_states(admin)["cmp-3"]["state"] == "up"
     assert run("status").returncode == 0
+
+
+@pytest.mark.usefixtures("ssh_hosts")
+def test_up_leaves_a_host_off_that_was_switched_off(admin):
+    power.switch("cmp-3", "off")
+    ended = run("up")
+    assert ended.returncode == 0
+    assert "all services run already" in ended.stdout
+    assert pids()["nova-compute-cmp-3"] is None
+    assert "nova-compute-cmp-3     off" in run("status").stdout
+    power.switch("cmp-3", "on")
+    until(lambda: faults.compute_states(admin)["cmp-3"]["state"] == "up")
+    assert "nova-compute-cmp-3     running" in run("status").stdout
 
 
 def test_up_heals_a_service_that_died(admin):

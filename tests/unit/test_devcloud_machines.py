@@ -67,6 +67,23 @@ def test_a_patch_is_in_effect_after_the_next_boot(devcloud):
     assert ask(devcloud, "patch-host", "--lvl=1").returncode == 2
 
 
+def test_nova_compute_is_off_as_long_as_its_host_can_be_switched_on(devcloud):
+    """Without its power supply nothing would ever start it again but devcloud/up."""
+    compute = next(s for s in all_services(devcloud) if s.name == "nova-compute-cmp-1")
+    supply = next(s for s in all_services(devcloud) if s.name == "machine-cmp-1")
+    assert not compute.is_off()
+    (machines.folder(devcloud, "cmp-1") / "off").touch()
+    assert not compute.is_off()
+    process = supply.process(devcloud)
+    process.start(("sleep", "60"), {})
+    try:
+        assert compute.is_off()
+        assert not supply.is_off()
+    finally:
+        process.kill()
+    assert not compute.is_off()
+
+
 @pytest.mark.parametrize(
     ("password", "has_rules", "said"),
     [("*", True, "no"), ("!", True, "yes"), ("!*", False, "no"), ("$y$x", True, "no")],
