@@ -9,33 +9,7 @@ import pytest
 
 from common.errors import UserError
 from ssh_api.arguments import filled, parameters_of, quoted
-
-# A shell that obeyed one of them would leave a file, and do no other harm.
-HOSTILE = [
-    "",
-    " ",
-    "a b",
-    "; touch owned",
-    "$(touch owned)",
-    "`touch owned`",
-    "${IFS}",
-    "a\ntouch owned\n",
-    "'; touch owned; '",
-    '"\\"',
-    "\\",
-    "!!",
-    "*",
-    "~root",
-    "> owned",
-    "a && b || c & d | e",
-    "\x1b[31m\x07",
-    "#",
-    "=ls",
-    "{a,b}",
-    "%s\\n",
-    "\u202e\u00fc\U0001f4a9",
-    "{level}",
-]
+from support.ssh import HOSTILE
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
