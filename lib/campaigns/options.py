@@ -15,7 +15,7 @@ import msgspec
 from accounts.smtp import SmtpAccount
 from owners.resolvers import Ownership
 from workflow_api import ParameterGroup
-from workflow_api.parameters import AtLeastOne, PreviewDir
+from workflow_api.parameters import AtLeastOne, Name, PreviewDir
 
 if TYPE_CHECKING:
     from accounts.cloud import Cloud
@@ -62,7 +62,7 @@ class Options(ParameterGroup, frozen=True, kw_only=True):
     no_parameters: ClassVar[frozenset[str]] = frozenset({"asked"})
 
     note: str | None = None
-    campaign: str | None = None
+    campaign: Name | None = None
     cc: list[str] = msgspec.field(default_factory=list)
     bcc: list[str] = msgspec.field(default_factory=list)
     limit: AtLeastOne | None = None

@@ -34,19 +34,6 @@ _CONTROL = re.compile("[\x01-\x1f\x7f-\x9f\u2028\u2029]")
 # asked for one of four, they answer with an internal error.
 _BEYOND = re.compile("[\U00010000-\U0010ffff]")
 
-#: Parameters that take a name or an id, in any runbook.
-NAMES = frozenset(
-    {
-        "aggregate", "alertmanager", "alertmanagers", "also", "any", "campaign", "cloud",
-        "cloud_a", "cloud_b", "clouds", "domain", "downtimes", "exclude", "flavor", "flavors",
-        "floating_ip", "group", "host", "hypervisor", "icinga", "icingas", "image", "key", "name",
-        "network", "networks", "notice", "owner_role", "port", "ports", "project", "projects",
-        "replacement", "resource", "role", "roles", "router", "run", "security_group",
-        "security_groups", "server", "server_group", "service", "silence", "smtp", "snapshot",
-        "source", "subnet", "target", "user", "volume", "volume_snapshot", "volume_type",
-        "workflow_name", "zone",
-    }
-)  # fmt: skip
 #: Parameters that are a number of things to be done at once, in any runbook.
 _COUNTS = {"max_parallel": (1, 1000), "limit": (0, 1_000_000), "max_recipients": (0, 1_000_000)}
 
@@ -88,9 +75,16 @@ def admit(parameters: Mapping[str, Any], holds_secret: Callable[[Any], bool]) ->
     return Common(**{name: read(name, parameters.get(name)) for name, read in _COMMON.items()})
 
 
-def not_given(name: str, value: Any) -> bool:
+def not_given(value: Any, *, is_name: bool) -> bool:
     """Return whether a parameter was left out: a form sends "" for a name that was left empty."""
-    return value is None or (name in NAMES and isinstance(value, str) and not value.strip())
+    return value is None or (is_name and isinstance(value, str) and not value.strip())
+
+
+def admit_name(parameter: str, value: Any) -> None:
+    """Raise UserError for what no service takes as a name, in a text or a list of texts."""
+    for part in _parts(parameter, value):
+        if isinstance(part, str):
+            _name(parameter, part)
 
 
 def _bounded(name: str, value: Any) -> None:
@@ -104,8 +98,6 @@ def _bounded(name: str, value: Any) -> None:
             if odd := _UNSTORABLE.search(part):
                 what = "a NUL character" if odd[0] == "\0" else "half a character (a surrogate)"
                 _refuse(name, f"holds {what}, which nothing can store")
-            if name in NAMES:
-                _name(name, part)
         elif isinstance(part, float) and not math.isfinite(part):
             _refuse(name, "is not a finite number")
         elif isinstance(part, (int, float)) and abs(part) > _LARGEST:

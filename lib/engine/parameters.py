@@ -13,7 +13,7 @@ from common.duration import decoded
 from common.errors import UserError
 from common.text import clean, listed, near
 from engine.bounds import bare, out_of_bounds
-from engine.door import not_given
+from engine.door import admit_name, not_given
 from workflow_api.ref import as_parameter
 from workflow_api.workflow import Workflow, fields_of
 
@@ -53,10 +53,12 @@ def bind(
     or of the wrong type.
     """
     own = CHANGING if workflow.changes else READING
+    naming = workflow.names
     given = {
         name: value
         for name, value in parameters.items()
-        if not not_given(name, value) and (name in workflow.types or name not in own | ALWAYS)
+        if not not_given(value, is_name=name in naming)
+        and (name in workflow.types or name not in own | ALWAYS)
     }
     known = [*workflow.accounts, *workflow.parameters]
     for name in given:
@@ -64,6 +66,8 @@ def bind(
             takes = f"It takes {listed(known)}." if known else "It takes none."
             advice = _guess(name, known) or takes
             raise UserError(f"{workflow.name} has no parameter {name!r}.", advice=advice)
+    for name in naming & given.keys():
+        admit_name(name, given[name])
     for name in workflow.required_accounts:
         if not given.get(name):
             raise UserError(f"{workflow.name} needs {name}: a name in the configuration.")

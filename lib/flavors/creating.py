@@ -15,6 +15,7 @@ from query_api.execution.query import query
 from query_api.lookups import things
 from query_api.lookups.things import Thing
 from workflow_api import Context, ParameterGroup, Plan, clean
+from workflow_api.parameters import Name, Names
 
 _Size = Annotated[int, Meta(ge=0)]
 
@@ -35,14 +36,14 @@ class FlavorOptions(ParameterGroup, frozen=True, kw_only=True):
     flavor_id: Its id, as m1.small or 42; a new UUID if empty.
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=255)]
+    name: Annotated[Name, Meta(min_length=1, max_length=255)]
     vcpus: Annotated[int, Meta(ge=1)]
     ram_mib: Annotated[int, Meta(ge=1)]
     disk_gib: _Size
     ephemeral_gib: _Size = 0
     swap_mib: _Size = 0
     public: bool = True
-    projects: list[str] = msgspec.field(default_factory=list)
+    projects: Names = msgspec.field(default_factory=list)
     extra_specs: str | None = None
     description: str | None = None
     flavor_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None

@@ -17,7 +17,7 @@ from query_api.lookups.compute_types import Flavor, Server
 from query_api.lookups.things import Thing
 from verbs.server_room import described, size_of
 from workflow_api import NotFound, ParameterGroup, clean, count, listed
-from workflow_api.parameters import ImageName, ProjectName
+from workflow_api.parameters import ImageName, Name, Names, ProjectName
 
 ALL, NONE = "all", "none"
 _GIB = 2**30
@@ -35,9 +35,9 @@ class TestOptions(ParameterGroup, frozen=True, kw_only=True):
 
     __test__ = False  # no test, whatever pytest thinks
 
-    flavors: list[str] | None = None
+    flavors: Names | None = None
     image: ImageName | None = None
-    network: str | None = None
+    network: Name | None = None
     project: ProjectName | None = None
 
 

@@ -17,6 +17,7 @@ from query_api.execution.query import query
 from query_api.lookups import things
 from query_api.wire.reader import one
 from workflow_api import Context, ParameterGroup, Plan, clean
+from workflow_api.parameters import Name
 
 # Whose users see an image at once, so that it has to be whole before.
 _SEEN = frozenset({"public", "community"})
@@ -42,8 +43,8 @@ class ImageOptions(ParameterGroup, frozen=True, kw_only=True):
     same_name: Make it although there is another of that name in the project.
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=255)]
-    source: Annotated[str, Meta(min_length=1)]
+    name: Annotated[Name, Meta(min_length=1, max_length=255)]
+    source: Annotated[Name, Meta(min_length=1)]
     checksum: Annotated[str, Meta(pattern="^[0-9a-fA-F]{128}$")] | None = None
     disk_format: Literal["qcow2", "raw", "vmdk", "vdi", "vhd", "vhdx", "iso", "ploop"] = "qcow2"
     container_format: Literal["bare", "ovf", "ova", "docker"] = "bare"
@@ -54,7 +55,7 @@ class ImageOptions(ParameterGroup, frozen=True, kw_only=True):
     min_ram_mib: Annotated[int, Meta(ge=0)] = 0
     properties: str | None = None
     tags: list[str] = msgspec.field(default_factory=list)
-    project: str | None = None
+    project: Name | None = None
     same_name: bool = False
 
 

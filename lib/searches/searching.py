@@ -14,7 +14,7 @@ import msgspec
 
 from accounts.clouds import Clouds
 from workflow_api import Context, ParameterGroup, Table, UserError, count, workflow
-from workflow_api.parameters import AllowPartial, RowLimit
+from workflow_api.parameters import AllowPartial, Name, RowLimit
 
 if TYPE_CHECKING:
     from query_api.execution.explain import Explanation
@@ -57,7 +57,7 @@ class Selection(View, frozen=True, kw_only=True):
     join: Columns of what each row leads to, as project: name; user: name.
     """
 
-    aggregate: str | None = None
+    aggregate: Name | None = None
     follow: str | None = None
     join: str | None = None
 

@@ -21,7 +21,7 @@ from query_api.lookups import compute, things
 from query_api.lookups.things import Thing
 from verbs.verb import Options, Subject, Verb
 from workflow_api import ParameterGroup, clean, count, listed
-from workflow_api.parameters import HostAggregateName, HypervisorName
+from workflow_api.parameters import HostAggregateName, HypervisorName, Name
 
 _ZONE = "availability_zone"
 
@@ -64,8 +64,8 @@ class AggregateChanges(ParameterGroup, frozen=True, kw_only=True):
     remove_metadata: Metadata to remove, by their names.
     """
 
-    name: str | None = None
-    zone: str | None = None
+    name: Name | None = None
+    zone: Name | None = None
     set_metadata: str | None = None
     remove_metadata: list[str] = msgspec.field(default_factory=list)
 

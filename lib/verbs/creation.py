@@ -29,14 +29,15 @@ from workflow_api import (
     UserError,
     clean,
 )
+from workflow_api.parameters import Name
 from workflow_api.ref import as_parameter
 
 Data = dict[str, Any]
 _ANOTHER = "same_name=true makes another one of that name."
 Marks = Mapping[str, str]
-NewName = Annotated[str, Meta(description="Its name.")]
+NewName = Annotated[Name, Meta(description="Its name.")]
 ProjectOfNew = Annotated[
-    str,
+    Name,
     Meta(description="The project that it is for, by name or id; the cloud's own if empty."),
 ]
 

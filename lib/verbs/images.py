@@ -17,7 +17,7 @@ from query_api.lookups import things, usage
 from verbs.tables import FEW, listed_by_table
 from verbs.verb import Kept, Options, Subject, Verb, states
 from workflow_api import ParameterGroup, count, listed
-from workflow_api.parameters import ImageName
+from workflow_api.parameters import ImageName, Name
 
 # Glance's states that end by themselves.
 _BUSY = frozenset({"saving", "uploading", "importing", "pending_delete"})
@@ -73,7 +73,7 @@ class ImageChanges(ParameterGroup, frozen=True, kw_only=True):
     remove_tags: Tags to remove.
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    name: Annotated[Name, Meta(min_length=1, max_length=255)] | None = None
     visibility: Visibility | None = None
     hidden: bool | None = None
     protected: bool | None = None

@@ -24,6 +24,7 @@ from verbs.creation import Creation, NewName, ProjectOfNew
 from verbs.server_groups import SERVER_GROUP
 from verbs.verb import Options
 from workflow_api import Attempt, ParameterGroup, clean
+from workflow_api.parameters import Name
 
 _ZONE = "availability_zone"
 
@@ -36,7 +37,7 @@ class NewAggregate(ParameterGroup, frozen=True, kw_only=True):
     """
 
     name: NewName
-    zone: str | None = None
+    zone: Name | None = None
     metadata: str | None = None
 
     @property

@@ -21,7 +21,7 @@ from verbs.creation import Creation, Marks, NewName, ProjectOfNew
 from verbs.servers import SERVER
 from verbs.verb import Options
 from workflow_api import Duration, ParameterGroup, clean
-from workflow_api.parameters import FlavorName
+from workflow_api.parameters import FlavorName, Name, Names
 
 # What stands for a list of networks: Nova chooses, or there is none.
 _CHOSEN = frozenset({"auto", "none"})
@@ -56,18 +56,18 @@ class NewServer(ParameterGroup, frozen=True, kw_only=True):
 
     name: NewName
     flavor: FlavorName
-    source: str
+    source: Name
     boot_from: Literal["image", "volume", "snapshot"] = "image"
     boot_size_gib: Annotated[int, Meta(ge=1)] | None = None
     delete_on_termination: bool = False
-    networks: list[str] | None = None
-    ports: list[str] | None = None
-    key: str | None = None
-    security_groups: list[str] | None = None
+    networks: Names | None = None
+    ports: Names | None = None
+    key: Name | None = None
+    security_groups: Names | None = None
     user_data_file: str | None = None
-    zone: str | None = None
-    hypervisor: str | None = None
-    server_group: str | None = None
+    zone: Name | None = None
+    hypervisor: Name | None = None
+    server_group: Name | None = None
     tags: list[str] | None = None
     metadata: str | None = None
     description: str | None = None

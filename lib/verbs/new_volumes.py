@@ -18,7 +18,7 @@ from verbs.creation import Creation, Marks, NewName, ProjectOfNew
 from verbs.verb import Options
 from verbs.volumes import VOLUME
 from workflow_api import Duration, ParameterGroup, clean, listed
-from workflow_api.parameters import ImageName, SnapshotName
+from workflow_api.parameters import ImageName, Name, SnapshotName
 
 _GIB = 1 << 30
 
@@ -40,10 +40,10 @@ class NewVolume(ParameterGroup, frozen=True, kw_only=True):
     name: NewName
     size_gib: Annotated[int, Meta(ge=1)]
     description: str | None = None
-    volume_type: str | None = None
+    volume_type: Name | None = None
     image: ImageName | None = None
     volume_snapshot: SnapshotName | None = None
-    zone: str | None = None
+    zone: Name | None = None
     bootable: bool = False
     project: ProjectOfNew | None = None
     same_name: bool = False

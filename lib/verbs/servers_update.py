@@ -15,6 +15,7 @@ from query_api.lookups import compute
 from query_api.lookups.compute_types import Server
 from verbs.verb import Options, Verb
 from workflow_api import ParameterGroup, clean, listed
+from workflow_api.parameters import Name
 
 # Nova's own limits of tags, and the states in which it lets metadata be changed.
 _LONGEST_TAG, _MOST_TAGS, _NOT_IN_TAGS = 60, 50, frozenset("/,")
@@ -33,7 +34,7 @@ class ServerChanges(ParameterGroup, frozen=True, kw_only=True):
     remove_tags: Tags to take off it.
     """
 
-    new_name: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    new_name: Annotated[Name, Meta(min_length=1, max_length=255)] | None = None
     description: _Text | None = None
     set_metadata: str | None = None
     remove_metadata: list[str] = msgspec.field(default_factory=list)

@@ -12,7 +12,7 @@ from query_api.lookups import things
 from verbs.images import ImageChanges, patch
 from verbs.verb import Verb
 from workflow_api import ParameterGroup
-from workflow_api.parameters import ProjectName
+from workflow_api.parameters import Name, ProjectName
 
 
 class MemberOptions(ParameterGroup, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class AcceptOptions(ParameterGroup, frozen=True, kw_only=True):
     project: The project that it was shared with, by name or id; the login's own if empty.
     """
 
-    project: str | None = None
+    project: Name | None = None
 
 
 def _members(image: Any) -> dict[str, str]:

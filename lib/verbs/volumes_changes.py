@@ -17,6 +17,7 @@ from verbs.verb import Options, Verb, states
 from verbs.volumes import INSTEAD, snapshots_of
 from verbs.volumes_stuck import evidence, refusals
 from workflow_api import CloudError, Duration, ParameterGroup, clean, count
+from workflow_api.parameters import Name
 
 _Text = Annotated[str, Meta(max_length=255)]
 
@@ -31,7 +32,7 @@ class VolumeChanges(ParameterGroup, frozen=True, kw_only=True):
     bootable: Whether a server can boot from it.
     """
 
-    name: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    name: Annotated[Name, Meta(min_length=1, max_length=255)] | None = None
     description: _Text | None = None
     set_metadata: str | None = None
     remove_metadata: list[str] = msgspec.field(default_factory=list)
@@ -50,7 +51,7 @@ class RetypeOptions(ParameterGroup, frozen=True, kw_only=True):
     migration: Whether Cinder may move its data where its own backend does not have the type.
     """
 
-    volume_type: str
+    volume_type: Name
     migration: Literal["never", "on-demand"] = "never"
 
 

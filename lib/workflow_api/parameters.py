@@ -8,7 +8,8 @@ and comes before ``dry_run`` in the form; what stands behind it says how, and co
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+import typing
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -26,32 +27,41 @@ class ParameterGroup(msgspec.Struct, frozen=True, kw_only=True):
     no_parameters: ClassVar[frozenset[str]] = frozenset()
 
 
-ServerName = Annotated[str, Meta(description="The server, by name or id, in any project.")]
-HypervisorName = Annotated[str, Meta(description="The hypervisor, by host name or id.")]
-HostAggregateName = Annotated[str, Meta(description="The host aggregate, by name or id.")]
+class _Names:
+    """The mark of a type whose values name something, by name, id or key."""
+
+
+#: A text that names something: the engine takes one short line for it, and blank is not given.
+#: Every parameter that is looked up has this type or one that is made of it.
+Name = Annotated[str, _Names]
+Names = list[Name]
+
+ServerName = Annotated[Name, Meta(description="The server, by name or id, in any project.")]
+HypervisorName = Annotated[Name, Meta(description="The hypervisor, by host name or id.")]
+HostAggregateName = Annotated[Name, Meta(description="The host aggregate, by name or id.")]
 ServerGroupName = Annotated[
-    str, Meta(description="The server group, by name or id, in any project.")
+    Name, Meta(description="The server group, by name or id, in any project.")
 ]
-VolumeName = Annotated[str, Meta(description="The volume, by name or id, in any project.")]
+VolumeName = Annotated[Name, Meta(description="The volume, by name or id, in any project.")]
 SnapshotName = Annotated[
-    str, Meta(description="The snapshot of a volume, by name or id, in any project.")
+    Name, Meta(description="The snapshot of a volume, by name or id, in any project.")
 ]
-FlavorName = Annotated[str, Meta(description="The flavor, by its exact name or id.")]
-NetworkName = Annotated[str, Meta(description="The network, by its exact name or id.")]
-PortName = Annotated[str, Meta(description="The port, by its exact name or id.")]
+FlavorName = Annotated[Name, Meta(description="The flavor, by its exact name or id.")]
+NetworkName = Annotated[Name, Meta(description="The network, by its exact name or id.")]
+PortName = Annotated[Name, Meta(description="The port, by its exact name or id.")]
 SecurityGroupName = Annotated[
-    str, Meta(description="The security group, by id, or by its name if no other has it.")
+    Name, Meta(description="The security group, by id, or by its name if no other has it.")
 ]
-ImageName = Annotated[str, Meta(description="The image, by its exact name or id.")]
+ImageName = Annotated[Name, Meta(description="The image, by its exact name or id.")]
 ProjectName = Annotated[
-    str, Meta(description="The project, by name or id; domain/name where names are not unique.")
+    Name, Meta(description="The project, by name or id; domain/name where names are not unique.")
 ]
 AggregateName = Annotated[
-    str, Meta(description="Only hypervisors of this host aggregate, by name or id.")
+    Name, Meta(description="Only hypervisors of this host aggregate, by name or id.")
 ]
-ZoneName = Annotated[str, Meta(description="Only hypervisors of this availability zone.")]
-RunId = Annotated[str, Meta(description="The run, by its id or the start of it.")]
-CampaignName = Annotated[str, Meta(description="The campaign, by its key or id.")]
+ZoneName = Annotated[Name, Meta(description="Only hypervisors of this availability zone.")]
+RunId = Annotated[Name, Meta(description="The run, by its id or the start of it.")]
+CampaignName = Annotated[Name, Meta(description="The campaign, by its key or id.")]
 HypervisorReason = Annotated[
     str, Meta(description="Why, for anybody who looks at the hypervisor later.")
 ]
@@ -75,7 +85,7 @@ AlertMatchers = Annotated[
 ]
 SilenceReason = Annotated[str, Meta(description="Why, for anybody who looks at the silence later.")]
 Hypervisors = Annotated[
-    list[str], Meta(description="The hypervisors, by host names or ids; * for all that pass where.")
+    Names, Meta(description="The hypervisors, by host names or ids; * for all that pass where.")
 ]
 WhereHypervisor = Annotated[
     str,
@@ -84,9 +94,9 @@ WhereHypervisor = Annotated[
 MonitoringReason = Annotated[
     str, Meta(description="Why, for anybody who looks at the monitoring later.")
 ]
-IcingaHost = Annotated[str, Meta(description="The host, by its name in Icinga.")]
+IcingaHost = Annotated[Name, Meta(description="The host, by its name in Icinga.")]
 IcingaHosts = Annotated[
-    str, Meta(description="Only hosts of this name in Icinga, or of such names, as cmp-*.")
+    Name, Meta(description="Only hosts of this name in Icinga, or of such names, as cmp-*.")
 ]
 DowntimeReason = Annotated[
     str, Meta(description="Why, for anybody who looks at the downtime later.")
@@ -94,7 +104,7 @@ DowntimeReason = Annotated[
 DowntimeOfServices = Annotated[
     bool, Meta(description="Whether the host's services have the same downtime.")
 ]
-SilenceId = Annotated[str, Meta(description="The silence, by its id.")]
+SilenceId = Annotated[Name, Meta(description="The silence, by its id.")]
 MaxParallel = Annotated[
     int, Meta(ge=1, description="How many to work on at once; limits.max_parallel if empty.")
 ]
@@ -126,3 +136,8 @@ PreviewDir = Annotated[
     ),
 ]
 AtLeastOne = Annotated[int, Meta(ge=1)]
+
+
+def names_something(kind: Any) -> bool:
+    """Return whether a parameter of this type, or each value of its list, names something."""
+    return kind is _Names or any(names_something(part) for part in typing.get_args(kind))

@@ -16,7 +16,7 @@ import msgspec
 from common.errors import UserError
 from common.table import Table
 from common.text import clean, near
-from workflow_api.parameters import ParameterGroup
+from workflow_api.parameters import ParameterGroup, names_something
 from workflow_api.plan import Plan
 from workflow_api.step import is_account
 
@@ -61,6 +61,12 @@ class Workflow(msgspec.Struct, frozen=True):
         """The accounts that no default stands for: all but the first of each type."""
         first = {kind: name for name, kind in reversed(list(self.accounts.items()))}
         return [name for name, kind in self.accounts.items() if first[kind] != name]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The parameters that name something, as the marks of their types say; accounts do."""
+        marked = {name for name, kind in self.types.items() if names_something(kind)}
+        return frozenset(marked | self.accounts.keys())
 
 
 _workflows: dict[str, Workflow] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from accounts.cloud import Cloud
 from accounts.clouds import Clouds
 from workflow_api import Context, Duration, Table, UserError, workflow
-from workflow_api.parameters import AllowPartial
+from workflow_api.parameters import AllowPartial, Names
 
 # What each audit is made of is imported when it is asked for.
 
@@ -120,7 +120,7 @@ def old_snapshots(
 def roles(
     ctx: Context,
     clouds: Clouds,
-    roles: list[str] = [],  # noqa: B006
+    roles: Names = [],  # noqa: B006
     allow_partial: AllowPartial = False,
 ) -> Table:
     """Find who has powerful roles, and roles of users who are disabled or gone.

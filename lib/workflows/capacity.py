@@ -10,7 +10,7 @@ import msgspec
 from accounts.cloud import Cloud
 from hypervisors.hosts import Host, Hosts, hosts, place
 from workflow_api import CloudError, Context, Table, clean, count, listed, workflow
-from workflow_api.parameters import AggregateName, ZoneName
+from workflow_api.parameters import AggregateName, Names, ZoneName
 
 if TYPE_CHECKING:
     from query_api.lookups.compute_types import Server
@@ -50,7 +50,7 @@ class _Size(msgspec.Struct):
 def report(
     ctx: Context,
     cloud: Cloud,
-    flavors: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+    flavors: Names = [],  # noqa: B006 - never changed; the signature is the action's default
     aggregate: AggregateName | None = None,
     zone: ZoneName | None = None,
 ) -> Table:

@@ -33,6 +33,7 @@ from workflow_api.parameters import (
     DowntimeReason,
     IcingaHost,
     IcingaHosts,
+    Name,
     RowLimit,
     Starts,
     Until,
@@ -46,7 +47,7 @@ def list_downtimes(
     host: IcingaHosts = "",
     *,
     ours: bool = False,
-    run: str = "",
+    run: Name = "",
     limit: RowLimit = 1000,
 ) -> Table:
     """List the downtimes of an Icinga, with the run that made those of runbooks.
@@ -103,7 +104,7 @@ def schedule_downtime(
     until: Until = End("2h"),  # noqa: B008 - a constant
     starts: Starts | None = None,
     services: DowntimeOfServices = True,
-    service: str = "",
+    service: Name = "",
     children: Children = "none",
     flexible: Duration | None = None,
 ) -> Plan:
@@ -158,7 +159,7 @@ def _check_there(icinga: Icinga, host: str, service: str) -> None:
 
 
 @workflow("downtime.remove", timeout="10m")
-def remove_downtimes(ctx: Context, icinga: Icinga, downtimes: str) -> Plan:
+def remove_downtimes(ctx: Context, icinga: Icinga, downtimes: Name) -> Plan:
     """Remove downtimes that runbooks made, by host, service or run; or one of anybody's, by name.
 
     downtimes: A downtime by its name; or those of runbooks by host (cmp-1, cmp-*), service

@@ -14,7 +14,7 @@ from searches import searching
 from verbs import runbooks
 from verbs.flavors import FLAVOR, FLAVOR_VERBS
 from workflow_api import Context, Plan, UserError, clean, workflow
-from workflow_api.parameters import FlavorName
+from workflow_api.parameters import FlavorName, Name, Names
 
 searching.register(
     "flavor",
@@ -41,7 +41,7 @@ def copy(
     ctx: Context,
     cloud: Cloud,
     cloud_b: Cloud,
-    flavors: list[str] = [],  # noqa: B006
+    flavors: Names = [],  # noqa: B006
 ) -> Plan:
     """Make the flavors of a cloud in another one that lacks them, with extra specs and access.
 
@@ -70,7 +70,7 @@ def retire(
     end_date: Annotated[
         str, Meta(description="The last day on which it may be used, for the mail.")
     ],
-    replacement: str | None = None,
+    replacement: Name | None = None,
     *,
     tell_owners: bool = False,
 ) -> Plan:

@@ -28,6 +28,7 @@ from workflow_api.parameters import (
     AggregateName,
     AtLeastOne,
     HypervisorReason,
+    Name,
     RunId,
     Where,
 )
@@ -62,7 +63,7 @@ class CampaignOptions(ParameterGroup, frozen=True, kw_only=True):
     floor_percent: Percent = 10
     spare_host: bool = True
     skip: list[Skipped] = msgspec.field(default_factory=list)
-    network: str | None = None
+    network: Name | None = None
     migrate_back: bool = False
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from accounts.cloud import Cloud
 from accounts.clouds import EVERY, Clouds
 from workflow_api import CloudError, Context, NotFound, Table, clean, count, listed, workflow
-from workflow_api.parameters import AllowPartial
+from workflow_api.parameters import AllowPartial, Name
 
 if TYPE_CHECKING:
     from query_api.lookups.clues import Clue
@@ -43,7 +43,7 @@ EveryCloud = Annotated[
 
 
 @workflow("owner.find")
-def find(ctx: Context, any: str, clouds: EveryCloud, allow_partial: AllowPartial = False) -> Table:
+def find(ctx: Context, any: Name, clouds: EveryCloud, allow_partial: AllowPartial = False) -> Table:
     """Find out what an id, name, IP, MAC or host name stands for, and whom to write to.
 
     any: An id, a name, an IP address, a MAC address or a host name of anything.

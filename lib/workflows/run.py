@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import Meta
 
 from workflow_api import Context, RunRequest, Table, count, humanize, utc, workflow
-from workflow_api.parameters import RunId
+from workflow_api.parameters import Name, RunId
 
 if TYPE_CHECKING:
     from state.records import AttemptRecord, RequestRecord, RunRecord, StepRecord
@@ -33,7 +33,7 @@ _PEOPLE = ("drawn_by", *(f"{done}_by" for done in _DONE.values()))
 
 @workflow("run.list")
 def list_runs(
-    ctx: Context, state: State | None = None, workflow_name: str | None = None, limit: Limit = 20
+    ctx: Context, state: State | None = None, workflow_name: Name | None = None, limit: Limit = 20
 ) -> Table:
     """List the newest runs, with who asked for them and how they ended.
 
@@ -123,7 +123,7 @@ def settle_run(
 
     as: What you found when you looked at the thing itself.
     reason: How you know; the journal keeps it with your name.
-    step: The step, by its key in run.show or a part of its sentence; if empty, the only open one.
+    step: The step: its key in run.show or a part of its sentence; if empty, the only open one.
     """
     return RunRequest("settle", run, {"step": step, "outcome": as_, "reason": reason})
 

@@ -26,7 +26,15 @@ from workflow_api import (
     near,
     workflow,
 )
-from workflow_api.parameters import AlertMatchers, RowLimit, SilenceId, SilenceReason, Starts, Until
+from workflow_api.parameters import (
+    AlertMatchers,
+    Name,
+    RowLimit,
+    SilenceId,
+    SilenceReason,
+    Starts,
+    Until,
+)
 
 
 @workflow("silence.list")
@@ -36,7 +44,7 @@ def list_silences(
     state: Literal["current", "active", "pending", "expired", "any"] = "current",
     *,
     ours: bool = False,
-    run: str = "",
+    run: Name = "",
     limit: RowLimit = 1000,
 ) -> Table:
     """List the silences of an Alertmanager, with the run that made those of runbooks.
@@ -163,7 +171,7 @@ def extend_silence(
 
 
 @workflow("silence.expire", timeout="10m")
-def expire_silence(ctx: Context, alertmanager: Alertmanager, silence: str) -> Plan:
+def expire_silence(ctx: Context, alertmanager: Alertmanager, silence: Name) -> Plan:
     """End a silence now, or all that a run has made; those that have ended are left alone.
 
     silence: The silence by its id, or the run that made silences by its id or the start of it.

@@ -31,7 +31,7 @@ from workflow_api import (
     step,
     workflow,
 )
-from workflow_api.parameters import MaxParallel, Where
+from workflow_api.parameters import MaxParallel, Names, Where
 from workflow_api.step import definition_of
 
 _OF = {"servers": (IMAGE,), "volumes": (VOLUME_SNAPSHOT,), "both": KINDS}
@@ -116,7 +116,7 @@ def prune(
     cloud: Cloud,
     where: Where | None = None,
     *,
-    also: list[str] = [],  # noqa: B006 - never changed
+    also: Names = [],  # noqa: B006 - never changed
     of: Literal["servers", "volumes", "both"] = "both",
     older_than: Duration | None = None,
     keep: Annotated[int, Meta(ge=0)] = 0,

@@ -16,7 +16,6 @@ import yaml
 from common.duration import Duration, End
 from common.errors import UserError
 from common.table import FORMS
-from engine.door import NAMES
 from engine.parameters import ALWAYS, CHANGING, READING, bind
 from query_api.resources import names
 from workflow_api.plan import Plan
@@ -272,9 +271,14 @@ def what_stands_for_one_another_says_so(path: Path) -> None:
 @check
 def what_is_named_or_given_by_id_is_looked_at_as_a_name(path: Path) -> None:
     """Or a line end, an emoji or 60,000 letters would reach a service, or the store."""
+    known = workflow_named(path.stem)
     for name, given in action(path)["parameters"].items():
-        if re.search(r"\bby (its |exact |host )*(name|id|key)\b", given.get("description", "")):
-            assert name in NAMES or name == "step", name
+        if re.search(r"\bby (its |exact |host )*(names?|ids?|key)\b", given.get("description", "")):
+            assert name in known.names, (
+                f"{path.stem} looks {name} up by name or id, so its type has to say that it is a "
+                "name: write `ServerName` or another type of lib/workflow_api/parameters.py, or "
+                "`Name` (`Names` for a list), instead of `str`"
+            )
 
 
 @check

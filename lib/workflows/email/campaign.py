@@ -19,7 +19,7 @@ from workflow_api import (
     listed,
     workflow,
 )
-from workflow_api.parameters import AtLeastOne, CampaignName, PreviewDir
+from workflow_api.parameters import AtLeastOne, CampaignName, Name, PreviewDir
 
 if TYPE_CHECKING:
     from campaigns.composition import Message
@@ -43,7 +43,7 @@ class Again(ParameterGroup, frozen=True, kw_only=True):
     max_recipients: Refuse to send to more recipients than this; email.max_recipients if empty.
     """
 
-    smtp: str | None = None
+    smtp: Name | None = None
     max_recipients: AtLeastOne | None = None
     preview_dir: PreviewDir | None = None
 

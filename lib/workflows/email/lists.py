@@ -13,7 +13,7 @@ from campaigns.options import Options
 from campaigns.owner_mail import keys_of, letter_to, mail_workflow, receivers_of, refuse_partial
 from searches.searching import Selection, question
 from workflow_api import Context, ParameterGroup, Plan, UserError, clean
-from workflow_api.parameters import RowLimit, Where
+from workflow_api.parameters import Name, RowLimit, Where
 
 
 @mail_workflow("email.test")
@@ -59,7 +59,7 @@ class AnnouncedTable(ParameterGroup, frozen=True, kw_only=True):
     resource: What the table shows, such as flavor or image; no table if empty.
     """
 
-    resource: str | None = None
+    resource: Name | None = None
     where: Where | None = None
     rows: RowLimit | None = None
 

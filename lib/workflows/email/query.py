@@ -13,7 +13,7 @@ from campaigns.options import OwnerOptions
 from campaigns.owner_mail import mail_workflow, owner_mail
 from searches.searching import ALL, Selection, question
 from workflow_api import Context, ParameterGroup, Plan, UserError, clean, listed
-from workflow_api.parameters import RowLimit, Where
+from workflow_api.parameters import Name, RowLimit, Where
 
 if TYPE_CHECKING:
     from owners.owners import OwnerResolver, Row
@@ -40,11 +40,11 @@ class QueryMail(ParameterGroup, frozen=True, kw_only=True):
 def query(
     ctx: Context,
     cloud: Cloud,
-    resource: str,
+    resource: Name,
     where: Where | None = None,
     subject: str | None = None,
     text: str | None = None,
-    notice: str = _OWN_WORDS,
+    notice: Name = _OWN_WORDS,
     *,
     smtp: SmtpAccount,
     mail: QueryMail,

@@ -14,7 +14,7 @@ from campaigns.options import OwnerOptions
 from campaigns.owner_mail import mail_workflow, server_mail
 from query_api.lookups.absent import absent
 from workflow_api import CloudError, Context, NotFound, Plan, UserError, clean, listed, near
-from workflow_api.parameters import AllowPast, FlavorName, ImageName
+from workflow_api.parameters import AllowPast, FlavorName, ImageName, Name
 
 if TYPE_CHECKING:
     from query_api.execution.query import Query
@@ -25,7 +25,7 @@ Match = Annotated[
 ]
 EndDate = Annotated[str, Meta(description="The last day on which it can be used, as 2026-12-31.")]
 Replacement = Annotated[
-    str, Meta(description="What to use instead, by its exact name; it must exist.")
+    Name, Meta(description="What to use instead, by its exact name; it must exist.")
 ]
 _COLUMNS = {"name": "name", "id": "id", "project": "project.name", "created_at": "created_at"}
 _OPERATORS = {"exact": "equal_to", "contains": "contains"}

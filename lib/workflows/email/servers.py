@@ -12,6 +12,7 @@ from accounts.smtp import SmtpAccount
 from campaigns.options import OwnerOptions
 from campaigns.owner_mail import mail_workflow, server_mail
 from workflow_api import Context, Duration, Plan, UserError
+from workflow_api.parameters import Names
 
 if TYPE_CHECKING:
     from owners.owners import Row
@@ -32,7 +33,7 @@ def shutoff_servers(
     ctx: Context,
     cloud: Cloud,
     older_than: Duration = _MONTH,
-    projects: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+    projects: Names = [],  # noqa: B006 - never changed; the signature is the action's default
     all_projects: AllProjects = False,
     *,
     smtp: SmtpAccount,
@@ -73,7 +74,7 @@ def errored_servers(
     ctx: Context,
     cloud: Cloud,
     older_than: Duration | None = None,
-    projects: list[str] = [],  # noqa: B006
+    projects: Names = [],  # noqa: B006
     all_projects: AllProjects = False,
     *,
     smtp: SmtpAccount,

@@ -28,7 +28,7 @@ from workflow_api import (
     step,
     workflow,
 )
-from workflow_api.parameters import HypervisorName, HypervisorReason, MaxParallel
+from workflow_api.parameters import HypervisorName, HypervisorReason, MaxParallel, Name, Names
 from workflows.hypervisor.scheduling import disable_scheduling, scheduling_of
 
 # Allocations of servers that have just left are given up in moments.
@@ -64,8 +64,8 @@ def drain(
     *,
     migration: Migration = "auto",
     max_parallel: MaxParallel | None = None,
-    target: str | None = None,
-    exclude: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+    target: Name | None = None,
+    exclude: Names = [],  # noqa: B006 - never changed; the signature is the action's default
     on_failure: OnFailure = "stop",
     on_cancel: OnCancel = "leave",
 ) -> Plan:

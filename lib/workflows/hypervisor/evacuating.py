@@ -35,7 +35,14 @@ from workflow_api import (
     picked,
     workflow,
 )
-from workflow_api.parameters import HypervisorName, HypervisorReason, MaxParallel, PastBrakes
+from workflow_api.parameters import (
+    HypervisorName,
+    HypervisorReason,
+    MaxParallel,
+    Name,
+    Names,
+    PastBrakes,
+)
 from workflows.hypervisor.scheduling import disable_scheduling, scheduling_of
 
 # What becomes of servers whose root disk was on the dead host alone.
@@ -51,8 +58,8 @@ def evacuate(
     *,
     power_is_off: str | None = None,
     local_disks: LocalDisks = "leave",
-    target: str | None = None,
-    exclude: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+    target: Name | None = None,
+    exclude: Names = [],  # noqa: B006 - never changed; the signature is the action's default
     max_parallel: MaxParallel | None = None,
     on_failure: OnFailure = "continue",
     past_brakes: PastBrakes = False,

@@ -25,7 +25,7 @@ from migration.placement_check import refuse_down, refuse_shared
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor
 from workflow_api import Context, ParameterGroup, Plan, Ref, listed, utc, workflow
-from workflow_api.parameters import HypervisorName, HypervisorReason, PastBrakes
+from workflow_api.parameters import HypervisorName, HypervisorReason, Name, PastBrakes
 from workflows.hypervisor.scheduling import enable_scheduling, scheduling_of
 
 Skipped = Literal["notify", "agents", "silence", "patch", "reboot", "test", "unsilence", "tell"]
@@ -50,7 +50,7 @@ class MaintainOptions(ParameterGroup, frozen=True, kw_only=True):
     skip: list[Skipped] = msgspec.field(default_factory=list)
     notify: bool = False
     start: Begin | None = None
-    network: str | None = None
+    network: Name | None = None
     migrate_back: bool = False
     past_brakes: PastBrakes = False
 

@@ -30,7 +30,7 @@ from workflow_api import (
     picked,
     workflow,
 )
-from workflow_api.parameters import HypervisorName, MaxParallel, RunId
+from workflow_api.parameters import HypervisorName, MaxParallel, Names, RunId
 
 # What becomes of the servers that are stopped already when a run is cancelled.
 OnCancel = Literal["leave", "start"]
@@ -49,7 +49,7 @@ def stop_servers(
     cloud: Cloud,
     hypervisor: HypervisorName,
     *,
-    exclude: list[str] = [],  # noqa: B006 - never changed; the signature is the action's default
+    exclude: Names = [],  # noqa: B006 - never changed; the signature is the action's default
     max_parallel: MaxParallel | None = None,
     on_failure: OnFailure = "continue",
     on_cancel: OnCancel = "leave",

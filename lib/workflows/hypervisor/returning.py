@@ -21,7 +21,7 @@ from migration.placement_check import refuse_shared
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor
 from workflow_api import Context, Duration, Plan, Ref, listed, workflow
-from workflow_api.parameters import HypervisorName, RunId
+from workflow_api.parameters import HypervisorName, Name, RunId
 from workflows.hypervisor.scheduling import enable_scheduling, scheduling_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def give_back(
     hypervisor: HypervisorName,
     *,
     test: bool = True,
-    network: str | None = None,
+    network: Name | None = None,
     within: Duration = _TEN_MINUTES,
     migrate_back: bool = False,
     run: RunId | None = None,
@@ -132,7 +132,7 @@ def checked(plan: Plan, host: Hypervisor, service: ComputeService | None, within
     return plan.add(wait_up, **names, within=within)
 
 
-def _lacking(ctx: Context, cloud: Cloud, network: str | None) -> list[str]:
+def _lacking(ctx: Context, cloud: Cloud, network: Name | None) -> list[str]:
     """Return what the test would be refused for once the host is up; flavors are seen then."""
     options = TestOptions(network=network)
     return material(cloud, [], options, ctx.config.hypervisor_test).refusals

@@ -14,7 +14,14 @@ from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor
 from searches.searching import question
 from workflow_api import Context, End, Plan, UserError, clean, listed, workflow
-from workflow_api.parameters import Hypervisors, MonitoringReason, Starts, Until, WhereHypervisor
+from workflow_api.parameters import (
+    Hypervisors,
+    MonitoringReason,
+    Name,
+    Starts,
+    Until,
+    WhereHypervisor,
+)
 
 
 @workflow("hypervisor.silence", timeout="30m")
@@ -64,7 +71,7 @@ def unsilence(
     hypervisors: Hypervisors,
     where: WhereHypervisor | None = None,
     *,
-    run: str = "",
+    run: Name = "",
 ) -> Plan:
     """End what runbooks did to keep the monitoring of hypervisors quiet; what others did stays.
 

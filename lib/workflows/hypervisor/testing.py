@@ -14,17 +14,17 @@ from hypervisors.testing import Asked, try_out
 from migration.placement_check import refuse_shared
 from query_api.lookups import quotas
 from workflow_api import Context, Duration, Plan, clean, count, listed, picked, workflow
-from workflow_api.parameters import MaxParallel
+from workflow_api.parameters import MaxParallel, Name, Names
 
 
 @workflow("hypervisor.test")
 def try_hypervisors(
     ctx: Context,
     cloud: Cloud,
-    hypervisors: list[str],
+    hypervisors: Names,
     *,
     live_migrate: bool = False,
-    target: str | None = None,
+    target: Name | None = None,
     volume: bool = True,
     options: TestOptions,
     max_parallel: MaxParallel | None = None,

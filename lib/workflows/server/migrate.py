@@ -10,7 +10,7 @@ from migration.placement_check import placement_check, refuse_down
 from migration.policy import Migration, movement, step_data
 from query_api.lookups import compute
 from workflow_api import Context, Duration, Plan, clean, workflow
-from workflow_api.parameters import ServerName
+from workflow_api.parameters import Name, ServerName
 
 
 @workflow("server.migrate", one_object=True, timeout="7h")
@@ -20,7 +20,7 @@ def migrate(
     server: ServerName,
     *,
     migration: Migration = "auto",
-    target: str | None = None,
+    target: Name | None = None,
     snapshot: bool = False,
     keep_snapshot: Duration = Duration.parse("7d"),  # noqa: B008 - a constant
     force_forbidden: bool = False,

@@ -7,7 +7,7 @@ from keeping.marks import last_day
 from keeping.snapshots import not_taken, take_snapshot, tells
 from query_api.lookups import compute
 from workflow_api import Context, Duration, Plan, clean, workflow
-from workflow_api.parameters import ServerName
+from workflow_api.parameters import Name, ServerName
 
 
 @workflow("server.snapshot", one_object=True, timeout="7h")
@@ -16,7 +16,7 @@ def snapshot_server(
     cloud: Cloud,
     server: ServerName,
     *,
-    name: str | None = None,
+    name: Name | None = None,
     keep: Duration = Duration.parse("7d"),  # noqa: B008 - a constant
 ) -> Plan:
     """Save a server as an image that is marked with the day until which it is kept.

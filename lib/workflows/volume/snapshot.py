@@ -28,7 +28,7 @@ from workflow_api import (
     step,
     workflow,
 )
-from workflow_api.parameters import VolumeName
+from workflow_api.parameters import Name, VolumeName
 
 # The end that is waited for.
 _TAKEN = Verb(
@@ -108,7 +108,7 @@ def snapshot_volume(
     cloud: Cloud,
     volume: VolumeName,
     *,
-    name: Annotated[str, Meta(min_length=1, max_length=255)] | None = None,
+    name: Annotated[Name, Meta(min_length=1, max_length=255)] | None = None,
     keep: Duration = Duration.parse("7d"),  # noqa: B008 - a constant
     force: bool = False,
 ) -> Plan:
