@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import TypeVar
 
 from accounts.cloud import Cloud
@@ -67,7 +68,9 @@ def of_each(
             return error
 
     with ThreadPoolExecutor(max(1, len(clouds))) as pool:
-        answers = list(pool.map(answer, clouds))
+        # Each by the same look as this thread.
+        futures = [pool.submit(copy_context().run, answer, cloud) for cloud in clouds]
+        answers = [future.result() for future in futures]
     failed = [one for one in answers if isinstance(one, (CloudError, UserError))]
     if failed and len(failed) == len(answers):
         told = list(dict.fromkeys(map(str, failed)))

@@ -1,21 +1,22 @@
 """One look at a cloud: while many plans are drawn, what one of them asked is not asked again.
 
-Only the thread that draws looks so. What a run does, and what other threads ask, goes to the cloud.
+Only the thread that draws looks so, and those that read for it. What a run does goes to the cloud.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from accounts.cloud import Cloud
 
 _Key = tuple[Any, ...]
+Shared = TypeVar("Shared")
 
 
 class Listed(Protocol):
@@ -36,10 +37,17 @@ class Look:
 
     The first GET that shows one of the things in ``listed`` lists all of them, in the microversion
     that is asked for; one that was in no listing is asked for by itself.
+
+    ``many`` says that it is for so many plans that what all of them ask about is read together, and
+    what can only be asked for each of them is left out of plans. ``about`` are the ids, by their
+    resource, that the plans are about.
     """
 
-    def __init__(self, *listed: Listed) -> None:
-        self._listed = listed
+    def __init__(
+        self, *listed: Listed, many: bool = False, about: Mapping[str, Iterable[str]] | None = None
+    ) -> None:
+        self._listed, self.many = listed, many
+        self._about = {kind: frozenset(ids) for kind, ids in (about or {}).items()}
         self._lock = threading.RLock()
         self.forget()
 
@@ -48,6 +56,8 @@ class Look:
         with self._lock:
             self.began = time.monotonic()
             self._seen: dict[_Key, bytes] = {}
+            self._shared: dict[_Key, Any] = {}
+            self._expected = {kind: set(ids) for kind, ids in self._about.items()}
             self._read: set[_Key] = set()
             self._taken: dict[_Key, dict[str, int]] = {}
             self._takings: list[tuple[_Key, str, int]] = []
@@ -83,6 +93,27 @@ class Look:
         """Keep what a GET answered."""
         with self._lock:
             self._seen[_key(cloud, service, path, params, microversion)] = body
+
+    def shared(self, key: _Key, make: Callable[[], Shared]) -> Shared:
+        """Return the one object that ``make()`` makes for a key in this look."""
+        with self._lock:
+            known = self._shared.get(key)
+        if known is None:
+            made = make()  # it may ask, and so may threads that it starts
+            with self._lock:
+                known = self._shared.setdefault(key, made)
+        found: Shared = known
+        return found
+
+    def expected(self, kind: str) -> frozenset[str]:
+        """Return the ids of things of a resource that plans are likely to ask about."""
+        with self._lock:
+            return frozenset(self._expected.get(kind, ()))
+
+    def expect(self, kind: str, ids: Iterable[str]) -> None:
+        """Add such ids: of things that were seen on the way."""
+        with self._lock:
+            self._expected.setdefault(kind, set()).update(ids)
 
     def take(self, what: _Key, by: str, number: int) -> int:
         """Set down how much of something one plan will take; return how much others take of it.
@@ -124,6 +155,12 @@ _current: ContextVar[Look | None] = ContextVar("look", default=None)
 def current() -> Look | None:
     """Return the look that this thread takes, if it takes one."""
     return _current.get()
+
+
+def is_of_many() -> bool:
+    """Return whether this thread looks for many plans: what each costs a request is left out."""
+    look = _current.get()
+    return look is not None and look.many
 
 
 @contextmanager

@@ -32,11 +32,15 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Called(msgspec.Struct, frozen=True):
-    """One call of the action: its row and its parameters, as an operator would give them."""
+    """One call of the action: its row and its parameters, as an operator would give them.
+
+    ``asked`` are the parameters as the row gave them, where ids stand for names by now.
+    """
 
     row: Row
     parameters: dict[str, Any]
     group: str = ""
+    asked: Mapping[str, Any] = {}
 
     @property
     def key(self) -> str:
@@ -46,7 +50,7 @@ class Called(msgspec.Struct, frozen=True):
     @property
     def about(self) -> dict[str, Any]:
         """What the report says of the row."""
-        return {"row": self.row.number, "parameters": self.parameters}
+        return {"row": self.row.number, "parameters": {**self.parameters, **self.asked}}
 
 
 class Told(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """The rows of a file: CSV as Excel and others write it, or a JSON list of objects.
 
-A file is read whole, or refused with all that is wrong with it and where. What stands in cells is
-not repeated: who may start an action may name any file that the action runner can read.
+A file is read whole, or refused with all that is wrong with it and where. It lies below the folders
+of ``files.allowed``: what stands in it goes to the cloud, and into the result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from common.errors import Refused, UserError
-from common.files import MOST, check_absolute, read_regular
+from common.files import Places, read_allowed
 from common.text import clean, count
 
 #: The most rows of a file.
@@ -54,13 +54,9 @@ class Sheet(msgspec.Struct, frozen=True):
         raise Refused(f"The file {clean(self.path)}", told, advice="Nothing was done.")
 
 
-def read(path: str) -> Sheet:
+def read(places: Places, path: str) -> Sheet:
     """Return what stands in a file; raises UserError for one that cannot be read as any."""
-    check_absolute("file", path)
-    try:
-        content = read_regular(path, most=MOST)
-    except OSError as error:
-        raise UserError(f"file {clean(path)} cannot be read: {error.strerror}.") from None
+    content = read_allowed(places, "file", path)
     text = _text(path, content)
     is_json = path.lower().endswith(".json") or text.lstrip()[:1] in ("[", "{")
     sheet = _of_json(path, text) if is_json else _of_csv(path, text)

@@ -18,7 +18,7 @@ _BETWEEN = re.compile(r"[\s\-]+")
 
 def rows_of(ctx: Context, path: str, told: Told, limit: int | None) -> Rows:
     """Return a call for each row of a file; raises UserError with all that is wrong with it."""
-    sheet = read(path)
+    sheet = read(ctx.config.places, path)
     known = [*told.action.accounts, *told.action.parameters]
     implied = _implied(sheet, known)
     wrong = [

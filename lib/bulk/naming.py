@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -12,6 +13,7 @@ from common.errors import Ambiguous, NotFound, UserError
 from common.text import near
 from query_api.execution.query import query
 from query_api.language.schema import Resource
+from query_api.lookups import things
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 # For so many names that are not there, near ones are looked for.
@@ -52,3 +54,15 @@ def found_by_name(cloud: Cloud, of: Resource, wanted: Collection[str]) -> Found:
             guess = near(one, known) if len(errors) < _GUESSED else []
             errors[one] = NotFound(word, one, where=where, near=guess)
     return Found(ids, errors)
+
+
+def found_alone(cloud: Cloud, of: Resource, wanted: Collection[str]) -> Found:
+    """Return what each of a few names is, asked for by itself; what is not found is left out.
+
+    The action may know it by another name, or says what there is instead.
+    """
+    ids: dict[str, str] = {}
+    for one in sorted(wanted):
+        with suppress(NotFound, Ambiguous):
+            ids[one] = things.find(cloud, of.name, one).id
+    return Found(ids, {})

@@ -12,7 +12,7 @@ from bulk import from_file, from_query
 from bulk.calls import Called, Told, action_named
 from bulk.drawing import Drawing, Group, title_of
 from bulk.mapping import parse_per, parse_set
-from bulk.naming import found_by_name, is_id
+from bulk.naming import found_alone, found_by_name, is_id
 from common.errors import UserError
 from query_api.language.schema import Resource
 from query_api.lookups.listed import ListedThings, is_shown_by_id
@@ -76,12 +76,16 @@ def identified(
 ) -> tuple[list[Called], list[tuple[Called, UserError]]]:
     """Return the calls with ids for names, where many things are named; and those that name none.
 
-    A few names are looked up when their plans are drawn, each by itself.
+    A few names are looked up one by one, each once however many rows give it.
     """
     found = {
-        name: found_by_name(cloud, of, wanted)
+        name: (
+            found_by_name(cloud, of, wanted)
+            if len(wanted) > _FEW
+            else found_alone(cloud, of, wanted)
+        )
         for name, of in named_in(calls).items()
-        if len(wanted := {one for one in values_of(calls, name) if not is_id(one)}) > _FEW
+        if (wanted := {one for one in values_of(calls, name) if not is_id(one)})
     }
     known: dict[str, Called] = {}
     refused: list[tuple[Called, UserError]] = []
@@ -98,7 +102,8 @@ def identified(
         ids = {
             n: found[n].ids[one] for n, one in given.items() if n in found and one in found[n].ids
         }
-        new = msgspec.structs.replace(call, parameters={**call.parameters, **ids})
+        asked = {n: given[n] for n in ids}
+        new = msgspec.structs.replace(call, parameters={**call.parameters, **ids}, asked=asked)
         first = known.setdefault(new.key, new)
         if first is not new:
             again = f"it asks for the same as row {first.row.number}"
@@ -124,12 +129,13 @@ def look_at(calls: Sequence[Called], rows_are: str) -> Look:
 
     ``rows_are`` is the resource whose things the rows are: of these the projects are known.
     """
-    listed = []
-    for name, of in named_in(calls).items():
-        ids = {one for one in values_of(calls, name) if is_id(one)}
-        if len(ids) <= _FEW:
-            continue
-        projects = {call.row.values.get("project_id") for call in calls}
-        known = {p for p in projects if p} if name == rows_are and None not in projects else set()
-        listed.append(ListedThings(of, ids, known))
-    return Look(*listed)
+    named = named_in(calls)
+    about = {name: {one for one in values_of(calls, name) if is_id(one)} for name in named}
+    projects = {call.row.values.get("project_id") for call in calls}
+    known = {one for one in projects if one} if None not in projects else set()
+    listed = [
+        ListedThings(named[name], ids, known if name == rows_are else set())
+        for name, ids in about.items()
+        if len(ids) > _FEW
+    ]
+    return Look(*listed, many=len(calls) > _FEW, about={**about, "project": known})

@@ -67,6 +67,16 @@ def open_regular(places: Places, wanted: str, path: str) -> BinaryIO:
         raise UserError(f"{wanted} {clean(path)} cannot be read: {why}.") from None
 
 
+def read_allowed(places: Places, wanted: str, path: str, *, most: int = MOST) -> bytes:
+    """Return the content of such a file of at most so many bytes. Raises as open_regular does."""
+    with open_regular(places, wanted, path) as opened:
+        content = opened.read(most + 1)
+    if len(content) > most:
+        size = f"{most // 2**20} MiB" if most >= 2**20 else f"{most} bytes"
+        raise UserError(f"{wanted} {clean(path)} cannot be read: it is larger than {size}.")
+    return content
+
+
 def _opened(path: str | os.PathLike[str]) -> BinaryIO:
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -183,7 +193,10 @@ class Folder(msgspec.Struct, frozen=True):
 
 
 class Places(msgspec.Struct, frozen=True):
-    """The folders below which files are written; ``own`` is one that nothing else writes to."""
+    """The folders below which files are written, and read from that are handed on to others.
+
+    ``own`` is one that nothing else writes to.
+    """
 
     allowed: Sequence[str]
     own: str = ""

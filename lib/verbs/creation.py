@@ -13,9 +13,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from accounts import looks
 from accounts.cloud import Cloud
 from query_api.execution.query import query
 from query_api.lookups import things
+from query_api.lookups.related import related
 from query_api.lookups.things import Thing
 from query_api.resources import resource
 from verbs import naming
@@ -174,6 +176,9 @@ def _closed(cloud: Cloud, row: Creation, project: str, others: Mapping[str, Thin
 def _called(cloud: Cloud, row: Creation, options: Options, project: str) -> list[Thing]:
     """Return those that have the name already, in the project that the new one is for."""
     of = resource(row.subject.name)
+    if looks.is_of_many() and of.property("project_id") is not None:
+        theirs = related(cloud, of.name, "project_id", [project or cloud.own_project()])
+        return [thing for thing in theirs if thing.name == options.name]
     asked = query(of.name).where("name", "equal_to", options.name)
     if of.property("project_id") is not None:
         asked = asked.where("project_id", "equal_to", project or cloud.own_project())

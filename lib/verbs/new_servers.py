@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from accounts.cloud import Cloud
+from accounts.config import Protected
 from common.pairs import pairs
 from openstack_api import compute as change
+from protection.marks import protected
 from query_api.execution.query import query
 from query_api.lookups import image, quotas, things
 from query_api.lookups.compute_types import Flavor
@@ -41,7 +43,8 @@ class NewServer(ParameterGroup, frozen=True, kw_only=True):
     ports: Ports that are there, by name or id.
     key: The key pair of the account, by name.
     security_groups: The security groups of its new ports, by name or id.
-    user_data_file: A file on the action runner with what the guest is told at its first boot.
+    user_data_file: A file of the action runner, below files.allowed, with what the guest is told at
+        its first boot.
     zone: The availability zone.
     hypervisor: The hypervisor to be put on, by its name or id; Nova chooses if empty.
     server_group: The server group, by name or id.
@@ -89,10 +92,13 @@ def _completed(cloud: Cloud, options: Options, others: Mapping[str, Any], projec
     return msgspec.structs.replace(
         options,
         source=source.id,
-        boots={**_known(source), "foreign": not _is_usable(cloud, source, whose)},
+        boots={
+            **_known(source, cloud.config.protected),
+            "foreign": not _is_usable(cloud, source, whose),
+        },
         size=room.as_data(room.size_of(others["flavor"])),
         host=others["hypervisor"].name if "hypervisor" in others else None,
-        user_data_sha256=user_data.digest(file) if file else None,
+        user_data_sha256=user_data.digest(cloud.config.places, file) if file else None,
     )
 
 
@@ -103,7 +109,7 @@ def _is_usable(cloud: Cloud, source: Thing, project: str) -> bool:
     return bool(source.project_id == project)
 
 
-def _known(source: Thing) -> dict[str, Any]:
+def _known(source: Thing, marks: Protected) -> dict[str, Any]:
     """Return what has to be known of an image, a volume or a snapshot."""
     # An image has its size in bytes, the others in GiB.
     least = (source.min_disk or 0) if source.kind == "image" else (source.size or 0)
@@ -114,6 +120,7 @@ def _known(source: Thing) -> dict[str, Any]:
         "gib": max(least, data),
         "ram": (source.min_ram or 0) if source.kind == "image" else 0,
         "bootable": source.kind != "volume" or source.bootable is not False,
+        "protected": protected((), source.metadata, marks) if source.kind == "volume" else "",
     }
 
 
@@ -143,7 +150,8 @@ def _request(cloud: Cloud, options: Options, marks: Marks) -> str:
     }
     if options.user_data_file:
         # Read again: the plan has nothing but its digest.
-        server["user_data"] = user_data.encoded(options.user_data_file, options.user_data_sha256)
+        file, sha256 = options.user_data_file, options.user_data_sha256
+        server["user_data"] = user_data.encoded(cloud.config.places, file, sha256)
     hints = {"group": options.server_group} if options.server_group else {}
     given = {name: value for name, value in server.items() if value not in (None, [])}
     return change.create_server(cloud, given, hints)
@@ -200,6 +208,9 @@ def _at_odds(options: Options) -> Iterator[str]:
     networks = options.networks or []
     if set(networks) & _CHOSEN and (len(networks) > 1 or options.ports):
         yield "auto and none stand for all its networks, so neither goes with another or a port"
+    if options.delete_on_termination and (mark := options.boots["protected"]):
+        name = options.boots["name"]
+        yield f"the volume {name} {mark.removeprefix('it ')}, and would be deleted with the server"
     if options.boot_from == "volume" and options.boot_size_gib:
         yield "a volume that is there has its size: leave boot_size_gib empty"
     if options.security_groups and (networks == ["none"] or (options.ports and not networks)):

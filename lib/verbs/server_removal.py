@@ -9,10 +9,10 @@ from accounts.cloud import Cloud
 from keeping import snapshots
 from keeping.marks import last_day
 from openstack_api import compute as change
-from query_api.execution.query import query
-from query_api.lookups import things
 from query_api.lookups.compute_types import Server
-from verbs.verb import Options, Verb, states
+from query_api.lookups.related import related
+from verbs.verb import Kept, Options, Verb, states
+from verbs.volumes_kept import lost, volumes_of
 from workflow_api import (
     Context,
     Duration,
@@ -61,6 +61,9 @@ def _doomed(server: Server) -> list[str]:
 def _unfit(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
     if options.snapshot:
         yield from (f"no snapshot can be taken: {why}" for why in snapshots.not_taken(server))
+    if doomed := [] if options.keep_volumes else _doomed(server):
+        for why in lost(cloud, volumes_of(cloud, server), doomed):
+            yield Kept(f"{why}, and goes with it: keep_volumes=true keeps it")
     if options.keep_volumes and _doomed(server) and not cloud.supports("compute", _KEEPS_VOLUMES):
         yield f"its volumes cannot be kept: Nova offers that since microversion {_KEEPS_VOLUMES}"
 
@@ -68,16 +71,15 @@ def _unfit(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
 def _tells(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
     """Tell what goes with a server, in a request each for volumes, ports and floating IPs."""
     yield from _of_volumes(cloud, server, options)
-    ports = things.of_query(cloud, query("port").where("device_id", "equal_to", server.id))
+    ports = related(cloud, "port", "device_id", [server.id])
     if ports:
         shown = listed(sorted(clean(address) for port in ports for address in port.addresses or ()))
         yield (
             f"It has {count(len(ports), 'port')}{f' ({shown})' if shown else ''}: those that Nova "
             "made for it are deleted with it, others stay."
         )
-        ids = [port.id for port in ports]
-        asked = query("floating_ip").where("port_id", "any_in", *ids)
-        freed = [clean(one.floating_ip_address) for one in things.of_query(cloud, asked)]
+        leading = related(cloud, "floating_ip", "port_id", [port.id for port in ports])
+        freed = [clean(one.floating_ip_address) for one in leading]
         if freed:
             yield f"Left without a server, and still its project's: {listed(sorted(freed))}."
     if options.snapshot:
@@ -86,10 +88,7 @@ def _tells(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
 
 def _of_volumes(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
     attached = [one["id"] for one in server.volumes]
-    if not attached:
-        return
-    asked = query("volume").where("id", "any_in", *attached)
-    name = {one.id: _volume(one) for one in things.of_query(cloud, asked)}
+    name = {one.id: _volume(one) for one in volumes_of(cloud, server)}
     doomed = [] if options.keep_volumes else _doomed(server)
     if gone := [name.get(id, id) for id in attached if id in doomed]:
         yield f"Deleted with it: {count(len(gone), 'volume')} ({listed(gone)})."

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from accounts import looks
 from accounts.cloud import Cloud
 from openstack_api import compute as change
 from query_api.lookups import compute, things
@@ -82,8 +83,13 @@ def _unfit(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
 
 
 def _with_confirming(cloud: Cloud, id: str) -> Server | None:
-    """Return a server, with the confirming of its resize as its task while that is under way."""
+    """Return a server, with the confirming of its resize as its task while that is under way.
+
+    Where many are looked at by one look that is left to the step: Nova lists the migrations of one.
+    """
     server: Server | None = SERVER.look(cloud, id)
+    if looks.is_of_many():
+        return server
     if server is not None and server.status == _HELD and not server.task_state:
         newest = compute.migrations(cloud, limit=1, instance_uuid=id)
         if newest and newest[0].status in _CONFIRMED:

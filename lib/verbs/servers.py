@@ -29,9 +29,8 @@ def _look(cloud: Cloud, id: str) -> Server | None:
 def _kept(server: Server, config: PackConfig, verb: Verb) -> str:
     if not verb.disturbs:
         return ""
-    if server.locked:
-        return _LOCKED
-    return protected(server.tags, server.metadata, config.protected)
+    mark = protected(server.tags, server.metadata, config.protected)
+    return "; ".join(filter(None, [_LOCKED if server.locked else "", mark]))
 
 
 class AboutServer(ParameterGroup, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from accounts import looks
 from accounts.cloud import Cloud, not_there
 from openstack_api import compute as change
 from query_api.lookups import compute, server_actions
@@ -19,6 +20,7 @@ _RUNNING = frozenset({"running"})
 # Since this microversion Nova gives up what it has not begun to move, too.
 _QUEUED_TOO = "2.65"
 _QUEUED = frozenset({"queued", "preparing"})
+_UNDER_WAY = (*sorted(_RUNNING), *sorted(_QUEUED), "accepted", "post-migrating")
 
 
 class ServerAndMigration(Server):
@@ -38,7 +40,7 @@ class MigrationOptions(ParameterGroup, frozen=True, kw_only=True):
 def _with_migration(cloud: Cloud, id: str) -> ServerAndMigration | None:
     try:
         # The record first: what it says has ended, the server shows.
-        newest = compute.migrations(cloud, limit=1, instance_uuid=id)
+        newest = _newest_of(cloud, id)
         server = compute.server(cloud, id)
     except CloudError as error:
         if not_there(error):
@@ -47,6 +49,17 @@ def _with_migration(cloud: Cloud, id: str) -> ServerAndMigration | None:
     return ServerAndMigration(
         **server_actions.fields(server), migration=newest[0] if newest else None
     )
+
+
+def _newest_of(cloud: Cloud, id: str) -> list[Migration]:
+    """Return the newest record of a migration of a server; of many by one look, one under way."""
+    look = looks.current()
+    if look is None or not look.many:
+        return compute.migrations(cloud, limit=1, instance_uuid=id)
+    known = look.shared(
+        (cloud, "migrations under way"), lambda: compute.under_way(cloud, _UNDER_WAY)
+    )
+    return [known[id]] if id in known else []
 
 
 def _newest(cloud: Cloud, server: ServerAndMigration, options: Options) -> Options:

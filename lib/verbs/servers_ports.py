@@ -7,12 +7,15 @@ from ipaddress import ip_address
 
 import msgspec
 
+from accounts import looks
 from accounts.cloud import Cloud
 from openstack_api import compute as change
 from openstack_api import network
 from query_api.execution.query import query
 from query_api.lookups import server_devices, things
+from query_api.lookups.related import related
 from query_api.lookups.server_devices import ServerAndPorts
+from query_api.lookups.things import Thing
 from verbs.servers import INSTEAD
 from verbs.verb import Verb, states
 from workflow_api import ParameterGroup, clean, listed
@@ -78,9 +81,17 @@ def _address_unfit(cloud: Cloud, server: ServerAndPorts, options: NetworkOptions
     except ValueError:
         yield f"{clean(address)!r} is not an IP address"
         return
-    asked = query("port").where("network_id", "equal_to", options.network)
-    for port in things.of_query(cloud, asked.where("addresses", "contains", address)):
+    for port in _at(cloud, options.network, address):
         yield f"{address} is taken by port {clean(port.name)}"
+
+
+def _at(cloud: Cloud, network: str, address: str) -> list[Thing]:
+    """Return the ports of a network that have an address; for many servers they are all read."""
+    if looks.is_of_many():
+        known = related(cloud, "port", "network_id", [network])
+        return [port for port in known if address in (port.addresses or ())]
+    asked = query("port").where("network_id", "equal_to", network)
+    return things.of_query(cloud, asked.where("addresses", "contains", address))
 
 
 def _has_port(server: ServerAndPorts, options: PortOptions) -> bool:
@@ -101,8 +112,7 @@ def _port_unfit(cloud: Cloud, server: ServerAndPorts, options: PortOptions) -> I
 
 
 def _floating_ips(cloud: Cloud, server: ServerAndPorts, options: PortOptions) -> Iterator[str]:
-    asked = query("floating_ip").where("port_id", "equal_to", options.port)
-    for found in things.of_query(cloud, asked):
+    for found in related(cloud, "floating_ip", "port_id", [options.port]):
         address = clean(found.floating_ip_address)
         yield f"the floating IP {address} leads to this port, and to nothing without it"
 

@@ -14,7 +14,8 @@ from query_api.lookups import server_actions, things
 from query_api.lookups.compute_types import Server
 from verbs.servers import INSTEAD, status_is
 from verbs.stuck import evidence, refusals
-from verbs.verb import Options, Verb, states
+from verbs.verb import Kept, Options, Verb, states
+from verbs.volumes_kept import boots_from, protected_volume, volumes_of
 from workflow_api import Duration, ParameterGroup, clean
 from workflow_api.parameters import ImageName
 
@@ -72,6 +73,10 @@ def _own_image(cloud: Cloud, server: Server, options: Options) -> Options:
 def _no_rebuild(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
     if options.confirm != server.name:
         yield f"confirm is {clean(options.confirm)!r}, which is not its name"
+    if server.boots_from_volume:
+        disks = (one for one in volumes_of(cloud, server) if boots_from(server, one))
+        for why in (why for one in disks for why in protected_volume(cloud, one)):
+            yield Kept(f"{why}, and is written anew")
     if options.image is None:
         yield "it boots from a volume: name the image that the volume is written anew from"
         return

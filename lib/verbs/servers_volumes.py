@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from accounts.cloud import Cloud
 from openstack_api import compute as change
-from protection.marks import protected
 from query_api.lookups import server_devices, things
 from query_api.lookups.compute_types import Server
 from verbs.servers import INSTEAD
-from verbs.verb import Kept, Options, Verb, states
+from verbs.verb import Options, Verb, states
+from verbs.volumes_kept import boots_from, protected_volume
 from workflow_api import ParameterGroup, clean, listed
 from workflow_api.parameters import VolumeName
 
-# What a first disk is called: the one that a server boots from.
-_FIRST_DISKS = frozenset({"/dev/vda", "/dev/sda", "/dev/hda", "/dev/xvda"})
 _BEGINS = states("ACTIVE", "PAUSED", "SHUTOFF", "VERIFY_RESIZE", "SHELVED", "SHELVED_OFFLOADED")
 _INSTEAD = {key: INSTEAD[key] for key in ("SUSPENDED", "RESCUE", "ERROR", "BUILD")}
 
@@ -51,17 +48,11 @@ def _not_to_be_detached(cloud: Cloud, server: Server, options: Options) -> Itera
     if volume is None:
         return
     name = clean(volume.name)
-    if why := protected((), volume.metadata, cloud.config.protected):
-        yield Kept(f"the volume {name} {why.removeprefix('it ')}")
+    yield from protected_volume(cloud, volume)
     if volume.status != "in-use":
         yield f"the volume {name} is {clean(volume.status)}"
-    if server.boots_from_volume and _device(volume, server) in _FIRST_DISKS:
+    if boots_from(server, volume):
         yield f"it boots from the volume {name}"
-
-
-def _device(volume: Any, server: Server) -> str | None:
-    known = zip(volume.server_ids or (), volume.devices or (), strict=False)
-    return dict(known).get(server.id)
 
 
 VOLUME_DEVICE_VERBS = (

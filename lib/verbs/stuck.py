@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from accounts import looks
 from accounts.cloud import Cloud
 from query_api.lookups import compute, placement, server_actions
 from query_api.lookups.compute_types import Hypervisor
@@ -70,16 +71,23 @@ def evidence(cloud: Cloud, server: ServerAndAction, options: Options) -> Iterato
         yield f"its newest action is {clean(server.newest.action)}, of {begun}"
     if server.fault and server.fault.message:
         yield f"its fault is: {clean(server.fault.message)}"
+    known = compute.hypervisors(cloud)
+    if looks.is_of_many():
+        yield _host(server, known)
+        yield "its actions, migrations and allocations are only read where one server is reset"
+        return
     for record in compute.migrations(cloud, limit=1, instance_uuid=server.id):
         ends = f"from {clean(record.source_compute or '')} to {clean(record.dest_compute or '')}"
         yield f"its newest migration, {ends}, is at {clean(record.status)!r}"
-    known = compute.hypervisors(cloud)
     yield _host(server, known)
     yield _held(cloud, server, known)
 
 
 def _age(server: ServerAndAction) -> float | None:
-    """Return for how long its newest action has been under way, in seconds."""
+    """Return for how long its newest action has been under way, in seconds.
+
+    Where actions were not read it is the time since it was last changed, which is not longer.
+    """
     since = server.newest.start_time if server.newest else server.updated
     return server_actions.seconds_since(since)
 

@@ -11,8 +11,8 @@ from accounts.cloud import Cloud
 from accounts.config import PackConfig
 from openstack_api import volume as change
 from protection.marks import protected
-from query_api.execution.query import query
 from query_api.lookups import quotas, things
+from query_api.lookups.related import related
 from query_api.lookups.volume_messages import last_message
 from verbs.tables import FEW, listed_by_table
 from verbs.verb import Options, Subject, Verb, states
@@ -83,8 +83,7 @@ def still_there(cloud: Cloud, volume: str, name: str) -> Any:
 
 def snapshots_of(cloud: Cloud, volume: str) -> list[things.Thing]:
     """Return the snapshots of a volume, in one listing."""
-    asked = query("volume_snapshot").where("volume_id", "equal_to", volume)
-    return things.of_query(cloud, asked)
+    return related(cloud, "volume_snapshot", "volume_id", [volume])
 
 
 def _beyond_quota(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:

@@ -46,7 +46,7 @@ def run(
 
     action: The runbook, as server.stop; any that changes something.
     resource: What the query with where is about; the action's subject, as server, if empty.
-    file: Instead of a query, a CSV or JSON file on the action runner, by its absolute path.
+    file: Instead of a query, a CSV or JSON file of the action runner, below files.allowed.
     set: Which column becomes which parameter, as: server=id; reason='end of {project.name}'.
     limit: At most this many rows: the first in a file, or of a query in the order of their ids.
     at_most_per: A column, and how many rows with the same value run at once, as host: 2.

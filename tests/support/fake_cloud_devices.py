@@ -39,6 +39,8 @@ class FakeDevices:
         cloud.nova.lives.born.append(self._give_ports)
         cloud.nova.lives.died.append(self._take_ports)
         cloud.route(f"GET {_PORT}", self._port)
+        for rows in (self.tables.networks, self.tables.security_groups):
+            cloud.route(f"GET {rows.kind.path}/([^/]+)", rows.shown)
         cloud.route(f"PUT {_PORT}", self._update_port)
         cloud.hooks.append(lambda request: self.advance())
 

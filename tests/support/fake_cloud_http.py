@@ -13,12 +13,15 @@ from http.client import responses
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 
 @dataclass
 class Request:
-    """One request as it came in; ``parts`` are the groups of the route's pattern."""
+    """One request as it came in; ``parts`` are the groups of the route's pattern.
+
+    Of a parameter that was given several times ``query`` has the last value, ``repeated`` all.
+    """
 
     method: str
     path: str
@@ -26,6 +29,7 @@ class Request:
     headers: dict[str, str]
     body: Any = None
     parts: tuple[str, ...] = ()
+    repeated: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def line(self) -> str:
@@ -227,6 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
             dict(parse_qsl(url.query)),
             self.heads,
             _decoded(raw, self.heads.get("content-type", "")),
+            repeated={name: all_of for name, all_of in parse_qs(url.query).items() if all_of[1:]},
         )
         answer, fault = self.server.web.obey(request)
         if answer is None:

@@ -68,7 +68,7 @@ class Rows(list[Json]):
         cloud.route(f"GET {kind.listed or kind.path}", self._listed)
         if not kind.changes:
             return
-        cloud.route(f"GET {kind.path}/([^/]+)", self._shown)
+        cloud.route(f"GET {kind.path}/([^/]+)", self.shown)
         cloud.route(f"POST {kind.path}", self._made)
         cloud.route(f"(?:PUT|PATCH) {kind.path}/([^/]+)", self._changed)
         cloud.route(f"DELETE {kind.path}/([^/]+)", self._deleted)
@@ -93,11 +93,19 @@ class Rows(list[Json]):
         )
 
     def _listed(self, request: Request) -> Answer:
-        rows = [row for row in self if self._passes(row, request.query)]
+        rows = [row for row in self if self._is_asked(row, request)]
         ids = [str(row.get(self.kind.key)) for row in rows]
         return paged(self._cloud, request, self.kind.many, ids, rows)
 
-    def _shown(self, request: Request) -> Answer:
+    def _is_asked(self, row: Json, request: Request) -> bool:
+        """Return whether a row passes; of a repeated parameter one value has to be its own."""
+        once = {name: one for name, one in request.query.items() if name not in request.repeated}
+        return self._passes(row, once) and all(
+            any(self._passes(row, {name: value}) for value in values)
+            for name, values in request.repeated.items()
+        )
+
+    def shown(self, request: Request) -> Answer:
         row = self.find(request.parts[0])
         return self._missing(request) if row is None else Answer(self._wrapped(row))
 

@@ -47,17 +47,22 @@ class ServerStand:
     marks = ("protected", "locked")
     changes = "(POST|PUT|DELETE) .*/(servers|ports)/"
 
-    def __init__(self, fake: FakeCloud) -> None:
-        fake.images += images()
-        fake.hypervisors.append(Hypervisor("cmp-1"))
-        fake.servers.append(Server(_NAME))
-        sizes(fake)
-        self._fake = fake
+    def __init__(self, fake: FakeCloud, name: str = _NAME) -> None:
+        if not fake.hypervisors:
+            fake.images += images()
+            fake.hypervisors.append(Hypervisor("cmp-1"))
+            sizes(fake)
+        fake.servers.append(Server(name))
+        self._fake, self._name = fake, name
         self._devices: FakeDevices | None = None
 
     @property
     def _server(self) -> Server:
-        return self._fake.server(_NAME)
+        return self._fake.server(self._name)
+
+    def own(self, name: str) -> str:
+        """Return what a volume or port of the examples is called that is this server's."""
+        return name if self._name == _NAME else f"{self._name}-{name}"
 
     def prepare(self, verb: Verb) -> None:
         self._server.locked = verb.name == "server.unlock"
@@ -67,25 +72,32 @@ class ServerStand:
             self._server.task = "rebooting"
             self._fake.nova.power.record(self._server, "reboot", over=False)
         if "migration" in verb.options.__struct_fields__:
-            self._fake.hypervisors.append(Hypervisor("cmp-2"))
+            if len(self._fake.hypervisors) < 2:
+                self._fake.hypervisors.append(Hypervisor("cmp-2"))
             self._fake.courses[self._server.id] = Course(ends_after=None)
             self._fake.nova.migrate(self._server, "live-migration", {}).status = "running"
         if set(verb.others) & {"volume", "network", "port", "security_group"}:
-            self._equip(verb)
+            self.equip(verb)
         else:
             self._fake.part(Tables)  # Neutron's and Cinder's, which say what goes with a server
 
-    def _equip(self, verb: Verb) -> None:
+    def equip(self, verb: Verb) -> None:
         """Give it the volumes and ports of the examples."""
         self._devices = devices = self._fake.part(FakeDevices)
-        devices.volume("data-1", self._server)
-        devices.volume("data-2")
-        groups = {name: devices.group(name)["id"] for name in ("default", "ssh")}
-        lan = devices.network("lan")
-        devices.network("backup")
+        devices.volume(self.own("data-1"), self._server)
+        devices.volume(self.own("data-2"))
+        tables = devices.tables
+        if not tables.networks:
+            for name in ("default", "ssh"):
+                devices.group(name)
+            for name in ("lan", "backup"):
+                devices.network(name)
+        groups = {row["name"]: row["id"] for row in tables.security_groups}
+        lan = next(row for row in tables.networks if row["name"] == "lan")
         mine = ["default", *(["ssh"] if verb.name == "server.remove_security_group" else [])]
-        devices.port("web-1-lan", lan, self._server, security_groups=[groups[g] for g in mine])
-        devices.port("spare-1", lan)
+        ids = [groups[group] for group in mine]
+        devices.port(self.own("web-1-lan"), lan, self._server, security_groups=ids)
+        devices.port(self.own("spare-1"), lan)
 
     def set(self, state: str) -> None:
         if state == "VERIFY_RESIZE":

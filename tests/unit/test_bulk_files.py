@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from bulk.files import read
+from bulk.files import Sheet, read
 from common.errors import UserError
+from common.files import Places
 from support.bulk import Site
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
@@ -36,6 +37,10 @@ def written(folder: Path, content: str | bytes, name: str = "rows.csv") -> str:
     return str(path)
 
 
+def sheet_of(path: str) -> Sheet:
+    return read(Places(["/"]), path)
+
+
 # -- reading -----------------------------------------------------------------------------------
 
 
@@ -54,13 +59,13 @@ def written(folder: Path, content: str | bytes, name: str = "rows.csv") -> str:
     ],
 )
 def test_files_are_read_as_programs_write_them(tmp_path: Path, content: str) -> None:
-    (row,) = read(written(tmp_path, content)).rows
+    (row,) = sheet_of(written(tmp_path, content)).rows
     assert list(row.values.values()) == ["web-1", "it is old"]
 
 
 def test_excels_quotes_and_lines_within_cells(tmp_path: Path) -> None:
     content = 'server,reason\nweb-1,"a ""big"" one, and\ntwo lines"\nweb-2,x\n'
-    first, second = read(written(tmp_path, content)).rows
+    first, second = sheet_of(written(tmp_path, content)).rows
     assert first.values["reason"] == 'a "big" one, and\ntwo lines'
     assert (first.place, second.place) == ("line 2", "line 4")
 
@@ -78,7 +83,7 @@ def test_excels_quotes_and_lines_within_cells(tmp_path: Path) -> None:
 )
 def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        read(written(tmp_path, content))
+        sheet_of(written(tmp_path, content))
 
 
 @pytest.mark.parametrize(
@@ -93,14 +98,27 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes, said: s
 )
 def test_what_is_no_such_json_is_refused(tmp_path: Path, content: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        read(written(tmp_path, content, "rows.json"))
+        sheet_of(written(tmp_path, content, "rows.json"))
 
 
 def test_only_what_is_a_file_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in ("/dev/zero", "/proc/kmsg", str(tmp_path), str(tmp_path / "pipe"), "rows.csv"):
         with pytest.raises(UserError):
-            read(path)
+            read(Places(["/"]), path)
+
+
+def test_only_what_lies_in_an_allowed_folder_is_read(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    for folder in (inside, outside):
+        folder.mkdir()
+        written(folder, "server\nweb-1\n")
+    os.symlink(outside / "rows.csv", inside / "link.csv")
+    places = Places([str(inside)])
+    assert read(places, str(inside / "rows.csv")).rows
+    for path in (outside / "rows.csv", inside / "link.csv", inside / ".." / "out" / "rows.csv"):
+        with pytest.raises(UserError, match="lies outside the folders that files are taken from"):
+            read(places, str(path))
 
 
 def test_a_file_of_somebody_elses_is_not_told(site: Site) -> None:

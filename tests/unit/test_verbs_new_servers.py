@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from accounts.cloud import Cloud
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import OWNER, Group, Project, uuid_of
 from support.fake_cloud_http import Answer
@@ -251,7 +252,34 @@ def test_few_requests_are_made(fake: FakeCloud) -> None:
     assert [fake.count(part) for part in asked] == [1] * len(asked)
 
 
+def test_a_protected_volume_is_not_given_to_be_deleted_with_the_server(fake: FakeCloud) -> None:
+    fake.part(FakeCinder).volumes[0]["metadata"] = {"openstack_ops:protected": "yes"}
+    why = refused(fake, boot_from="volume", source="root", delete_on_termination=True)
+    assert "the volume root is protected by its metadata" in why
+    assert planned(fake, boot_from="volume", source="root").changes() == 1
+
+
 # -- user data ---------------------------------------------------------------------------------
+
+
+def account(fake: FakeCloud, folder: Path) -> Cloud:
+    return fake.account(files={"allowed": [str(folder)]})
+
+
+def planned_with(fake: FakeCloud, folder: Path, file: Path) -> Plan:
+    usual = {"name": "web-9", "flavor": "m1.small", "source": "debian-12"}
+    return drawn(account(fake, folder), "server.create", **usual, user_data_file=str(file))
+
+
+def test_user_data_from_elsewhere_are_not_sent(fake: FakeCloud, tmp_path: Path) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    file = tmp_path / "user-data"
+    file.write_text("root:x:0:0")
+    (allowed / "link").symlink_to(file)
+    for path in (file, allowed / "link", Path("/etc/passwd")):
+        with pytest.raises(UserError, match="lies outside the folders that files are taken from"):
+            planned_with(fake, allowed, path)
 
 
 def test_user_data_are_sent_and_stand_in_no_plan(
@@ -259,13 +287,13 @@ def test_user_data_are_sent_and_stand_in_no_plan(
 ) -> None:
     file = tmp_path / "user-data"
     file.write_text("#cloud-config\npassword: open sesame\n")
-    plan = planned(fake, user_data_file=str(file))
+    plan = planned_with(fake, tmp_path, file)
     (step,) = plan.steps()
     assert step.data["options"]["user_data_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     stored = json.dumps(plan.as_data())
     assert "sesame" not in stored
     assert base64.b64encode(file.read_bytes()).decode() not in stored
-    perform(step, fake.account(), attempt)
+    perform(step, account(fake, tmp_path), attempt)
     (request,) = fake.asked("POST .*/servers$")
     assert base64.b64decode(request.body["server"]["user_data"]) == file.read_bytes()
 
@@ -275,15 +303,15 @@ def test_user_data_that_have_changed_are_not_sent(
 ) -> None:
     file = tmp_path / "user-data"
     file.write_text("one")
-    (step,) = planned(fake, user_data_file=str(file)).steps()
+    (step,) = planned_with(fake, tmp_path, file).steps()
     file.write_text("two")
     with pytest.raises(UserError, match="not as it was when this was planned"):
-        perform(step, fake.account(), attempt)
+        perform(step, account(fake, tmp_path), attempt)
     assert fake.servers == []
 
 
 @pytest.mark.parametrize(
-    ("size", "why"), [(None, "cannot be read"), (49_150, "has 49150 bytes, and Nova takes 49149")]
+    ("size", "why"), [(None, "cannot be read"), (49_150, "larger than 49149 bytes")]
 )
 def test_a_file_that_is_no_user_data_is_refused(
     fake: FakeCloud, tmp_path: Path, size: int | None, why: str
@@ -292,7 +320,7 @@ def test_a_file_that_is_no_user_data_is_refused(
     if size is not None:
         file.write_bytes(b"x" * size)
     with pytest.raises(UserError, match=why):
-        planned(fake, user_data_file=str(file))
+        planned_with(fake, tmp_path, file)
 
 
 def test_a_path_has_to_be_absolute(fake: FakeCloud) -> None:

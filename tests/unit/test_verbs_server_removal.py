@@ -68,6 +68,18 @@ def test_volumes_are_kept_if_asked(fake: FakeCloud, attempt: FakeAttempt) -> Non
     assert fake.servers == []
 
 
+def test_a_protected_volume_is_not_lost_with_it(fake: FakeCloud) -> None:
+    with_volumes(fake)
+    root, data = fake.part(Tables).volumes
+    data["metadata"] = {"openstack_ops:protected": "yes"}
+    assert planned(fake).changes() == 1, "it stays"
+    root["metadata"] = {"openstack_ops:protected": "yes"}
+    with pytest.raises(Refused, match=r"the volume root is protected.*keep_volumes=true") as error:
+        planned(fake)
+    assert error.value.kept
+    assert planned(fake, keep_volumes=True).changes() == 2
+
+
 def test_volumes_cannot_be_kept_by_an_older_nova(fake: FakeCloud) -> None:
     with_volumes(fake)
     fake.compute_version = "2.84"

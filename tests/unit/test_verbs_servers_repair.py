@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.fake_cloud import FakeCloud
+from support.fake_cloud_devices import FakeDevices
 from support.fake_cloud_estate import Hypervisor, Server
 from support.fake_cloud_runs import Clock, FakeAttempt, drawn, perform
 from support.server_stand import images
@@ -74,6 +75,27 @@ def test_a_server_on_a_volume_is_rebuilt_from_a_named_image_alone(fake: FakeClou
     plan = plan_of(fake, "server.rebuild", confirm="web-1", image="debian-12")
     (note,) = plan.notes
     assert note.startswith("the volume that it boots from is written anew from the image debian-12")
+
+
+def test_a_protected_volume_is_not_written_anew(fake: FakeCloud) -> None:
+    server = fake.server("web-1")
+    volume = fake.part(FakeDevices).volume("root", server)
+    volume["attachments"][0]["device"] = "/dev/vda"
+    volume["metadata"] = {"openstack_ops:protected": "yes"}
+    assert plan_of(fake, "server.rebuild", confirm="web-1").changes() == 1, "it boots from an image"
+    server.image = ""
+    (why,) = refusals(fake, "server.rebuild", confirm="web-1", image="debian-12")
+    assert why.startswith("the volume root is protected by its metadata")
+    volume["attachments"][0]["device"] = "/dev/vdb"
+    assert plan_of(fake, "server.rebuild", confirm="web-1", image="debian-12").changes() == 1
+
+
+def test_all_marks_of_a_server_are_told(fake: FakeCloud) -> None:
+    fake.server("web-1").locked = True
+    fake.server("web-1").tags = ["openstack-ops-protected"]
+    (why,) = refusals(fake, "server.rebuild", confirm="web-1")
+    assert why.startswith("it is locked")
+    assert "it is protected by the tag" in why
 
 
 def test_a_server_that_was_shut_off_is_rebuilt_too(fake: FakeCloud, clock: Clock) -> None:

@@ -123,7 +123,6 @@ def test_one_that_cinder_gives_up_is_a_failure(
     [
         ({"status": "in-use"}, {}, "it is attached to a server"),
         ({"status": "error"}, {}, "it is error"),
-        ({"metadata": {"openstack_ops:protected": "1"}}, {}, "it is protected"),
         ({}, {"snapshots": 0}, "the project's quota of snapshots is 0"),
         ({}, {"gigabytes": 30}, "the project's quota of gigabytes is 30, of which 10 are free"),
     ],

@@ -203,6 +203,28 @@ def migrations(
     return found[:limit]
 
 
+def under_way(cloud: Cloud, statuses: Iterable[str]) -> dict[str, Migration]:
+    """Return by server the newest record of a migration that is in one of these states.
+
+    That is a listing for each state, however many servers there are.
+    """
+    known: dict[str, Migration] = {}
+    for status in statuses:
+        for record in rows(
+            cloud,
+            "compute",
+            "/os-migrations",
+            Migration,
+            "migrations",
+            params={"status": status},
+            microversion=MIGRATIONS,
+        ):
+            newest = known.setdefault(record.instance_uuid, record)
+            if record.id > newest.id:
+                known[record.instance_uuid] = record
+    return known
+
+
 def server_groups(cloud: Cloud) -> list[ServerGroup]:
     """Return the server groups of all projects."""
     return rows(

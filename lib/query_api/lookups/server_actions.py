@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from accounts import looks
 from accounts.cloud import Cloud, not_there
 from common.errors import CloudError
 from common.text import clean
@@ -94,10 +95,14 @@ def last_fault(cloud: Cloud, server_id: str) -> str:
 
 
 def with_newest(cloud: Cloud, server_id: str) -> ServerAndAction | None:
-    """Return a server with its newest action; None if the server is gone. Raises CloudError."""
+    """Return a server with its newest action; None if the server is gone. Raises CloudError.
+
+    Nova lists actions of one server only: where many are looked at by one look they are not asked
+    for, and there is no newest one.
+    """
     try:
         server = compute.server(cloud, server_id)
-        newest = actions(cloud, server_id)[:1]
+        newest = [] if looks.is_of_many() else actions(cloud, server_id)[:1]
     except CloudError as error:
         if not_there(error):
             return None

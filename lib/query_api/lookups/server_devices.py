@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from accounts.cloud import Cloud
-from query_api.execution.query import query
-from query_api.lookups import server_actions, things
+from query_api.lookups import server_actions
+from query_api.lookups.related import related
 from query_api.lookups.server_actions import ServerAndAction
 from query_api.lookups.things import Thing
 
@@ -36,6 +36,7 @@ class ServerAndPorts(ServerAndAction):
 def with_volumes(cloud: Cloud, server_id: str) -> ServerAndAction | None:
     """Return a server whose task is also an attaching or detaching; None if it is gone.
 
+    Where many are looked at by one look their actions are left out: there is no listing of them.
     Raises CloudError.
     """
     server = server_actions.with_newest(cloud, server_id)
@@ -50,8 +51,8 @@ def with_ports(cloud: Cloud, server_id: str) -> ServerAndPorts | None:
     server = with_volumes(cloud, server_id)
     if server is None:
         return None
-    asked = query("port").where("device_id", "equal_to", server_id)
-    return ServerAndPorts(**server_actions.fields(server), ports=things.of_query(cloud, asked))
+    ports = related(cloud, "port", "device_id", [server_id])
+    return ServerAndPorts(**server_actions.fields(server), ports=ports)
 
 
 def _device_change(cloud: Cloud, server: ServerAndAction) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from accounts.cloud import Cloud
@@ -116,7 +117,8 @@ class Reading:
 
         self.log_in()  # once, also if it fails
         with ThreadPoolExecutor(min(len(todo), self.most)) as pool:
-            futures = [pool.submit(function, item) for item in todo]
+            # Each by the same look as this thread.
+            futures = [pool.submit(copy_context().run, function, item) for item in todo]
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)
             finally:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -118,7 +119,7 @@ class Walk:
     # -- brief pages, one after another --------------------------------------------------------
 
     def _begin(self, pool: ThreadPoolExecutor, way: _Way, pages: Iterable[Page]) -> None:
-        way.chain = pool.submit(self._job, self._follow, pool, way, pages)
+        way.chain = pool.submit(copy_context().run, self._job, self._follow, pool, way, pages)
         way.chain.add_done_callback(lambda _: way.stretches.put(None))
 
     def _follow(self, pool: ThreadPoolExecutor, way: _Way, pages: Iterable[Page]) -> None:
@@ -129,7 +130,15 @@ class Walk:
                     return
                 if wanted := self._new(way, number, page):
                     way.stretches.put(
-                        pool.submit(self._job, self._stretch, way, number, before, wanted)
+                        pool.submit(
+                            copy_context().run,
+                            self._job,
+                            self._stretch,
+                            way,
+                            number,
+                            before,
+                            wanted,
+                        )
                     )
                 if self._whole.is_set():
                     return

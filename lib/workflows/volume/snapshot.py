@@ -11,7 +11,6 @@ from msgspec import Meta
 from accounts.cloud import Cloud
 from keeping.marks import KEEP_UNTIL, RUN, STEP, last_day, marks_of
 from openstack_api import volume as change
-from protection.marks import protected
 from query_api.lookups import quotas, things
 from verbs.following import settled
 from verbs.verb import Verb
@@ -122,11 +121,9 @@ def snapshot_volume(
     called = clean(name or f"{found.name} {ctx.asked_at:%Y-%m-%d}")[:255]
     plan = Plan(f"Take a snapshot of volume {clean(found.name)}")
     project = _owner(cloud, found.project_id)
-    mark = protected((), found.metadata, ctx.config.protected)
-    reasons = [*filter(None, [mark]), *_reasons(cloud, found, project, force)]
     plan.refuse(
-        (f"no snapshot can be taken of {clean(found.name)}: {why}" for why in reasons),
-        kept=bool(mark),
+        f"no snapshot can be taken of {clean(found.name)}: {why}"
+        for why in _reasons(cloud, found, project, force)
     )
     if not project and found.project_id != cloud.own_project():
         plan.note(
