@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accounts import catalogue, looks
+from accounts import catalogue, read_cache
 from accounts.config import CloudEntry, PackConfig
 from accounts.entries import of_entry
 from accounts.identity import identity
@@ -139,16 +139,16 @@ class Cloud:
         """Return the body of a GET on a service of the catalogue.
 
         Raises CloudError with what the cloud said. ``params`` with value None are left out. While
-        this thread takes one look (``accounts.looks``), what was seen in it is not asked again.
+        this thread shares reads (``accounts.read_cache``), what was read is not read again.
         """
         sent = {name: value for name, value in (params or {}).items() if value is not None}
-        look = looks.current()
-        seen = look.get(self, service, path, sent, microversion) if look else None
-        if seen is None:
-            seen = self._answer("GET", service, path, params=sent, microversion=microversion)
-            if look:
-                look.keep(self, service, path, sent, microversion, seen)
-        return seen
+        reads = read_cache.current()
+        body = reads.get(self, service, path, sent, microversion) if reads else None
+        if body is None:
+            body = self._answer("GET", service, path, params=sent, microversion=microversion)
+            if reads:
+                reads.keep(self, service, path, sent, microversion, body)
+        return body
 
     def ask(
         self, service: str, path: str, body: Mapping[str, Any], *, microversion: str | None = None

@@ -43,7 +43,7 @@ def translated(error: Exception, cloud: Cloud, doing: str) -> RunbookError | Non
     name = cloud.name
     if isinstance(error, exceptions.HttpError):
         return _answered(error, cloud, doing)
-    if (none := no_answer.told(error, _asked(cloud), doing)) is not None:
+    if (none := no_answer.translated(error, _system(cloud), doing)) is not None:
         return none
     if isinstance(error, NoLogin):
         return CloudError(
@@ -102,8 +102,8 @@ def stumbled(error: BaseException) -> bool:
     return False
 
 
-def _asked(cloud: Cloud) -> no_answer.Asked:
-    return no_answer.Asked(
+def _system(cloud: Cloud) -> no_answer.RemoteSystem:
+    return no_answer.RemoteSystem(
         who=f"Cloud {cloud.name}",
         it="the cloud",
         seconds=cloud.request_timeout,

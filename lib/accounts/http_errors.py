@@ -37,7 +37,7 @@ _SAYS = ("message", "detail", "title", "status", "errors", "error")
 
 def translated(error: Exception, account: HttpAccount, doing: str) -> CloudError | None:
     """Return the error to show for what the session raised; None if it was not the system's."""
-    if (none := no_answer.told(error, _asked(account), doing)) is not None:
+    if (none := no_answer.translated(error, _system(account), doing)) is not None:
         return none
     said = f"{account.who}: {doing}"
     if isinstance(error, exceptions.HttpError):
@@ -94,11 +94,11 @@ def _sentences(body: Any) -> Iterator[str]:
         yield from _sentences(body.get("results"))
 
 
-def _asked(account: HttpAccount) -> no_answer.Asked:
+def _system(account: HttpAccount) -> no_answer.RemoteSystem:
     def right(error: Redirected) -> str:
         return _RIGHT
 
-    return no_answer.Asked(
+    return no_answer.RemoteSystem(
         who=account.who,
         it="the service",
         seconds=float(account.entry.timeout),

@@ -21,7 +21,7 @@ _LONGEST = 500
 
 
 @dataclass(frozen=True)
-class Asked:
+class RemoteSystem:
     """A system that was asked something, in the words of an operator.
 
     ``who`` begins each sentence (``Cloud prod``) and ``it`` stands for it in advice. ``seconds``
@@ -39,57 +39,57 @@ class Asked:
     no_redirect: str
 
 
-def told(error: Exception, asked: Asked, doing: str) -> CloudError | None:
+def translated(error: Exception, system: RemoteSystem, doing: str) -> CloudError | None:
     """Return the error to show where there was no answer; None if that was not the trouble."""
-    said = f"{asked.who}: {doing}"
+    said = f"{system.who}: {doing}"
     if isinstance(error, Redirected):
-        return _redirected(error, asked, said)
+        return _redirected(error, system, said)
     if isinstance(error, AnswerTooLarge):
         return CloudError(
-            f"{said}: the answer of {error.asked} is larger than {asked.mebibytes} MiB, so it was "
+            f"{said}: the answer of {error.asked} is larger than {system.mebibytes} MiB, so it was "
             "not read.",
             advice="Ask for less; limits.answer_mib says how large an answer may be.",
         )
     if isinstance(error, AnswerTooSlow):
         return CloudError(
-            f"{said}: {error.asked} began to answer and was not done within {asked.seconds:g}s.",
-            advice=f"See what slows the service down; {asked.slow} says how long one request may "
+            f"{said}: {error.asked} began to answer and was not done within {system.seconds:g}s.",
+            advice=f"See what slows the service down; {system.slow} says how long one request may "
             "take.",
         )
     if isinstance(error, exceptions.SSLError):
-        return _no_tls(error, asked, said)
+        return _no_tls(error, system, said)
     if isinstance(error, exceptions.ConnectTimeout):
         return CloudError(
-            f"{said}: no answer within {asked.seconds:g}s.",
-            advice=f"See whether the service is up; {asked.slow} says how long to wait.",
+            f"{said}: no answer within {system.seconds:g}s.",
+            advice=f"See whether the service is up; {system.slow} says how long to wait.",
         )
     if isinstance(error, (exceptions.ConnectFailure, exceptions.UnknownConnectionError)):
-        why, advice = asked.reason(error)
+        why, advice = system.reason(error)
         return CloudError(f"{said}: no connection: {why}.", advice=advice)
     return None
 
 
-def _no_tls(error: Exception, asked: Asked, said: str) -> CloudError:
+def _no_tls(error: Exception, system: RemoteSystem, said: str) -> CloudError:
     why = connections.certificate(error)
     if why is None:
-        why, advice = asked.reason(error)
+        why, advice = system.reason(error)
         return CloudError(f"{said}: no connection: {why}.", advice=advice)
     return CloudError(
         f"{said}: the certificate could not be verified: {why}.",
-        advice=f"If {asked.it} has a certificate authority of its own, name its file in cacert.",
+        advice=f"If {system.it} has a certificate authority of its own, name its file in cacert.",
     )
 
 
-def _redirected(error: Redirected, asked: Asked, said: str) -> CloudError:
+def _redirected(error: Redirected, system: RemoteSystem, said: str) -> CloudError:
     """Return what to say of an answer that leads elsewhere, and which address would be right."""
     where = excerpt(error.target, _LONGEST)
     said = f"{said}: {error.asked} answered with a redirect ({error.status})"
     if not error.target:
-        return CloudError(f"{said} that names no address.", advice=asked.no_redirect)
+        return CloudError(f"{said} that names no address.", advice=system.no_redirect)
     if error.target == error.asked:
-        return CloudError(f"{said}, and so on in a circle.", advice=asked.no_redirect)
+        return CloudError(f"{said}, and so on in a circle.", advice=system.no_redirect)
     return CloudError(
         f"{said} to {where}, which was not followed: what is sent to a service goes to no other "
         "address.",
-        advice=asked.right_address(error),
+        advice=system.right_address(error),
     )

@@ -55,7 +55,7 @@ class TracedSession(Session):  # type: ignore[misc]
             **how,
         )
         self._wait = wait
-        self._mine = threading.local()
+        self._of_thread = threading.local()
         self._renewing = threading.Lock()
 
     def get_auth_headers(self, auth: Any = None, **how: Any) -> Any:
@@ -64,7 +64,7 @@ class TracedSession(Session):  # type: ignore[misc]
             headers = super().get_auth_headers(auth, **how)
         if token := (headers or {}).get("X-Auth-Token"):
             learn(token)
-        self._mine.token = token
+        self._of_thread.token = token
         return headers
 
     @contextmanager
@@ -74,7 +74,9 @@ class TracedSession(Session):  # type: ignore[misc]
         What answers 401 where Keystone tells its versions is asked again by keystoneauth with a
         token, and the login for that would wait for the lock that the first one holds: for good.
         """
-        login, under_way = id(auth or self.auth), self._mine.__dict__.setdefault("under_way", set())
+        login, under_way = id(auth or self.auth), self._of_thread.__dict__.setdefault(
+            "under_way", set()
+        )
         if login in under_way:
             raise exceptions.DiscoveryFailure("a token is asked for before there is a login")
         under_way.add(login)
@@ -89,7 +91,7 @@ class TracedSession(Session):  # type: ignore[misc]
         with self._renewing:
             if hasattr(auth, "auth_ref"):
                 known = auth.auth_ref
-                if known is None or known.auth_token != getattr(self._mine, "token", None):
+                if known is None or known.auth_token != getattr(self._of_thread, "token", None):
                     return True
             return bool(super().invalidate(auth))
 

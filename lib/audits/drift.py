@@ -152,7 +152,7 @@ def _compare(
             }
             if differs:
                 told = named(
-                    f"{key} is {_said(mine)} in {a} and {_said(theirs)} in {b}"
+                    f"{key} is {_as_text(mine)} in {a} and {_as_text(theirs)} in {b}"
                     for key, (mine, theirs) in differs.items()
                 )
                 finding = _finding(noun, its, told, _change(subject, its, differs, b))
@@ -160,7 +160,7 @@ def _compare(
                 other.findings.append(finding)
 
 
-def _said(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None:
         return "nothing"
     text = clean(value)

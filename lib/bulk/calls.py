@@ -31,16 +31,16 @@ class Row(msgspec.Struct, frozen=True):
     values: Mapping[str, Any]
 
 
-class Called(msgspec.Struct, frozen=True):
+class RowCall(msgspec.Struct, frozen=True):
     """One call of the action: its row and its parameters, as an operator would give them.
 
-    ``asked`` are the parameters as the row gave them, where ids stand for names by now.
+    ``given`` are the row's own values of those parameters that now hold an id for a name.
     """
 
     row: Row
     parameters: dict[str, Any]
     group: str = ""
-    asked: Mapping[str, Any] = {}
+    given: Mapping[str, Any] = {}
 
     @property
     def key(self) -> str:
@@ -50,10 +50,10 @@ class Called(msgspec.Struct, frozen=True):
     @property
     def about(self) -> dict[str, Any]:
         """What the report says of the row."""
-        return {"row": self.row.number, "parameters": {**self.parameters, **self.asked}}
+        return {"row": self.row.number, "parameters": {**self.parameters, **self.given}}
 
 
-class Told(msgspec.Struct, frozen=True):
+class CallSpec(msgspec.Struct, frozen=True):
     """What is known before anything is read: the action, its sources, the column of groups."""
 
     action: Workflow
@@ -75,20 +75,20 @@ class Rows(msgspec.Struct, frozen=True):
     """What was asked row by row: ``what`` the rows are, their calls, and those that give none."""
 
     what: str
-    calls: list[Called]
+    calls: list[RowCall]
     gaps: list[tuple[Row, str]] = []
     notes: list[str] = []
 
 
-def called(
-    told: Told, sources: Mapping[str, Source], rows: Iterable[Row]
-) -> tuple[list[Called], list[tuple[Row, str]]]:
+def calls_of(
+    spec: CallSpec, sources: Mapping[str, Source], rows: Iterable[Row]
+) -> tuple[list[RowCall], list[tuple[Row, str]]]:
     """Return the calls of rows, each once, and the rows that give none, with why."""
-    calls: dict[str, Called] = {}
+    calls: dict[str, RowCall] = {}
     wrong = []
     for row in rows:
         try:
-            call = Called(row, parameters_of(told.action, sources, row.values), told.group_of(row))
+            call = RowCall(row, parameters_of(spec.action, sources, row.values), spec.group_of(row))
         except UserError as error:
             wrong.append((row, error.message))
             continue
@@ -192,7 +192,7 @@ def _schema_type(kind: Any) -> str:
         return _KINDS.get(type(typing.get_args(kind)[0]), "string")
     if origin is list:
         return "array"
-    inner = [one for one in typing.get_args(kind) if one is not type(None)]
+    inner = [argument for argument in typing.get_args(kind) if argument is not type(None)]
     if inner and origin is not None and origin is not dict:
         return _schema_type(inner[0])
     return "object" if kind is dict or origin is dict else _KINDS.get(kind, "string")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from accounts.cloud import Cloud
-from bulk.calls import Row, Rows, Told, called, sources_of
+from bulk.calls import CallSpec, Row, Rows, calls_of, sources_of
 from bulk.mapping import is_path
 from common.errors import UserError
 from common.text import clean
@@ -21,7 +21,7 @@ def rows_of(
     cloud: Cloud,
     resource: Resource,
     where: str | None,
-    told: Told,
+    spec: CallSpec,
     set_text: str | None,
     limit: int | None,
 ) -> Rows:
@@ -30,13 +30,13 @@ def rows_of(
     Raises UserError for what the query does not know, and if its answer is not whole: what is done
     to many is not done to those that happened to be seen.
     """
-    sources = sources_of(told.action, told.given, {resource.name: resource.key})
-    for source in told.given.values():
+    sources = sources_of(spec.action, spec.given, {resource.name: resource.key})
+    for source in spec.given.values():
         if source.text is None and not is_path(source.column):
             why = f"{source.column!r} is not a property; put a text in quotes"
             raise UserError(pointed(set_text or "", source.at, why))
     own = [resource.key, *(name for name in (_NAME, _PROJECT) if resource.property(name))]
-    wanted = dict.fromkeys([*own, *told.columns])
+    wanted = dict.fromkeys([*own, *spec.columns])
     asked = question(resource.name, where=where, limit=limit).select(*wanted)
     answer = asked.sort_by(resource.key).run([cloud])
     if not answer.complete:
@@ -46,7 +46,7 @@ def rows_of(
             advice="Nothing was done: rows that could not be read would be missed silently.",
         )
     rows = [_row(number, values, resource) for number, values in enumerate(answer.dicts(), 1)]
-    calls, gaps = called(told, sources, rows)
+    calls, gaps = calls_of(spec, sources, rows)
     return Rows(resource.nouns()[1], calls, gaps)
 
 

@@ -55,7 +55,7 @@ class Source(msgspec.Struct, frozen=True):
             if field:
                 if row.get(field) in (None, ""):
                     raise Missing(field)
-                parts.append(_said(row[field]))
+                parts.append(_as_text(row[field]))
         return "".join(parts)
 
 
@@ -122,9 +122,9 @@ def parse_per(text: str) -> tuple[str, int]:
     return column.strip(), int(number)
 
 
-def _said(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_said, value))
+        return ", ".join(map(_as_text, value))
     return str(value)

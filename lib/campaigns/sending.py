@@ -127,9 +127,9 @@ class Sending:
         if outcome.kind == "deferred":
             again = self._put_off(mail, tries + 1, outcome, tried=not begun)
         else:
-            self.ledger.end(mail, outcome.kind, outcome.code, _said(outcome))
+            self.ledger.end(mail, outcome.kind, outcome.code, _response(outcome))
             if outcome.kind != "sent" or outcome.refused:
-                self._say(f"{outcome.kind}: {mail.recipient}: {_said(outcome)}")
+                self._say(f"{outcome.kind}: {mail.recipient}: {_response(outcome)}")
         self._heed(outcome)
         return again
 
@@ -139,7 +139,7 @@ class Sending:
         """Record that the server has put a mail off; return when it is due again, or None."""
         now, pause = time.monotonic(), self._pause(tries)
         since = self._put_off_since.setdefault(mail.recipient, now)
-        said = _said(outcome)
+        said = _response(outcome)
         if tries >= self._max_tries or now + pause - since > self._retry_for:
             said = f"given up after {count(tries, 'try', 'tries')}: {said}"
             self.ledger.end(mail, "failed", outcome.code, said, tried=tried)
@@ -160,7 +160,9 @@ class Sending:
         self._unheard = self._unheard + 1 if unheard else 0
         broken = outcome.kind == "deferred" and outcome.code in (None, _CLOSING)
         if unknown or broken or self._unheard >= _MOST_UNHEARD:
-            self._in_trouble(StepFailed(f"The server has trouble: {_said(outcome).rstrip('. ')}."))
+            self._in_trouble(
+                StepFailed(f"The server has trouble: {_response(outcome).rstrip('. ')}.")
+            )
         elif not unheard:
             self._trouble = 0
 
@@ -203,12 +205,12 @@ class Sending:
 
 
 def lacking(said: str | None) -> str:
-    """Return who got no copy of a mail that was sent, and why, as :func:`_said` has it."""
+    """Return who got no copy of a mail that was sent, and why, as :func:`_response` has it."""
     found = _LACKING.fullmatch(said or "")
     return found[1] if found else ""
 
 
-def _said(outcome: Outcome) -> str:
+def _response(outcome: Outcome) -> str:
     """Return what the server said of a mail, and of those of its copies that it did not take."""
     text = f"{outcome.code} {outcome.text}" if outcome.code else outcome.text
     others = "; ".join(f"not to {who}: {why}" for who, why in outcome.refused.items())

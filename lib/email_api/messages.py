@@ -143,7 +143,7 @@ def compose(
     instead = []
     if routing.override:
         targets = routing.override
-        content = _with_banner(content, _told(meant, copies, hidden))
+        content = _with_banner(content, _diverted_from(meant, copies, hidden))
         instead = [text_header("X-Original-To", meant.spec)]
         copies, hidden = [], []
     message_id, leave = _message_id(campaign, meant, targets, origin), routing.unsubscribe
@@ -199,7 +199,7 @@ def _message_id(campaign: str, meant: Address, targets: Sequence[Address], origi
     return f"<{digest}@{origin.domain}>"
 
 
-def _told(meant: Address, copies: Sequence[Address], hidden: Sequence[Address]) -> str:
+def _diverted_from(meant: Address, copies: Sequence[Address], hidden: Sequence[Address]) -> str:
     others = "".join(
         f", {word}: {', '.join(one.spec for one in those)}"
         for word, those in (("cc", copies), ("bcc", hidden))

@@ -253,7 +253,7 @@ def _outcome(code: int, text: bytes, refused: dict[str, str]) -> Outcome:
     """Return what an answer to a whole message means (RFC 5321, 4.2.1)."""
     kinds: dict[int, Kind] = {2: "sent", 4: "deferred", 5: "refused"}
     kind = kinds.get(code // 100, "unknown")
-    return _told(kind, code, text, refused if kind == "sent" else {})
+    return _outcome_of(kind, code, text, refused if kind == "sent" else {})
 
 
 def _fitting(smtp: Session, envelope: Envelope) -> Envelope:
@@ -274,11 +274,13 @@ def _left_out(envelope: Envelope, taken: Envelope) -> dict[str, str]:
 def _unsent(code: int, text: bytes, *, usable: bool = True, unheard: bool = False) -> _Ended:
     """Return how a message ends whose final dot was not sent: it is never "sent"."""
     kind: Kind = "refused" if 500 <= code < 600 else "deferred"
-    outcome = msgspec.structs.replace(_told(kind, code, text), unheard=unheard)
+    outcome = msgspec.structs.replace(_outcome_of(kind, code, text), unheard=unheard)
     return _Ended(outcome, usable=usable and code != _CLOSING)
 
 
-def _told(kind: Kind, code: int, text: bytes, refused: dict[str, str] | None = None) -> Outcome:
+def _outcome_of(
+    kind: Kind, code: int, text: bytes, refused: dict[str, str] | None = None
+) -> Outcome:
     if code < 0:  # smtplib's word for an answer that begins without a number
         return Outcome(kind=kind, text="the answer was not one of SMTP")
     return Outcome(kind=kind, code=code, text=spoken(text), refused=refused or {})

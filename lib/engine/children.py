@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from accounts.looks import Look, looking
+from accounts.read_cache import SharedReads, reading_with
 from common.errors import RunbookError, StepFailed
 from common.result import Result
 from engine import report
@@ -22,7 +22,7 @@ from engine.planning import bounded, child_call, draw, new_run, stored_plan, val
 from engine.reporter import Aside
 from engine.running import Running
 from engine.session import Session
-from workflow_api.context import Claims, LookedAt
+from workflow_api.context import Claims, RefreshingClaims
 from workflow_api.plan import Plan
 from workflow_api.planned import PlannedStep
 from workflow_api.ref import references
@@ -120,7 +120,7 @@ class ChildRuns:
             journal.create(new, "running", generation=fence[1])
             run = new.id
         try:
-            plan = self._draw(running, run, call, within.look, many=_is_row(step))
+            plan = self._draw(running, run, call, within.reads, many=_is_row(step))
         except RunbookError as error:
             told = running.told(error)
             running.journal.finish(*running.fence, run, "failed", summary=told, error=told)
@@ -149,7 +149,7 @@ class ChildRuns:
             running = dataclasses.replace(running, reporter=Aside(running.reporter))
         return Engine(run, plan, running, self)
 
-    def _mine(self, running: Running) -> set[str]:
+    def _own_claims(self, running: Running) -> set[str]:
         """Return what the run has claimed, as it was when this was first asked."""
         if self._claimed is None:
             self._claimed = set(running.journal.claims_of(running.lease.root))
@@ -162,15 +162,15 @@ class ChildRuns:
         )
 
     def _draw(
-        self, running: Running, run: str, call: Call, look: Look | None, *, many: bool
+        self, running: Running, run: str, call: Call, reads: SharedReads | None, *, many: bool
     ) -> Plan:
         claims: Claims = HeldClaims(running)
-        if look is not None:
-            claims = LookedAt(claims, self._mine(running), look)
-            if look.age() >= _FRESH:
-                look.forget()
+        if reads is not None:
+            claims = RefreshingClaims(claims, self._own_claims(running), reads)
+            if reads.age() >= _FRESH:
+                reads.forget()
         try:
-            with looking(look):
+            with reading_with(reads):
                 plan = draw(self.session, call, claims, run, many=many)
         except RunbookError:
             raise

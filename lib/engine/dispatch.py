@@ -14,8 +14,8 @@ from common.redaction import Redactor, at_work
 from common.result import Result, cap
 from common.table import RAW, Table
 from common.text import count
-from engine.door import Common, admit
 from engine.lease import Watcher
+from engine.parameter_checks import Common, admit
 from engine.parameters import Call, bind
 from engine.reporter import LineReporter, Reporter, Voice
 from engine.session import Session
@@ -61,7 +61,7 @@ def dispatch(
             with interruptible(session.stop):
                 kind, result = _run(session, workflow_named(name), parameters, common)
         except RunbookError as error:
-            kind, result = _told(error)
+            kind, result = _outcome(error)
         except KeyboardInterrupt:  # while a plan is carried out, signals are heeded elsewhere
             kind, result = "interrupted", _unanswered("Interrupted by Ctrl-C; nothing was changed.")
         except (Exception, SystemExit) as error:
@@ -155,7 +155,7 @@ def _first(reasons: Sequence[tuple[str, str]]) -> str:
     return f"{what}: {why}" + (f" (and {more} more)" if more else "")
 
 
-def _told(error: RunbookError) -> tuple[str, Result]:
+def _outcome(error: RunbookError) -> tuple[str, Result]:
     reasons = getattr(error, "reasons", None) or [str(error)]
     failed = [{"what": "request", "why": reason} for reason in reasons]
     left = [{"what": what, "why": "left as it was"} for what in error.left]

@@ -13,7 +13,7 @@ from common.duration import decoded
 from common.errors import UserError
 from common.text import clean, listed, near
 from engine.bounds import bare, out_of_bounds
-from engine.door import admit_name, not_given
+from engine.parameter_checks import admit_name, not_given
 from workflow_api.ref import as_parameter
 from workflow_api.workflow import Workflow, fields_of
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from common.errors import CloudError, Refused, UserError
 from common.text import listed
 from common.version import VERSION
-from engine.door import admit
+from engine.parameter_checks import admit
 from engine.parameters import Call, bind
 from engine.session import Session
 from workflow_api.context import Claims, Context

@@ -121,7 +121,7 @@ class Runs:
         if run.plan is None:
             self._end_unplanned(run)
             summary = f"Run {run.id} had changed nothing when it ended; it is cancelled."
-            return _told("failed", run, f"{summary} Start anew.")
+            return _answer_for("failed", run, f"{summary} Start anew.")
         refuse_locked(self.session)
         plan = valid_plan(self.session, run, ChildRuns(self.session).states)
         with acting(self.session, run, UNFINISHED, "resume") as running:
@@ -149,7 +149,7 @@ class Runs:
             run = let_go(self.session, run)
             if run.state in ENDED:
                 kind: Kind = "done" if run.state == "cancelled" else "failed"
-                return _told(kind, run, run.summary or f"Run {run.id} is {run.state}.")
+                return _answer_for(kind, run, run.summary or f"Run {run.id} is {run.state}.")
             try:
                 return self._close(run)
             except UserError:
@@ -168,7 +168,7 @@ class Runs:
         """End a run that nobody holds and that was asked to stop."""
         if run.plan is None or run.state == "planned":
             self._end_unplanned(run)
-            return _told("done", run, f"Run {run.id} had changed nothing; it is cancelled.")
+            return _answer_for("done", run, f"Run {run.id} had changed nothing; it is cancelled.")
         return self._give_up(run)
 
     def _give_up(self, run: RunRecord) -> Answer:
@@ -235,7 +235,7 @@ class Runs:
         """Answer a trigger that comes again: whatever became of its run, there is no second."""
         first = self.session.journal.run(again.run)
         state = "already running" if first.alive else f"already started and {first.shown_state}"
-        return _told("done", first, f"{state}: {first.id}")
+        return _answer_for("done", first, f"{state}: {first.id}")
 
     def _followed(self, held: Held, call: Call) -> RunRecord | None:
         """Return the run that holds what is wanted if it does, or should do, what is asked for.
@@ -253,7 +253,7 @@ class Runs:
     def _follow(self, run: str, other: RunRecord) -> Answer:
         """Go on with another run in the place of ``run``, unless a process is at it."""
         if other.alive:
-            return _told("done", other, f"already running: {other.id}")
+            return _answer_for("done", other, f"already running: {other.id}")
         self.session.reporter.say(
             f"Run {other.id} was asked for the same and did not finish: going on with it."
         )
@@ -269,5 +269,5 @@ class Runs:
             running.journal.finish(*running.fence, run.id, "cancelled", summary=summary)
 
 
-def _told(kind: Kind, run: RunRecord, summary: str) -> Answer:
+def _answer_for(kind: Kind, run: RunRecord, summary: str) -> Answer:
     return Answer(kind, Result(run.id, summary, text=f"{summary}\n"))

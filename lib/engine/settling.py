@@ -58,8 +58,10 @@ def settled(
         finally:
             summary = root.summary or "it was interrupted"
             journal.finish(*running.fence, root.id, "interrupted", summary=summary)
-    asked = journal.stop_requested(root.id)
-    return _told(root, step, said, journal.steps(run.id), asked=asked is not None)
+    stop_requested = journal.stop_requested(root.id)
+    return _answer_for(
+        root, step, said, journal.steps(run.id), stop_requested=stop_requested is not None
+    )
 
 
 def _refuse_child(session: Session, run: RunRecord, step: StepRecord) -> None:
@@ -103,16 +105,21 @@ def _chosen(run: RunRecord, wanted: str | None, steps: Sequence[StepRecord]) -> 
     return found[0]
 
 
-def _told(
-    root: RunRecord, step: StepRecord, said: str, steps: Sequence[StepRecord], *, asked: bool
+def _answer_for(
+    root: RunRecord,
+    step: StepRecord,
+    said: str,
+    steps: Sequence[StepRecord],
+    *,
+    stop_requested: bool,
 ) -> Result:
-    """Return what there is to say and to do now; ``asked`` is whether it was asked to stop."""
+    """Return what was settled and what to do next, also if a stop was requested."""
     from state.records import UNSETTLED
 
     left = [s for s in steps if s.state in UNSETTLED]
     more = f" Open is still: {listed(s.sentence for s in left)}." if left else ""
     then = f"Go on with run.resume run={root.id}, or give it up with run.cancel run={root.id}."
-    if asked:
+    if stop_requested:
         then = f"It was asked to stop before: run.cancel run={root.id} ends it."
     summary = f"{step.sentence}: {said}. Nothing was sent.{more} {then}"
     row = {"what": step.sentence, "step": step.key, "state": step.state, "said": said}

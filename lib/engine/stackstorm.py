@@ -50,7 +50,7 @@ def watchers(environment: Mapping[str, str]) -> list[Watcher]:
         from http.client import HTTPException
 
         try:
-            status = _said_by(address, token)
+            status = _status_from(address, token)
         except (OSError, ValueError, HTTPException):
             return None  # an API that does not answer says nothing about the execution
         if not isinstance(status, str) or status not in _CANCELLED:
@@ -60,7 +60,7 @@ def watchers(environment: Mapping[str, str]) -> list[Watcher]:
     return [cancelled]
 
 
-def _said_by(address: str, token: str) -> object:
+def _status_from(address: str, token: str) -> object:
     """Return what StackStorm's API answers, decoded: soon, briefly, and from there alone.
 
     Where it redirects to, and a proxy of the environment, would be given the token.
@@ -90,7 +90,7 @@ def _said_by(address: str, token: str) -> object:
 class ExecutionOutput(LineReporter):
     """The stdout of an action: a line a step as it happens, and at the end the answer's text."""
 
-    _said_something = False
+    _has_printed = False
 
     def answer(self, result: Mapping[str, Any]) -> None:
         """Print the text of an answer, or the start of it and where the rest is."""
@@ -100,13 +100,13 @@ class ExecutionOutput(LineReporter):
             size = f"{SHOWN_BYTES // 1000} kB"
             note = f"[cut: only {size} of the text are shown here; {whereabouts(result)}]"
             shown = shown.removesuffix("\n") + f"\n{note}"
-        if self._said_something:
+        if self._has_printed:
             shown = f"\n{shown}"
         with suppress(OSError):  # whoever does not read it has the result
             self._print(shown.removesuffix("\n"))
 
     def _print(self, line: str) -> None:
-        self._said_something = True
+        self._has_printed = True
         # The runner reads UTF-8, whatever the locale of the action is.
         encoded = f"{line}\n".replace(DELIMITER, _HARMLESS).encode("utf-8", "backslashreplace")
         if sys.stdout is not None:  # it is None where it was closed

@@ -48,17 +48,17 @@ def differences(wanted: Mapping[str, Any], specs: Mapping[str, str], there: Thin
     known = facts_of(there)
     for name, value in wanted.items():
         if value is not None and known[name] != value:
-            yield f"{name} is {_said(known[name])} and not {_said(value)}"
+            yield f"{name} is {_as_text(known[name])} and not {_as_text(value)}"
     found = there.extra_specs or {}
     for name in sorted({*specs, *found}):
         if specs.get(name) != found.get(name):
             yield (
-                f"the extra spec {clean(name)} is {_said(found.get(name))} and not "
-                f"{_said(specs.get(name))}"
+                f"the extra spec {clean(name)} is {_as_text(found.get(name))} and not "
+                f"{_as_text(specs.get(name))}"
             )
 
 
-def _said(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return "missing" if value in (None, "") else str(clean(value))
 
 

@@ -60,7 +60,7 @@ def proof(
 def find_forced(cloud: Cloud, host: str, compute_host: str) -> dict[str, Any] | None:
     """Say whether Nova has been told that the service is down."""
     now = compute_service(cloud, compute_host)
-    return {"said": _told(host)} if now is not None and now.forced_down else None
+    return {"said": _forced_down(host)} if now is not None and now.forced_down else None
 
 
 @step(
@@ -80,8 +80,8 @@ def force_down(cloud: Cloud, service: str, host: str, compute_host: str) -> dict
             f"nova-compute on {host} is heard of again, so it is not off: nothing was evacuated."
         )
     change.force_down(cloud, service, True)
-    return {"said": _told(host)}
+    return {"said": _forced_down(host)}
 
 
-def _told(host: str) -> str:
+def _forced_down(host: str) -> str:
     return f"{host} is down for Nova until hypervisor.return"

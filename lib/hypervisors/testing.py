@@ -17,7 +17,7 @@ import msgspec
 from accounts.cloud import Cloud, not_there
 from common.errors import CutOff
 from hypervisors.disabled import admitting, is_admitting, shut_again
-from hypervisors.made import Made
+from hypervisors.test_objects import MarkedObjects
 from migration.following import Follower
 from openstack_api import compute as change
 from openstack_api import compute_hosts
@@ -42,7 +42,7 @@ _UNBOUND = frozenset({None, "", "unbound", "binding_failed"})
 _GIVEN_UP = "It was given up, and what it had made is deleted."
 
 
-class Asked(msgspec.Struct, frozen=True):
+class TestRequest(msgspec.Struct, frozen=True):
     """What one test is made of, by ids; ``host`` is the compute service's, ``within`` seconds.
 
     Without a ``network`` the server has no port, without ``volume_gib`` none is attached.
@@ -66,10 +66,10 @@ class Asked(msgspec.Struct, frozen=True):
 def find_test(attempt: Attempt, cloud: Cloud, asked: Data) -> Begun | None:
     """Say whether anything is left of an earlier attempt: then the test is made anew."""
     test = _Test(attempt, cloud, asked)
-    if left := test.made.left():
+    if left := test.objects.left():
         names = listed(f"{thing.kind} {thing.id}" for thing in left)
         return Begun(f"it was cut off, and has left {names}", made=[thing.id for thing in left])
-    if is_admitting(cloud, test.asked.hypervisor, test.asked.service):
+    if is_admitting(cloud, test.request.hypervisor, test.request.service):
         return Begun("it was cut off while the disabled hypervisor was open to it", made=[])
     return None
 
@@ -109,11 +109,11 @@ def try_out(
 class _Test:
     def __init__(self, attempt: Attempt, cloud: Cloud, asked: Data) -> None:
         self.attempt, self.cloud = attempt, cloud
-        self.asked = msgspec.convert(asked, Asked)
-        mine = self.asked.project == cloud.own_project()
-        self.maker = cloud if mine else cloud.in_project(self.asked.project)
-        kinds = ("server", "volume") if self.asked.volume_gib else ("server",)
-        self.made = Made(attempt, cloud, self.maker, kinds, self.asked.within)
+        self.request = msgspec.convert(asked, TestRequest)
+        in_own_project = self.request.project == cloud.own_project()
+        self.maker = cloud if in_own_project else cloud.in_project(self.request.project)
+        kinds = ("server", "volume") if self.request.volume_gib else ("server",)
+        self.objects = MarkedObjects(attempt, cloud, self.maker, kinds, self.request.within)
         self.seconds: dict[str, float] = {}
         self._phase = ""
 
@@ -133,23 +133,23 @@ class _Test:
 
     def _phases(self) -> None:
         server = self._booted()
-        if self.asked.network:
+        if self.request.network:
             with self._timed("port"):
-                self.made.until(lambda: self._is_bound(server), "its port is not bound")
-        if self.asked.volume_gib:
+                self.objects.until(lambda: self._is_bound(server), "its port is not bound")
+        if self.request.volume_gib:
             self._with_volume(server)
-        if self.asked.live_migrate:
+        if self.request.live_migrate:
             with self._timed("away"):
-                there = self._moved(server, self.asked.host, self.asked.target)
+                there = self._moved(server, self.request.host, self.request.target)
             with self._timed("back"):
-                self._moved(server, there, self.asked.host)
+                self._moved(server, there, self.request.host)
         with self._timed("delete"):
             self.clear_away()
 
     def clear_away(self) -> None:
         """Delete what this step has made, and shut a hypervisor that was left open to it."""
-        shut_again(self.cloud, self.asked.hypervisor, self.asked.service)
-        self.made.clear_away()
+        shut_again(self.cloud, self.request.hypervisor, self.request.service)
+        self.objects.clear_away()
 
     def _failed(self, error: Exception) -> str:
         """Clear away after a failure; return the sentence that tells of both."""
@@ -168,26 +168,26 @@ class _Test:
     # -- the phases ----------------------------------------------------------------------------
 
     def _booted(self) -> str:
-        asked = self.asked
+        request = self.request
         server = {
-            "name": self.made.name,
-            "flavorRef": asked.flavor,
-            "imageRef": asked.image,
-            "networks": [{"uuid": asked.network}] if asked.network else "none",
-            "metadata": self.made.marks,
+            "name": self.objects.name,
+            "flavorRef": request.flavor,
+            "imageRef": request.image,
+            "networks": [{"uuid": request.network}] if request.network else "none",
+            "metadata": self.objects.marks,
             # A host that is named so is not judged by the scheduler's filters.
-            "availability_zone": f"{asked.zone}:{asked.host}",
+            "availability_zone": f"{request.zone}:{request.host}",
         }
         with ExitStack() as door:
             # Waiting for another test at the door is not a part of the boot.
-            door.enter_context(admitting(self.cloud, asked.hypervisor, asked.service))
+            door.enter_context(admitting(self.cloud, request.hypervisor, request.service))
             with self._timed("boot"):
                 id = change.create_server(self.maker, server, {})
-                self.made.until(lambda: self._is_placed(id), "Nova has found it no place")
+                self.objects.until(lambda: self._is_placed(id), "Nova has found it no place")
                 door.close()
-                self.made.until(lambda: self._is_active(id), "it is not ACTIVE")
+                self.objects.until(lambda: self._is_active(id), "it is not ACTIVE")
         host = self._server(id).host
-        if host != asked.host:
+        if host != request.host:
             raise StepFailed(f"Nova put it on {clean(host or 'no host')}")
         return id
 
@@ -207,17 +207,17 @@ class _Test:
         if failed:
             raise StepFailed(f"the binding of port {listed(failed)} failed")
         return bool(ports) and all(
-            port.vif_type not in _UNBOUND and port.host == self.asked.host for port in ports
+            port.vif_type not in _UNBOUND and port.host == self.request.host for port in ports
         )
 
     def _with_volume(self, server: str) -> None:
         with self._timed("volume"):
             volume = change_volume.create_volume(
                 self.maker,
-                name=self.made.name,
-                size=self.asked.volume_gib,
-                volume_type=self.asked.volume_type,
-                metadata=self.made.marks,
+                name=self.objects.name,
+                size=self.request.volume_gib,
+                volume_type=self.request.volume_type,
+                metadata=self.objects.marks,
             )
             self._reaches(volume, "available")
         with self._timed("attach"):
@@ -234,14 +234,14 @@ class _Test:
                 raise StepFailed(f"volume {volume} is {found.status if found else 'gone'}")
             return bool(found.status == status)
 
-        self.made.until(is_there, f"volume {volume} is not {status}")
+        self.objects.until(is_there, f"volume {volume} is not {status}")
 
     def _moved(self, server: str, source: str, target: str | None) -> str:
         """Live-migrate the server; return the host that it is on then."""
-        follow = Follower(self.attempt, self.cloud, server, self.made.name, source, "live")
-        home = target == self.asked.host
+        follow = Follower(self.attempt, self.cloud, server, self.objects.name, source, "live")
+        home = target == self.request.host
         if home and self._is_disabled():
-            compute_hosts.live_migrate_onto(self.cloud, server, self.asked.host)
+            compute_hosts.live_migrate_onto(self.cloud, server, self.request.host)
         else:
             change.live_migrate(self.cloud, server, target)
         try:
@@ -254,7 +254,7 @@ class _Test:
         return there
 
     def _is_disabled(self) -> bool:
-        now = compute.hypervisor_behind(self.cloud, self.asked.service)
+        now = compute.hypervisor_behind(self.cloud, self.request.service)
         return now is not None and now.status == "disabled"
 
     # -- what all of it goes by ----------------------------------------------------------------

@@ -28,7 +28,7 @@ def not_taken(server: Server) -> Iterator[str]:
         yield f"it is {server.status}"
 
 
-def tells(cloud: Cloud, server: Server) -> Iterator[str]:
+def notes(cloud: Cloud, server: Server) -> Iterator[str]:
     """Tell what operators may not expect of a snapshot of a server."""
     if server.boots_from_volume:
         yield (

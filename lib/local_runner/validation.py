@@ -38,7 +38,7 @@ def invalid(known: Mapping[str, Parameter], values: Mapping[str, Any]) -> list[s
         "type": "object",
         "properties": {name: _without_required(known[name].schema) for name in given},
     }
-    return list(_told(_errors(schema, given), known))
+    return list(_sentences(_errors(schema, given), known))
 
 
 def _without_required(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _errors(schema: Mapping[str, Any], instance: Mapping[str, Any]) -> Iterable[
     )
 
 
-def _told(errors: Iterable[Any], known: Mapping[str, Parameter]) -> Iterator[str]:
+def _sentences(errors: Iterable[Any], known: Mapping[str, Parameter]) -> Iterator[str]:
     for error in errors:
         name, *inside = error.absolute_path
         where = name + "".join(

@@ -25,13 +25,13 @@ def claimed(icinga: Icinga, host: str) -> Claimed:
 
 def of_run(found: Sequence[Downtime], run: str = "") -> list[Downtime]:
     """Return those downtimes that runs have made whose id starts so."""
-    made = ((one, marks.run_of(one.author, one.comment)) for one in found)
-    return [one for one, by in made if by is not None and by.startswith(run.lower())]
+    made = ((downtime, marks.run_of(downtime.author, downtime.comment)) for downtime in found)
+    return [downtime for downtime, by in made if by is not None and by.startswith(run.lower())]
 
 
-def covered(one: Downtime) -> str:
+def covered(downtime: Downtime) -> str:
     """Return the full name of the host or service that a downtime is for."""
-    return one.host if one.service is None else f"{one.host}!{one.service}"
+    return downtime.host if downtime.service is None else f"{downtime.host}!{downtime.service}"
 
 
 def extent(
@@ -55,8 +55,8 @@ def extents(
     theirs: dict[str, list[str]] = {}
     if services:
         every = sorted({name for names in with_below.values() for name in names})
-        for one in watched.services(icinga, Wanted(hosts=tuple(every))):
-            theirs.setdefault(one.host, []).append(one.name)
+        for service in watched.services(icinga, Wanted(hosts=tuple(every))):
+            theirs.setdefault(service.host, []).append(service.name)
     return {
         host: list(
             dict.fromkeys(
@@ -77,9 +77,11 @@ def whose(known: Sequence[Downtime], extent: Sequence[str], begin: datetime, end
     It is "" if something of it is left. A flexible downtime may never begin, so it counts for none.
     """
     lasting = {
-        covered(one): one
-        for one in known
-        if one.fixed and one.start <= begin.timestamp() and one.end >= end.timestamp()
+        covered(downtime): downtime
+        for downtime in known
+        if downtime.fixed
+        and downtime.start <= begin.timestamp()
+        and downtime.end >= end.timestamp()
     }
     if not set(extent) <= set(lasting):
         return ""
@@ -133,20 +135,22 @@ def find_scheduled(
     attempt: Attempt, icinga: Icinga, host: str, scope: dict[str, Any]
 ) -> dict[str, Any] | Begun | None:
     """Return what an earlier attempt has scheduled: all of it, a part, or None if nothing."""
-    mine = _mine(attempt, icinga)
-    if not mine:
+    own = _made_by_this_step(attempt, icinga)
+    if not own:
         return None
     of = {name: scope[name] for name in ("service", "services", "children")}
     wanted = extent(icinga, host, **of)
-    missing = set(wanted) - set(map(covered, mine))
+    missing = set(wanted) - set(map(covered, own))
     if missing:
-        return Begun(f"{count(len(mine), 'downtime')} scheduled, {len(missing)} missing")
-    return _scheduled(icinga, len(mine), max(one.end for one in mine))
+        return Begun(f"{count(len(own), 'downtime')} scheduled, {len(missing)} missing")
+    return _scheduled(icinga, len(own), max(downtime.end for downtime in own))
 
 
 def remove_scheduled(attempt: Attempt, icinga: Icinga) -> None:
     """Remove what the step has scheduled, as far as it is still there."""
-    downtimes.remove(icinga, (one.name for one in _mine(attempt, icinga)), marks.CREATOR)
+    downtimes.remove(
+        icinga, (downtime.name for downtime in _made_by_this_step(attempt, icinga)), marks.CREATOR
+    )
 
 
 @step(
@@ -192,7 +196,7 @@ def schedule(
 
 def find_removed(icinga: Icinga, names: list[str]) -> dict[str, Any] | None:
     """Return that downtimes are gone; None while one of them is not."""
-    there = {one.name for one in downtimes.downtimes(icinga)}
+    there = {downtime.name for downtime in downtimes.downtimes(icinga)}
     return None if there.intersection(names) else _removed(names)
 
 
@@ -214,15 +218,15 @@ def removal(icinga: Icinga, host: str, found: Sequence[Downtime]) -> dict[str, A
         "where": icinga.name,
         "host": host,
         "many": count(len(found), "downtime"),
-        "names": sorted(one.name for one in found),
+        "names": sorted(downtime.name for downtime in found),
     }
 
 
-def _mine(attempt: Attempt, icinga: Icinga) -> list[Downtime]:
+def _made_by_this_step(attempt: Attempt, icinga: Icinga) -> list[Downtime]:
     return [
-        one
-        for one in downtimes.downtimes(icinga, mark=attempt.run)
-        if marks.made_by(one.author, one.comment, attempt.run, attempt.key)
+        downtime
+        for downtime in downtimes.downtimes(icinga, mark=attempt.run)
+        if marks.made_by(downtime.author, downtime.comment, attempt.run, attempt.key)
     ]
 
 

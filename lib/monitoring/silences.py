@@ -73,16 +73,16 @@ def find_created(
     attempt: Attempt, alertmanager: Alertmanager, matchers: str
 ) -> dict[str, Any] | None:
     """Return the silence that an earlier attempt has made, None if none has."""
-    mine = _mine(attempt, alertmanager)
-    if not mine:
+    own = _made_by_this_step(attempt, alertmanager)
+    if not own:
         return None
-    standing = [silence for silence in mine if not silence.has_ended] or mine
+    standing = [silence for silence in own if not silence.has_ended] or own
     return _made(standing[-1])
 
 
 def expire_created(attempt: Attempt, alertmanager: Alertmanager, matchers: str) -> None:
     """End what the step has made, unless it has ended."""
-    for silence in _mine(attempt, alertmanager):
+    for silence in _made_by_this_step(attempt, alertmanager):
         if not silence.has_ended:
             _expire(alertmanager, silence.id)
 
@@ -204,7 +204,7 @@ def _expire(alertmanager: Alertmanager, id: str) -> None:
             raise
 
 
-def _mine(attempt: Attempt, alertmanager: Alertmanager) -> list[Silence]:
+def _made_by_this_step(attempt: Attempt, alertmanager: Alertmanager) -> list[Silence]:
     return [
         silence
         for silence in silences.listed(alertmanager)

@@ -26,7 +26,7 @@ class NoAnswer(Exception):
     """The server did not say whether it runs the command, or the session ended before it did."""
 
 
-def _told(channel: Any, message: Message) -> None:
+def _on_request(channel: Any, message: Message) -> None:
     """Note a signal that a command ended by; all else is paramiko's."""
     kind = message.get_text()
     if kind == "exit-signal":
@@ -44,7 +44,7 @@ class Transport(paramiko.Transport):  # type: ignore[misc]
 
     _channel_handler_table: ClassVar[dict[int, Callable[..., Any]]] = {
         **paramiko.Transport._channel_handler_table,
-        MSG_CHANNEL_REQUEST: _told,
+        MSG_CHANNEL_REQUEST: _on_request,
     }
 
 

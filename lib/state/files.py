@@ -177,14 +177,14 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._mine = threading.RLock()
+        self._thread_lock = threading.RLock()
         self._depth = 0
         self._file = -1
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the lock while the block runs; raises UserError when somebody keeps it."""
-        with self._mine:
+        with self._thread_lock:
             if self._depth == 0:
                 self._file = self._acquire()
             self._depth += 1

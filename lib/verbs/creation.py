@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from accounts import looks
+from accounts import read_cache
 from accounts.cloud import Cloud
 from query_api.execution.query import query
 from query_api.lookups import things
@@ -60,11 +60,12 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
     ``others`` are options that name further things, as of a verb, one or a list; of several things
     of one name, that of the project is meant. ``plain`` are values of those options that name
     nothing. ``completed`` fills in what is to be known of the named things later (given by option,
-    with the id of the project): fields that are ``no_parameters``. ``unfit`` tells what speaks
-    against it, by a look at the cloud, given the id of the project that it is for ("" if that is
-    the account's own); ``tells`` what is to be known of it. ``differs`` says how one of that name
-    that is there is other than asked for: with no difference there is nothing to do; without
-    ``differs`` a second one of the name is refused unless ``same_name`` is among the options.
+    with the id of the project): fields that are ``no_parameters``. ``unfit`` yields what
+    speaks against it, and may read the cloud; it is given the id of the project that the thing is
+    for ("" if that is the account's own). ``notes`` yields what an operator should know.
+    ``differs`` says how an existing thing of that name differs from the requested one: with no
+    difference there is nothing to do. Without ``differs`` a second thing of the same name is
+    refused, unless ``same_name`` is among the options.
     """
 
     name: str
@@ -85,7 +86,7 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
     completed: Callable[[Cloud, Options, Mapping[str, Any], str], Options] = (
         lambda cloud, options, others, project: options
     )
-    tells: Callable[[Options], Iterable[str]] = lambda options: ()
+    notes: Callable[[Options], Iterable[str]] = lambda options: ()
     as_admin: bool = False
     unfit: Callable[[Cloud, Options, str], Iterable[str]] = lambda cloud, options, project: ()
     differs: Callable[[Any, Options], Iterable[str]] | None = None
@@ -101,7 +102,7 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True):
             request=lambda cloud, id, options: None,
             ends=lambda thing, options: not self.ready or self.subject.state(thing) in self.ready,
             begins=lambda options: frozenset(self.ready),
-            said=lambda thing, options: f"there: {thing.id}",
+            outcome=lambda thing, options: f"there: {thing.id}",
             within=self.within,
             options=self.options,
         )
@@ -155,7 +156,7 @@ def plan_of(ctx: Context, cloud: Cloud, row: Creation, made: Any, options: Optio
         ],
         advice=_ANOTHER if taken and hasattr(options, "same_name") else "",
     )
-    for note in row.tells(options):
+    for note in row.notes(options):
         plan.note(note)
     plan.add(made, **data)
     return plan
@@ -176,7 +177,7 @@ def _closed(cloud: Cloud, row: Creation, project: str, others: Mapping[str, Thin
 def _called(cloud: Cloud, row: Creation, options: Options, project: str) -> list[Thing]:
     """Return those that have the name already, in the project that the new one is for."""
     of = resource(row.subject.name)
-    if looks.is_of_many() and of.property("project_id") is not None:
+    if read_cache.is_of_many() and of.property("project_id") is not None:
         theirs = related(cloud, of.name, "project_id", [project or cloud.own_project()])
         return [thing for thing in theirs if thing.name == options.name]
     asked = query(of.name).where("name", "equal_to", options.name)

@@ -16,7 +16,7 @@ from workflow_api import Attempt, Begun, CloudError, StepFailed, clean, step
 
 # A thing must have been idle so often in a row, and not come to its end, to be called left.
 _IDLE_LOOKS = 2
-_TOLD_EVERY = 10.0
+_REPORTED_EVERY = 10.0
 _LONGEST_PAUSE = 15.0
 Data = dict[str, Any]
 
@@ -27,16 +27,16 @@ def step_of(subject: Subject, verb: Verb, known: Mapping[str, Verb]) -> Any:
     def find(
         attempt: Attempt, cloud: Cloud, id: str, name: str, options: Data
     ) -> Data | Begun | None:
-        return _Story(subject, verb, attempt, cloud, id, name, options).found()
+        return VerbRun(subject, verb, attempt, cloud, id, name, options).find_earlier()
 
     def finish(attempt: Attempt, cloud: Cloud, id: str, name: str, options: Data) -> Data:
-        return _Story(subject, verb, attempt, cloud, id, name, options).to_the_end()
+        return VerbRun(subject, verb, attempt, cloud, id, name, options).wait_for_end()
 
     def take_back(attempt: Attempt, cloud: Cloud, id: str, name: str, options: Data) -> None:
         back = known[verb.undo or ""]
         alike = {word: options[word] for word in back.options.__struct_fields__ if word in options}
         # It may have been taken back before, and is not asked for again then.
-        _Story(subject, back, attempt, cloud, id, name, alike).told_unless_so()
+        VerbRun(subject, back, attempt, cloud, id, name, alike).request_unless_done()
 
     def perform(
         attempt: Attempt,
@@ -46,7 +46,7 @@ def step_of(subject: Subject, verb: Verb, known: Mapping[str, Verb]) -> Any:
         options: Data,
         names: Data = {},  # noqa: B006 - only for the sentence, and never changed
     ) -> Data:
-        return _Story(subject, verb, attempt, cloud, id, name, options).told()
+        return VerbRun(subject, verb, attempt, cloud, id, name, options).request_and_wait()
 
     return step(
         verb.name,
@@ -61,14 +61,14 @@ def step_of(subject: Subject, verb: Verb, known: Mapping[str, Verb]) -> Any:
 def settled(
     subject: Subject, verb: Verb, attempt: Attempt, cloud: Cloud, id: str, name: str, options: Data
 ) -> Data:
-    """Wait until a thing is where the verb leads, whoever asked for it; return what is said then.
+    """Wait until a thing is where the verb leads, whoever asked for it; return its outcome.
 
     Raises StepFailed if the cloud gave up, UnknownOutcome if it takes longer than it may.
     """
-    return _Story(subject, verb, attempt, cloud, id, name, options).to_the_end()
+    return VerbRun(subject, verb, attempt, cloud, id, name, options).wait_for_end()
 
 
-class _Story:
+class VerbRun:
     """One verb on one thing, from the request to its end."""
 
     def __init__(
@@ -88,36 +88,36 @@ class _Story:
         self._patience: float | None = None
         self._since = time.time()
 
-    def told(self) -> Data:
+    def request_and_wait(self) -> Data:
         """Send the request, unless it is done or under way, and return how it ended.
 
         Where the cloud itself refuses what does not fit, the first attempt sends it at once, and
         looks only if it was refused.
         """
         if self.attempt.again or not self.subject.judges or self.verb.look:
-            return self.told_unless_so()
+            return self.request_unless_done()
         try:
             self._send()
         except CloudError as error:
             if not (not_there(error) or error.status in self.subject.judges):
                 raise
             now = self._look()
-            if self.verb.is_so(self.subject, now, self.options):
+            if self.verb.is_done(self.subject, now, self.options):
                 return self._ended(now)
             if not self._is_under_way(now):
                 raise
         self._patience = self.verb.patience(self.options)
-        return self.to_the_end()
+        return self.wait_for_end()
 
-    def told_unless_so(self) -> Data:
+    def request_unless_done(self) -> Data:
         """Look, send the request unless it is done or under way, and return how it ended."""
         now = self._look()
-        if self.verb.is_so(self.subject, now, self.options):
+        if self.verb.is_done(self.subject, now, self.options):
             return self._ended(now)
         if not self._is_under_way(now):
             self._send()
         self._patience = self.verb.patience(self.options)
-        return self.to_the_end()
+        return self.wait_for_end()
 
     def _send(self) -> None:
         if self.verb.record:
@@ -125,24 +125,24 @@ class _Story:
         self._since = time.time()
         self.verb.request(self.cloud, self.id, self.options)
 
-    def found(self) -> Data | Begun | None:
+    def find_earlier(self) -> Data | Begun | None:
         """Return what became of an earlier request: how it ended, Begun, or None if none was."""
         if self.verb.record:
             before = self.attempt.notes.get("recorded")
             # It is noted before the request is sent: without a note, nothing was sent.
             was_sent = before is not None and before != self._recorded()
-            return self.to_the_end() if was_sent else None
+            return self.wait_for_end() if was_sent else None
         now = self._look()
         if self._is_under_way(now):
-            return Begun(f"{self.name} is {self._said(now)}", id=self.id)
+            return Begun(f"{self.name} is {self._state_in_words(now)}", id=self.id)
         return self._ended(now) if self.verb.is_over(self.subject, now, self.options) else None
 
-    def to_the_end(self) -> Data:
+    def wait_for_end(self) -> Data:
         """Wait until the thing is where the verb leads.
 
         Raises StepFailed if the cloud gave up, UnknownOutcome if it takes longer than it may.
         """
-        waited, pause, idle, told_at = 0.0, 0.0, 0, _TOLD_EVERY
+        waited, pause, idle, reported_at = 0.0, 0.0, 0, _REPORTED_EVERY
         while True:
             now, took = self._after(pause)
             waited += took
@@ -152,10 +152,10 @@ class _Story:
             if idle == _IDLE_LOOKS:
                 raise StepFailed(self._left_at(now))
             if waited >= self.verb.within:
-                raise not_settled(self.name, self._said(now), waited)
-            if waited >= told_at:
-                self.attempt.say(f"{self.name} is {self._said(now)}")
-                told_at += _TOLD_EVERY
+                raise not_settled(self.name, self._state_in_words(now), waited)
+            if waited >= reported_at:
+                self.attempt.say(f"{self.name} is {self._state_in_words(now)}")
+                reported_at += _REPORTED_EVERY
             self._escalate_if_due(waited)
             pause = min(_LONGEST_PAUSE, 0.5 + waited / 20)
 
@@ -190,7 +190,7 @@ class _Story:
     def _is_under_way(self, now: Any) -> bool:
         return now is not None and self.subject.busy(now) in self.verb.tasks
 
-    def _said(self, now: Any) -> str:
+    def _state_in_words(self, now: Any) -> str:
         task = self.subject.busy(now)
         state = self.subject.state(now)
         return f"{state} ({task})" if task and task != state else state
@@ -203,4 +203,4 @@ class _Story:
         return f"{left} ({why})." if why else f"{left}."
 
     def _ended(self, now: Any) -> Data:
-        return {"said": f"{self.name} is {self.verb.outcome(self.subject, now, self.options)}"}
+        return {"said": f"{self.name} is {self.verb.outcome_of(self.subject, now, self.options)}"}

@@ -248,7 +248,7 @@ def _no_key(cloud: Cloud, key: str) -> Iterator[str]:
         yield f"the account has no key pair {clean(key)}"
 
 
-def _tells(options: Options) -> Iterator[str]:
+def _notes(options: Options) -> Iterator[str]:
     yield f"It has {room.described(msgspec.convert(options.size, Flavor))}."
     new = " by a new volume" if _makes_volume(options) else ""
     yield f"It boots from the {options.boot_from} {options.boots['name']}{new}."
@@ -277,5 +277,5 @@ SERVER_CREATION = Creation(
     plain=_CHOSEN,
     completed=_completed,
     unfit=_unfit,
-    tells=_tells,
+    notes=_notes,
 )

@@ -39,14 +39,14 @@ def plan_of(
         }
     sentence = step.definition.describe(data)
     plan = Plan(sentence[:1].upper() + sentence[1:])
-    if verb.is_so(subject, thing, options):
-        plan.skip(name, f"it is {verb.outcome(subject, thing, options)} already")
+    if verb.is_done(subject, thing, options):
+        plan.skip(name, f"it is {verb.outcome_of(subject, thing, options)} already")
         return plan
     reasons = verb.refusals(subject, cloud, thing, options, ctx.config)
     kept = bool(subject.kept(thing, ctx.config, verb))
     kept |= any(isinstance(why, Kept) for why in reasons)
     plan.refuse((f"{name} {verb.refused}: {why}" for why in reasons), kept=kept)
-    for note in verb.tells(cloud, thing, options):
+    for note in verb.notes(cloud, thing, options):
         plan.note(note)
     verb.before(ctx, plan, thing, options)
     plan.add(step, **data)

@@ -52,6 +52,6 @@ SERVER_GROUP_VERBS = (
         participle="deleted",
         request=lambda cloud, id, options: change.delete_server_group(cloud, id),
         gone=True,
-        tells=_servers_left,
+        notes=_servers_left,
     ),
 )

@@ -68,7 +68,7 @@ def _unfit(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
         yield f"its volumes cannot be kept: Nova offers that since microversion {_KEEPS_VOLUMES}"
 
 
-def _tells(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
+def _notes(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
     """Tell what goes with a server, in a request each for volumes, ports and floating IPs."""
     yield from _of_volumes(cloud, server, options)
     ports = related(cloud, "port", "device_id", [server.id])
@@ -83,7 +83,7 @@ def _tells(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
         if freed:
             yield f"Left without a server, and still its project's: {listed(sorted(freed))}."
     if options.snapshot:
-        yield from snapshots.tells(cloud, server)
+        yield from snapshots.notes(cloud, server)
 
 
 def _of_volumes(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
@@ -139,12 +139,12 @@ SERVER_DELETE = Verb(
     request=lambda cloud, id, options: change.delete_server(cloud, id),
     begins=states(*_DELETED_IN),
     ends=lambda server, options: server.status == _SOFTLY,
-    said=lambda server, options: "deleted, and can be restored until Nova reclaims it",
+    outcome=lambda server, options: "deleted, and can be restored until Nova reclaims it",
     gone=True,
     tasks=frozenset({"deleting", "soft-deleting"}),
     besides=Duration.parse("7h"),
     options=DeleteOptions,
     unfit=_unfit,
-    tells=_tells,
+    notes=_notes,
     before=_before,
 )

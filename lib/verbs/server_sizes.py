@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from accounts import looks
+from accounts import read_cache
 from accounts.cloud import Cloud
 from openstack_api import compute as change
 from query_api.lookups import compute, things
@@ -56,12 +56,12 @@ def _is_resized(server: Server, options: Options) -> bool:
     return has_it and server.status in (_HELD, *_AT_REST)
 
 
-def _said(server: Server, options: Options) -> str:
+def _outcome(server: Server, options: Options) -> str:
     state = "waits to be confirmed or taken back" if server.status == _HELD else server.status
     return f"of flavor {clean(server.flavor.original_name)}, and {state}"
 
 
-def _tells(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
+def _notes(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
     size = msgspec.convert(options.size, Flavor)
     yield f"From {room.described(server.flavor)} to {room.described(size)}."
     if server.status == "ACTIVE":
@@ -88,7 +88,7 @@ def _with_confirming(cloud: Cloud, id: str) -> Server | None:
     Where many are looked at by one look that is left to the step: Nova lists the migrations of one.
     """
     server: Server | None = SERVER.look(cloud, id)
-    if looks.is_of_many():
+    if read_cache.is_of_many():
         return server
     if server is not None and server.status == _HELD and not server.task_state:
         newest = compute.migrations(cloud, limit=1, instance_uuid=id)
@@ -110,7 +110,7 @@ SIZE_VERBS = (
         request=lambda cloud, id, options: change.resize_server(cloud, id, options.flavor),
         begins=states(*_AT_REST),
         ends=_is_resized,
-        said=_said,
+        outcome=_outcome,
         tasks=frozenset({"resize_prep", "resize_migrating", "resize_migrated", "resize_finish"}),
         instead={_HELD: _UNCONFIRMED},
         within=Duration.parse("2h"),
@@ -118,7 +118,7 @@ SIZE_VERBS = (
         options=ResizeOptions,
         completed=_completed,
         unfit=_unfit,
-        tells=_tells,
+        notes=_notes,
         then=lambda options: ("server.resize_confirm",) if options.confirm else (),
     ),
     Verb(

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from accounts import looks
+from accounts import read_cache
 from accounts.cloud import Cloud, not_there
 from openstack_api import compute as change
 from query_api.lookups import compute, server_actions
@@ -53,10 +53,10 @@ def _with_migration(cloud: Cloud, id: str) -> ServerAndMigration | None:
 
 def _newest_of(cloud: Cloud, id: str) -> list[Migration]:
     """Return the newest record of a migration of a server; of many by one look, one under way."""
-    look = looks.current()
-    if look is None or not look.many:
+    reads = read_cache.current()
+    if reads is None or not reads.many:
         return compute.migrations(cloud, limit=1, instance_uuid=id)
-    known = look.shared(
+    known = reads.shared(
         (cloud, "migrations under way"), lambda: compute.under_way(cloud, _UNDER_WAY)
     )
     return [known[id]] if id in known else []
@@ -86,7 +86,7 @@ def _way(record: Migration) -> str:
     return f"its live migration {record.id} {ends} is at {clean(record.status)!r}"
 
 
-def _tells(cloud: Cloud, server: ServerAndMigration, options: Options) -> Iterator[str]:
+def _notes(cloud: Cloud, server: ServerAndMigration, options: Options) -> Iterator[str]:
     if server.migration:
         yield _way(server.migration)
 
@@ -116,12 +116,12 @@ MIGRATION_VERBS = (
         participle="stopped on its way",
         request=lambda cloud, id, options: change.abort_migration(cloud, id, options.migration),
         ends=_has_come_to("cancelled"),
-        said=lambda server, options: f"still on {clean(server.host or 'its host')}",
+        outcome=lambda server, options: f"still on {clean(server.host or 'its host')}",
         record="live_migration_cancel",
         options=MigrationOptions,
         completed=_newest,
         unfit=_not_to_be_aborted,
-        tells=_tells,
+        notes=_notes,
         look=_with_migration,
         disturbs=False,
     ),
@@ -134,13 +134,13 @@ MIGRATION_VERBS = (
             cloud, id, options.migration
         ),
         ends=_has_come_to("completed"),
-        said=lambda server, options: f"on {clean(server.host or 'its host')}",
+        outcome=lambda server, options: f"on {clean(server.host or 'its host')}",
         record="live_migration_force_complete",
         within=Duration.parse("1h"),
         options=MigrationOptions,
         completed=_newest,
         unfit=_not_to_be_forced,
-        tells=_tells,
+        notes=_notes,
         look=_with_migration,
     ),
 )

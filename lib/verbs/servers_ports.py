@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import msgspec
 
-from accounts import looks
+from accounts import read_cache
 from accounts.cloud import Cloud
 from openstack_api import compute as change
 from openstack_api import network
@@ -87,7 +87,7 @@ def _address_unfit(cloud: Cloud, server: ServerAndPorts, options: NetworkOptions
 
 def _at(cloud: Cloud, network: str, address: str) -> list[Thing]:
     """Return the ports of a network that have an address; for many servers they are all read."""
-    if looks.is_of_many():
+    if read_cache.is_of_many():
         known = related(cloud, "port", "network_id", [network])
         return [port for port in known if address in (port.addresses or ())]
     asked = query("port").where("network_id", "equal_to", network)
@@ -179,7 +179,7 @@ PORT_VERBS = (
         ),
         begins=_BEGINS,
         ends=_is_on,
-        said=_addresses,
+        outcome=_addresses,
         tasks=frozenset({"attach_interface"}),
         instead=_INSTEAD,
         options=NetworkOptions,
@@ -196,7 +196,7 @@ PORT_VERBS = (
         request=lambda cloud, id, options: change.attach_port(cloud, id, options.port),
         begins=_BEGINS,
         ends=_has_port,
-        said=lambda server, options: f"attached to port {options.port}",
+        outcome=lambda server, options: f"attached to port {options.port}",
         tasks=frozenset({"attach_interface"}),
         instead=_INSTEAD,
         options=PortOptions,
@@ -213,13 +213,13 @@ PORT_VERBS = (
         request=lambda cloud, id, options: change.detach_port(cloud, id, options.port),
         begins=_BEGINS,
         ends=lambda server, options: not _has_port(server, options),
-        said=lambda server, options: f"without port {options.port}",
+        outcome=lambda server, options: f"without port {options.port}",
         tasks=frozenset({"detach_interface"}),
         instead=_INSTEAD,
         options=PortOptions,
         others={"port": "port"},
         claims=frozenset({"port"}),
-        tells=_floating_ips,
+        notes=_floating_ips,
         look=server_devices.with_ports,
     ),
     Verb(
@@ -229,11 +229,11 @@ PORT_VERBS = (
         participle="put into the security group",
         request=_put_in,
         ends=_in_group,
-        said=lambda server, options: f"in security group {options.security_group}",
+        outcome=lambda server, options: f"in security group {options.security_group}",
         options=GroupOptions,
         others={"security_group": "security_group"},
         unfit=_no_ports,
-        tells=_open_ports,
+        notes=_open_ports,
         look=server_devices.with_ports,
     ),
     Verb(
@@ -243,10 +243,10 @@ PORT_VERBS = (
         participle="taken out of the security group",
         request=_take_out,
         ends=_out_of_group,
-        said=lambda server, options: f"not in security group {options.security_group}",
+        outcome=lambda server, options: f"not in security group {options.security_group}",
         options=GroupOptions,
         others={"security_group": "security_group"},
-        tells=_last_group,
+        notes=_last_group,
         look=server_devices.with_ports,
     ),
 )

@@ -144,7 +144,7 @@ REPAIR_VERBS = (
         others={"image": "image"},
         completed=_own_image,
         unfit=_no_rebuild,
-        tells=_lost,
+        notes=_lost,
     ),
     Verb(
         name="server.reset_state",
@@ -155,7 +155,7 @@ REPAIR_VERBS = (
         ends=_is_reset,
         options=ResetOptions,
         unfit=refusals,
-        tells=evidence,
+        notes=evidence,
         look=server_actions.with_newest,
     ),
 )

@@ -108,7 +108,7 @@ def _unfit(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
         yield f"Nova changes no metadata of one that is {server.status}"
 
 
-def _told(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
+def _notes(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
     """Tell what changes, from what to what."""
     lacks = _lacking(server, options)
     for word, text in lacks.facts.items():
@@ -138,10 +138,10 @@ UPDATE_VERBS = (
         participle="updated",
         request=_update,
         ends=_is_updated,
-        said=lambda server, options: "as asked for",
+        outcome=lambda server, options: "as asked for",
         options=ServerChanges,
         unfit=_unfit,
-        tells=_told,
+        notes=_notes,
         disturbs=False,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from accounts import looks
+from accounts import read_cache
 from accounts.cloud import Cloud
 from query_api.lookups import compute, placement, server_actions
 from query_api.lookups.compute_types import Hypervisor
@@ -72,7 +72,7 @@ def evidence(cloud: Cloud, server: ServerAndAction, options: Options) -> Iterato
     if server.fault and server.fault.message:
         yield f"its fault is: {clean(server.fault.message)}"
     known = compute.hypervisors(cloud)
-    if looks.is_of_many():
+    if read_cache.is_of_many():
         yield _host(server, known)
         yield "its actions, migrations and allocations are only read where one server is reset"
         return

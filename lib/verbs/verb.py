@@ -79,22 +79,22 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     ``options`` and ``names``, ``participle`` completes "it cannot be", and ``cannot`` "it
     cannot" where that reads better. ``begins`` are the states from which the cloud accepts the
     request, None for any, also in the midst of a task;
-    ``instead`` says for other states what to do. ``ends`` tells that the thing is where the verb
+    ``instead`` says for other states what to do. ``ends`` says that the thing is where the verb
     leads: there is nothing to do, or the wait is over. A verb that leaves its thing as it was (a
     reboot) has ``record`` besides, the name under which the cloud keeps the request; ``gone`` says
-    that it leaves none. ``said`` are the words for that end, the thing's state by default.
+    that it leaves none. ``outcome`` are the words for that end, the thing's state by default.
     ``tasks`` are the tasks that the request itself sets off. ``undo`` names the verb that takes it
     back. ``escalate`` is sent when the wait has taken as long as ``patience`` says, in seconds;
     None is for ever. ``disturbs`` says that users notice, so that what is protected or locked is
     refused.
 
-    ``others`` are options that name further things, by the resource of each: they are found
-    before, and their ids sent; the sentence has them as ``names``, empty where none was named.
+    ``others`` are options that name further things, by the resource of each: these are looked up
+    first, and their ids are sent; the sentence has them as ``names``, empty where none was named.
     Those in ``claims`` are claimed too. ``completed`` fills in what the options leave to the thing
     or to the configuration, so that the plan has it: fields that are ``no_parameters``, or empty.
-    ``unfit`` tells what else speaks against it, as ``Kept`` what one of many is skipped for, and
-    ``tells`` what goes with it, each by a look at the cloud. ``look`` stands in for the subject's
-    where more has to be seen.
+    ``unfit`` yields what else speaks against it, as ``Kept`` what one of many is skipped for;
+    ``notes`` yields what an operator should know beforehand; both may read the cloud. ``look``
+    replaces the subject's where more has to be read.
 
     ``before`` adds to the plan what is done first; ``then`` names the verbs, without options, that
     follow on the same thing; ``besides`` is how long all that may take.
@@ -108,7 +108,7 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     ends: Callable[[Any, Options], bool] = lambda thing, options: False
     gone: bool = False
     begins: Callable[[Options], frozenset[str]] | None = None
-    said: Callable[[Any, Options], str] | None = None
+    outcome: Callable[[Any, Options], str] | None = None
     record: str | None = None
     tasks: frozenset[str] = frozenset()
     instead: Mapping[str, str] = {}
@@ -121,7 +121,7 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     others: Mapping[str, str] = {}
     claims: frozenset[str] = frozenset()
     unfit: Callable[[Cloud, Any, Options], Iterable[str]] = lambda cloud, thing, options: ()
-    tells: Callable[[Cloud, Any, Options], Iterable[str]] = lambda cloud, thing, options: ()
+    notes: Callable[[Cloud, Any, Options], Iterable[str]] = lambda cloud, thing, options: ()
     look: Callable[[Cloud, str], Any] | None = None
     completed: Callable[[Cloud, Any, Options], Options] = lambda cloud, thing, options: options
     before: Callable[[Context, Plan, Any, Options], None] = lambda ctx, plan, thing, options: None
@@ -139,7 +139,7 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
         """How long the action may take: a wait, and what comes before and after it."""
         return str(Duration(self.within + self.besides))
 
-    def is_so(self, subject: Subject, thing: Any, options: Options) -> bool:
+    def is_done(self, subject: Subject, thing: Any, options: Options) -> bool:
         """Return whether there is nothing to do."""
         return self.record is None and self.is_over(subject, thing, options)
 
@@ -149,11 +149,11 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
             return self.gone
         return self.ends(thing, options) and not (self.begins and subject.busy(thing))
 
-    def outcome(self, subject: Subject, thing: Any, options: Options) -> str:
+    def outcome_of(self, subject: Subject, thing: Any, options: Options) -> str:
         """Return what a thing is in words: its state, unless the verb is about something else."""
         if thing is None:
             return "gone"
-        return self.said(thing, options) if self.said else subject.state(thing)
+        return self.outcome(thing, options) if self.outcome else subject.state(thing)
 
     def refusals(
         self, subject: Subject, cloud: Cloud, thing: Any, options: Options, config: PackConfig

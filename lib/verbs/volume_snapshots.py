@@ -62,6 +62,6 @@ SNAPSHOT_VERBS = (
         gone=True,
         tasks=frozenset({"deleting"}),
         within=Duration.parse("1h"),
-        tells=_volumes,
+        notes=_volumes,
     ),
 )

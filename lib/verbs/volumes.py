@@ -107,7 +107,7 @@ VOLUME_VERBS = (
         request=lambda cloud, id, options: change.extend_volume(cloud, id, options.size_gib),
         begins=states("available", "in-use"),
         ends=lambda volume, options: volume.size >= options.size_gib,
-        said=lambda volume, options: f"{volume.size} GiB large",
+        outcome=lambda volume, options: f"{volume.size} GiB large",
         tasks=frozenset({"extending"}),
         instead=INSTEAD,
         options=ExtendOptions,

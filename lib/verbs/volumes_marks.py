@@ -41,7 +41,7 @@ MARK_VERBS = (
             cloud, id, {options.metadata_key: "true"}
         ),
         ends=_is_protected,
-        said=lambda volume, options: "protected",
+        outcome=lambda volume, options: "protected",
         undo="volume.unprotect",
         options=MarkOptions,
         completed=_of_config,
@@ -56,7 +56,7 @@ MARK_VERBS = (
             cloud, id, options.metadata_key
         ),
         ends=lambda volume, options: not _is_protected(volume, options),
-        said=lambda volume, options: "not protected",
+        outcome=lambda volume, options: "not protected",
         undo="volume.protect",
         options=MarkOptions,
         completed=_of_config,

@@ -11,7 +11,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from accounts.config import PackConfig
-    from accounts.looks import Look
+    from accounts.read_cache import SharedReads
     from state.journal import Journal
     from workflow_api.plan import Plan
 
@@ -84,22 +84,22 @@ class NoClaims:
         raise TypeError("a runbook that returns a Table changes nothing, so it claims nothing")
 
 
-class LookedAt:
-    """Claims of a run whose plans are drawn by one look at clouds; those it has cost nothing.
+class RefreshingClaims:
+    """Claims of a run whose plans are drawn with shared reads; those that it has cost nothing.
 
-    For what is new the clouds are looked at anew: it can have changed until it was claimed.
+    A new claim discards the reads: the thing can have changed before it was claimed.
     """
 
-    def __init__(self, claims: Claims, mine: Iterable[str], look: Look) -> None:
-        self._claims, self._mine, self._look = claims, set(mine), look
+    def __init__(self, claims: Claims, claimed: Iterable[str], reads: SharedReads) -> None:
+        self._claims, self._claimed, self._reads = claims, set(claimed), reads
 
     def claim(self, things: Mapping[str, str]) -> None:
         """Take what is not claimed yet, all or none; raises Held."""
-        new = {subject: name for subject, name in things.items() if subject not in self._mine}
+        new = {subject: name for subject, name in things.items() if subject not in self._claimed}
         if new:
             self._claims.claim(new)
-            self._mine.update(new)
-            self._look.forget()
+            self._claimed.update(new)
+            self._reads.forget()
 
 
 Thing = TypeVar("Thing", bound=Claimable)
@@ -159,11 +159,11 @@ class Context(msgspec.Struct):
 
         What is read before it is claimed can be stale when the claim succeeds.
         """
-        mine: set[str] = set()
+        taken: set[str] = set()
         while True:
             things = list(read())
-            new = [thing for thing in things if thing.subject not in mine]
-            if (not new and mine) or not things:
+            new = [thing for thing in things if thing.subject not in taken]
+            if (not new and taken) or not things:
                 return things
             self.claim(*new)
-            mine.update(thing.subject for thing in new)
+            taken.update(thing.subject for thing in new)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from accounts.identity import KEYSTONE, is_another
-from accounts.looks import Look
+from accounts.read_cache import SharedReads
 from common.errors import Refused
 from common.text import clean
 from workflow_api.former_steps import modernised
@@ -57,8 +57,8 @@ class Plan:
         self.identities: dict[str, dict[str, str]] = {}
         #: The plans of children that were drawn with this one, by key; they are not stored.
         self.drawn: dict[str, Drawn] = {}
-        #: The look at clouds that children are drawn by again; it is not stored either.
-        self.look: Look | None = None
+        #: The reads that children share when they are drawn again; not stored either.
+        self.reads: SharedReads | None = None
         self._keys: set[str] = set()
 
     def refuse(self, reasons: Iterable[str], advice: str = "", *, kept: bool = False) -> None:

@@ -111,9 +111,9 @@ def workflow(
                 parameters |= spread
                 types |= {field: spread[field].annotation for field in spread}
                 continue
-            types[_said(parameter.name)] = kind
+            types[_public_name(parameter.name)] = kind
             if not is_account(kind):
-                parameters[_said(parameter.name)] = parameter
+                parameters[_public_name(parameter.name)] = parameter
         _workflows[name] = Workflow(
             name=name,
             function=function,
@@ -165,7 +165,7 @@ def _file_of(function: Callable[..., Any]) -> str:
     return inspect.getfile(inspect.unwrap(function))
 
 
-def _said(name: str) -> str:
+def _public_name(name: str) -> str:
     """Return how callers call a parameter (``as`` for ``as_``)."""
     return name.removesuffix("_")
 

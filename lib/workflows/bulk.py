@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from accounts.cloud import Cloud
-from bulk.running import Asked, plan_of
+from bulk.running import BulkRequest, plan_of
 from query_api.resources import names
 from workflow_api import Context, OnFailure, Plan, workflow
 from workflow_api.parameters import AtLeastOne, MaxParallel, Where
@@ -52,7 +52,7 @@ def run(
     at_most_per: A column, and how many rows with the same value run at once, as host: 2.
     on_failure: After a failure, begin no further rows (stop) or go on with the others (continue).
     """
-    asked = Asked(
+    request = BulkRequest(
         action=action,
         resource=resource,
         where=where,
@@ -63,4 +63,4 @@ def run(
         at_most_per=at_most_per,
         on_failure=on_failure,
     )
-    return plan_of(ctx, cloud, asked)
+    return plan_of(ctx, cloud, request)

@@ -59,7 +59,7 @@ def find(ctx: Context, any: Name, clouds: EveryCloud, allow_partial: AllowPartia
     return Table(
         _COLUMNS,
         rows,
-        summary=_told(any, rows),
+        summary=_summary(any, rows),
         good=good,
         extra=_EXTRA,
         complete=not reasons,
@@ -268,7 +268,7 @@ def _roles(person: Mapping[str, Any]) -> str:
     return f"({', '.join(words)})" if words else ""
 
 
-def _told(any: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def _summary(any: str, rows: Sequence[Mapping[str, Any]]) -> str:
     if len(rows) != 1:
         return f"{clean(any)} stands for {count(len(rows), 'thing')}"
     (row,) = rows

@@ -92,7 +92,7 @@ def find_dropped(
         found = find(attempt, cloud, its_id, its_name, options)
         if found is None or isinstance(found, Begun):
             return None  # once more: what is gone is left out, what is going is waited for
-    return _said(name, data)
+    return _removal(name, data)
 
 
 @step("retention.delete_image", _SENTENCE, key="{id}", find=find_dropped)
@@ -103,10 +103,10 @@ def drop_image(
     _drop_image(attempt, cloud, id, name, options)
     for one in data:
         _drop_volume_snapshot(attempt, cloud, one["id"], one["name"], options)
-    return _said(name, data)
+    return _removal(name, data)
 
 
-def _said(name: str, data: list[Data]) -> Data:
+def _removal(name: str, data: list[Data]) -> Data:
     return {"said": f"{name} is gone" + (f", with {count(len(data), 'snapshot')}" if data else "")}
 
 

@@ -15,7 +15,7 @@ import pytest
 from accounts.cloud import Cloud
 from common import tracing
 from engine.parameters import bind
-from hypervisors import made, testing
+from hypervisors import test_objects, testing
 from migration import following
 from migration import move as moving
 from query_api.lookups import migration_watch
@@ -100,7 +100,7 @@ class Clock:
     def rule(self, patch: pytest.MonkeyPatch) -> None:
         """Be the clock of everything that waits for migrations, and of tests of hypervisors."""
         told = types.SimpleNamespace(monotonic=self.monotonic, time=time.time)
-        for module in (moving, following, migration_watch, testing, made):
+        for module in (moving, following, migration_watch, testing, test_objects):
             patch.setattr(module, "time", told)
 
 

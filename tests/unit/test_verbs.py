@@ -85,7 +85,7 @@ def is_there(fake: FakeCloud, verb: Verb) -> bool:
 
 def outcome(fake: FakeCloud, verb: Verb) -> str:
     thing = seen(fake, verb)
-    return verb.outcome(SUBJECT[verb.name], thing, meant(fake, verb, thing))
+    return verb.outcome_of(SUBJECT[verb.name], thing, meant(fake, verb, thing))
 
 
 def elsewhere(verb: Verb) -> list[str]:

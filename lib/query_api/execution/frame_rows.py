@@ -138,7 +138,9 @@ class _FrameRows:
         columns = list(zip(paths, has, strict=True))
         return [
             row
-            + tuple(_said(path, known.get(row[key])) if can(row) else None for path, can in columns)
+            + tuple(
+                _value_of(path, known.get(row[key])) if can(row) else None for path, can in columns
+            )
             for row in rows
         ]
 
@@ -223,7 +225,7 @@ def _made(path: Path, row: Row, places: Sequence[int]) -> Any:
     return path.prop.of([row[at] for at in places])
 
 
-def _said(path: Path, known: Any) -> Any:
+def _value_of(path: Path, known: Any) -> Any:
     if known is None:
         return None
     value = path.prop.of(known) if path.prop.of else known

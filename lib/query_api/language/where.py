@@ -264,7 +264,7 @@ def _joined(part: All | Any_, around: str) -> list[str | tuple[Condition, str]]:
 
 def _written(test: Test) -> str:
     path = written(test.path, PATH, _JOINS | _CONSTANTS)
-    values = [_said(value) for value in test.values]
+    values = [_as_text(value) for value in test.values]
     if not values and ARITY.get(test.operator) != "many":
         return f"{path} {test.operator}"
     if len(values) == 1 and ARITY.get(test.operator) == "one":
@@ -272,7 +272,7 @@ def _written(test: Test) -> str:
     return f"{path} {test.operator} ({', '.join(values)})"
 
 
-def _said(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if not isinstance(value, str):

@@ -19,7 +19,7 @@ _PROJECT = "project_id"
 
 
 class ListedThings:
-    """Things with these ids (see accounts.looks.Listed), which a listing shows whole.
+    """Things with these ids (see accounts.read_cache.Listed), which a listing shows whole.
 
     ``projects`` are those that all of them are in, if that is known.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from accounts import looks
+from accounts import read_cache
 from accounts.cloud import Cloud
 from query_api.resources.quota import QUOTA
 from query_api.wire.reader import not_understood, one
@@ -39,7 +39,7 @@ def lacking(
     """Yield what of a project's quota does not suffice for what is needed of each resource.
 
     A resource of which the service keeps no quota is not limited. ``by`` tells what needs it from
-    others: where many plans are drawn by one look, each has what the others leave. Raises
+    others: if many plans share reads, each has what the others leave. Raises
     CloudError.
     """
     if not any(need > 0 for need in needed.values()):
@@ -60,7 +60,7 @@ def lacking(
 
 
 def _taken(what: tuple[str, ...], by: str, need: int) -> int:
-    """Return how much the others that are planned by this look take of a quota."""
-    look = looks.current()
+    """Return how much the other plans that share these reads take of a quota."""
+    reads = read_cache.current()
     of_one = what[-1].startswith("per_")  # the most that one thing may have, not all together
-    return look.take(what, by, max(0, need)) if look and not of_one else 0
+    return reads.take(what, by, max(0, need)) if reads and not of_one else 0

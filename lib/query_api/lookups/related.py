@@ -1,6 +1,6 @@
 """Things that belong to others: the ports of a server, the floating IPs of a port.
 
-While many plans are drawn by one look (accounts.looks), what all of them are going to ask for is
+While many plans are drawn by one look (accounts.read_cache), what all of them are going to ask for is
 read together by the first.
 """
 
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from accounts import looks
+from accounts import read_cache
 from accounts.cloud import Cloud
-from accounts.looks import Look, looking
+from accounts.read_cache import SharedReads, reading_with
 from query_api.execution.query import Query, query
 from query_api.language.schema import Resource
 from query_api.lookups import things
@@ -30,18 +30,18 @@ def related(cloud: Cloud, kind: str, prop: str, values: Collection[str]) -> list
     """
     if not values:
         return []
-    look = looks.current()
-    if look is None or not look.many:
+    reads = read_cache.current()
+    if reads is None or not reads.many:
         return things.of_query(cloud, query(kind).where(prop, "any_in", *sorted(values)))
-    known = look.shared((cloud, kind, prop), lambda: _Gathered(cloud, kind, prop, look))
+    known = reads.shared((cloud, kind, prop), lambda: _Gathered(cloud, kind, prop, reads))
     return known.of(values)
 
 
 class _Gathered:
     """What one look has read of the things of a resource, by the values of a property."""
 
-    def __init__(self, cloud: Cloud, kind: str, prop: str, look: Look) -> None:
-        self._cloud, self._of, self._prop, self._look = cloud, resource(kind), prop, look
+    def __init__(self, cloud: Cloud, kind: str, prop: str, reads: SharedReads) -> None:
+        self._cloud, self._of, self._prop, self._reads = cloud, resource(kind), prop, reads
         self._known: dict[str, dict[str, Thing]] = {}
         self._read: set[str] = set()
         self._listed = self._whole = False
@@ -54,7 +54,7 @@ class _Gathered:
             missing -= self._read
         if missing and not self._whole:
             if self._together:
-                missing |= self._look.expected(_led_to(self._of, self._prop)) - self._read
+                missing |= self._reads.expected(_led_to(self._of, self._prop)) - self._read
             asked = query(self._of.name).where(self._prop, "any_in", *sorted(missing))
             self._keep(asked)
             self._read |= missing
@@ -74,7 +74,7 @@ class _Gathered:
         What belongs to a thing can be another project's.
         """
         asked = query(self._of.name)
-        projects = self._look.expected("project")
+        projects = self._reads.expected("project")
         of_project = self._prop == self._of.key and self._of.property(_PROJECT) is not None
         narrow = of_project and 0 < len(projects) <= _FEW
         if narrow:
@@ -84,11 +84,11 @@ class _Gathered:
 
     def _keep(self, asked: Query) -> set[str]:
         """Read what is asked and return the values that were seen."""
-        with looking(None):
+        with reading_with(None):
             found = things.of_query(self._cloud, asked)
         for thing in found:
             self._known.setdefault(str(thing.values[self._prop]), {})[thing.id] = thing
-        self._look.expect(self._of.name, _ids(found))
+        self._reads.expect(self._of.name, _ids(found))
         return {str(thing.values[self._prop]) for thing in found}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from accounts import looks
+from accounts import read_cache
 from accounts.cloud import Cloud, not_there
 from common.errors import CloudError
 from common.text import clean
@@ -102,7 +102,7 @@ def with_newest(cloud: Cloud, server_id: str) -> ServerAndAction | None:
     """
     try:
         server = compute.server(cloud, server_id)
-        newest = [] if looks.is_of_many() else actions(cloud, server_id)[:1]
+        newest = [] if read_cache.is_of_many() else actions(cloud, server_id)[:1]
     except CloudError as error:
         if not_there(error):
             return None

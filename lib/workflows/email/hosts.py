@@ -67,7 +67,7 @@ def hypervisor_notice(
     else:
         when = {"starts_at": start, "ends_at": end, "effect": effect}
     host = compute.find_hypervisor(cloud, hypervisor)
-    about = "its fault" if notice == "fault" else f"work on it {_told(start, end)}"
+    about = "its fault" if notice == "fault" else f"work on it {_period(start, end)}"
     return server_mail(
         ctx,
         cloud,
@@ -173,7 +173,7 @@ def _now() -> str:
     return f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _told(start: str | None, end: str | None) -> str:
+def _period(start: str | None, end: str | None) -> str:
     """Return a window for a title, its zone said."""
     shown = [time[:16].replace("T", " ") for time in (start, end) if time]
     return f"from {' to '.join(shown)} UTC"

@@ -14,8 +14,8 @@ from accounts.host_config import Stage
 from brakes.working import end_work, in_work, judge, take_in_work
 from common.duration import End
 from common.reasons import checked_reason
-from hypervisors.material import TestOptions, material
 from hypervisors.returning import check_leftovers
+from hypervisors.test_inputs import TestOptions, find_inputs
 from maintenance.checks import agents_of, check_kernel, wait_services
 from maintenance.parking import stand_by, stand_by_and_tell
 from maintenance.site_plan import STAGES, SitePlan, wrong
@@ -129,7 +129,7 @@ def _lacking(circle: _Circle) -> list[str]:
     if "test" not in circle.options.skip:
         found = TestOptions(network=circle.options.network)
         test = circle.config.hypervisor_test
-        lacking += material(circle.cloud, [], found, test).refusals
+        lacking += find_inputs(circle.cloud, [], found, test).refusals
     return lacking
 
 

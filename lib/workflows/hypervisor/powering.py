@@ -123,7 +123,7 @@ def _plan_each(
     steps: list[dict[str, Any]] = []
     for server in servers:
         name = clean(server.name)
-        if verb.is_so(SERVER, server, options):
+        if verb.is_done(SERVER, server, options):
             plan.skip(name, f"it is {server.status} already")
         elif reasons := verb.refusals(SERVER, cloud, server, options, ctx.config):
             plan.leave(f"{name} ({server.id})", "; ".join(reasons))

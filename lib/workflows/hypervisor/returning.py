@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from accounts.cloud import Cloud
 from brakes.working import end_work, in_work
-from hypervisors.material import TestOptions, material
 from hypervisors.past_runs import Moved, moved_off, run_at_work, silencing_runs
 from hypervisors.returning import (
     Leftovers,
@@ -17,6 +16,7 @@ from hypervisors.returning import (
     wait_up,
 )
 from hypervisors.services import ComputeService, compute_services
+from hypervisors.test_inputs import TestOptions, find_inputs
 from migration.placement_check import refuse_shared
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor
@@ -135,7 +135,7 @@ def checked(plan: Plan, host: Hypervisor, service: ComputeService | None, within
 def _lacking(ctx: Context, cloud: Cloud, network: Name | None) -> list[str]:
     """Return what the test would be refused for once the host is up; flavors are seen then."""
     options = TestOptions(network=network)
-    return material(cloud, [], options, ctx.config.hypervisor_test).refusals
+    return find_inputs(cloud, [], options, ctx.config.hypervisor_test).refusals
 
 
 def _unfit(service: ComputeService | None, left: Leftovers) -> list[str]:

@@ -9,8 +9,8 @@ import msgspec
 
 from accounts.cloud import Cloud
 from hypervisors.hosts import Host, hosts
-from hypervisors.material import Material, TestOptions, material, sizes
-from hypervisors.testing import Asked, try_out
+from hypervisors.test_inputs import TestInputs, TestOptions, find_inputs, sizes
+from hypervisors.testing import TestRequest, try_out
 from migration.placement_check import refuse_shared
 from query_api.lookups import quotas
 from workflow_api import Context, Duration, Plan, clean, count, listed, picked, workflow
@@ -53,7 +53,7 @@ def try_hypervisors(
     plan.refuse(_unfit(chosen, there, live_migrate))
     volumes = volume and cloud.endpoint("block-storage") is not None
     config = ctx.config.hypervisor_test
-    found = material(cloud, chosen, options, config)
+    found = find_inputs(cloud, chosen, options, config)
     tests = [(host, flavor) for host in chosen for flavor in found.flavors.get(host.id, ())]
     at_most = max_parallel or ctx.config.limits.max_parallel
     gib = config.volume_gib if volumes else None
@@ -65,7 +65,7 @@ def try_hypervisors(
     if volume and not volumes:
         plan.note("The cloud has no block storage, so no volume is attached.")
     assert found.image is not None
-    asked = {
+    settings = {
         "image": found.image.id,
         "project": found.project,
         "network": found.network.id if found.network else None,
@@ -75,10 +75,10 @@ def try_hypervisors(
         "target": there.service_host if there else None,
         "within": float(within),
     }
-    phases = _phases(asked)
+    phases = _phases(settings)
     plan.each(
         try_out,
-        [_as_data(host, flavor, phases, asked) for host, flavor in tests],
+        [_as_data(host, flavor, phases, settings) for host, flavor in tests],
         at_most=at_most,
         on_failure="continue",
     )
@@ -101,7 +101,7 @@ def _unfit(chosen: Sequence[Host], target: Host | None, live_migrate: bool) -> l
 
 def _quota(
     cloud: Cloud,
-    found: Material,
+    found: TestInputs,
     tests: Sequence[tuple[Host, Any]],
     at_most: int,
     gib: int | None,
@@ -117,22 +117,22 @@ def _quota(
     return [f"{why} for {count(len(at_once), 'test')} at once" for why in lacking]
 
 
-def _phases(asked: dict[str, Any]) -> str:
+def _phases(settings: dict[str, Any]) -> str:
     phases = ["boot"]
-    phases += ["port"] if asked["network"] else []
-    phases += ["volume"] if asked["volume_gib"] else []
-    phases += ["live migration away and back"] if asked["live_migrate"] else []
+    phases += ["port"] if settings["network"] else []
+    phases += ["volume"] if settings["volume_gib"] else []
+    phases += ["live migration away and back"] if settings["live_migrate"] else []
     return ", ".join([*phases, "delete"])
 
 
-def _as_data(host: Host, flavor: Any, phases: str, asked: dict[str, Any]) -> dict[str, Any]:
-    whole = Asked(
+def _as_data(host: Host, flavor: Any, phases: str, settings: dict[str, Any]) -> dict[str, Any]:
+    request = TestRequest(
         host=host.service_host,
         hypervisor=host.id,
         service=host.service_id,
         zone=host.zone or "",
         flavor=flavor.id,
-        **asked,
+        **settings,
     )
     return {
         "name": clean(host.name),
@@ -140,5 +140,5 @@ def _as_data(host: Host, flavor: Any, phases: str, asked: dict[str, Any]) -> dic
         "flavor": clean(flavor.name),
         "flavor_id": flavor.id,
         "phases": phases,
-        "asked": msgspec.to_builtins(whole),
+        "asked": msgspec.to_builtins(request),
     }

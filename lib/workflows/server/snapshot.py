@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accounts.cloud import Cloud
 from keeping.marks import last_day
-from keeping.snapshots import not_taken, take_snapshot, tells
+from keeping.snapshots import not_taken, notes, take_snapshot
 from query_api.lookups import compute
 from workflow_api import Context, Duration, Plan, clean, workflow
 from workflow_api.parameters import Name, ServerName
@@ -28,7 +28,7 @@ def snapshot_server(
     shown = clean(found.name)
     plan = Plan(f"Take a snapshot of {shown}")
     plan.refuse(f"{shown} cannot be saved: {why}" for why in not_taken(found))
-    for note in tells(cloud, found):
+    for note in notes(cloud, found):
         plan.note(note)
     plan.add(
         take_snapshot,

@@ -37,12 +37,12 @@ _TAKEN = Verb(
     participle="taken",
     request=lambda cloud, id, options: None,
     ends=lambda snapshot, options: snapshot.status == "available",
-    said=lambda snapshot, options: f"taken: {snapshot.id}",
+    outcome=lambda snapshot, options: f"taken: {snapshot.id}",
     within=Duration.parse("2h"),
 )
 
 
-def _mine(attempt: Attempt, cloud: Cloud, volume: str) -> Any:
+def _made_by_this_step(attempt: Attempt, cloud: Cloud, volume: str) -> Any:
     """Return the snapshot that this step has asked for, None if there is none."""
     marks = marks_of(attempt.run, attempt.key)
     for snapshot in snapshots_of(cloud, volume):
@@ -56,7 +56,7 @@ def find_taken(
     attempt: Attempt, cloud: Cloud, volume: str, called: str
 ) -> dict[str, Any] | Begun | None:
     """Return this run's snapshot of the volume, Begun if it is not whole, None if there is none."""
-    found = _mine(attempt, cloud, volume)
+    found = _made_by_this_step(attempt, cloud, volume)
     if found is None:
         return None
     if found.status == "available":
@@ -66,7 +66,7 @@ def find_taken(
 
 def delete_taken(attempt: Attempt, cloud: Cloud, volume: str, project: str) -> None:
     """Delete this run's snapshot of the volume, if there is one."""
-    found = _mine(attempt, cloud, volume)
+    found = _made_by_this_step(attempt, cloud, volume)
     if found is not None and found.status != "deleting":
         change.delete_snapshot(_within(cloud, project), found.id)
 
@@ -92,13 +92,13 @@ def take_snapshot(
 
     ``project`` is whose it is to be, "" for the project of the account.
     """
-    found = _mine(attempt, cloud, volume)
+    found = _made_by_this_step(attempt, cloud, volume)
     id = found.id if found is not None else None
     if id is None:
         marks = {**marks_of(attempt.run, attempt.key), KEEP_UNTIL: keep_until}
         id = change.create_snapshot(_within(cloud, project), volume, called, marks, force=force)
-    told = settled(VOLUME_SNAPSHOT, _TAKEN, attempt, cloud, id, called, {})
-    return {"id": id, **told}
+    outcome = settled(VOLUME_SNAPSHOT, _TAKEN, attempt, cloud, id, called, {})
+    return {"id": id, **outcome}
 
 
 @workflow("volume.snapshot", one_object=True, timeout="3h")

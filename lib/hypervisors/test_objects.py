@@ -28,7 +28,7 @@ _HELD = (*_PASSING, "in-use")
 _GIVEN_UP_WITHIN = 20.0
 
 
-class Made:
+class MarkedObjects:
     """The servers and volumes that carry the marks of a step; ``within`` is in seconds."""
 
     def __init__(
@@ -60,15 +60,15 @@ class Made:
                     self._delete(thing)
             self._wait_gone(kind)
 
-    def until(self, look: Callable[[], Seen], why: str, within: float | None = None) -> Seen:
+    def until(self, read: Callable[[], Seen], why: str, within: float | None = None) -> Seen:
         """Return what a look says once that is something; raises StepFailed with why it is not."""
         begun, most = time.monotonic(), within or self._within
-        while not (seen := look()):
+        while not (found := read()):
             waited = time.monotonic() - begun
             if waited > most:
                 raise StepFailed(f"{why} after {humanize(most)}")
             self._attempt.wait(min(_LATER, _SOON + waited / 20))
-        return seen
+        return found
 
     def _free_volumes(self) -> None:
         """Wait until no server has them; an attachment that outlives its server is deleted."""

@@ -29,7 +29,7 @@ class Listed(Protocol):
         """Return what a GET of each of them would answer, by its path. Raises CloudError."""
 
 
-class Look:
+class SharedReads:
     """What was seen of clouds since it began, for any number of threads.
 
     Plans that are drawn by it also tell what they take (of a quota), so that each is judged by what
@@ -143,30 +143,30 @@ class Look:
             if mark in self._read or not things.covers(cloud, service, path):
                 continue
             self._read.add(mark)
-            with looking(None):
+            with reading_with(None):
                 shown = things.read(cloud, microversion)
-            for one, body in shown.items():
-                self._seen[_key(cloud, service, one, {}, microversion)] = body
+            for shown_path, body in shown.items():
+                self._seen[_key(cloud, service, shown_path, {}, microversion)] = body
 
 
-_current: ContextVar[Look | None] = ContextVar("look", default=None)
+_current: ContextVar[SharedReads | None] = ContextVar("look", default=None)
 
 
-def current() -> Look | None:
+def current() -> SharedReads | None:
     """Return the look that this thread takes, if it takes one."""
     return _current.get()
 
 
 def is_of_many() -> bool:
     """Return whether this thread looks for many plans: what each costs a request is left out."""
-    look = _current.get()
-    return look is not None and look.many
+    reads = _current.get()
+    return reads is not None and reads.many
 
 
 @contextmanager
-def looking(look: Look | None) -> Iterator[None]:
+def reading_with(reads: SharedReads | None) -> Iterator[None]:
     """Let what this thread reads of clouds in the block be one look."""
-    before = _current.set(look)
+    before = _current.set(reads)
     try:
         yield
     finally:

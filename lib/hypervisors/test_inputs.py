@@ -41,7 +41,7 @@ class TestOptions(ParameterGroup, frozen=True, kw_only=True):
     project: ProjectName | None = None
 
 
-class Material(msgspec.Struct):
+class TestInputs(msgspec.Struct):
     """What was found, ids of all; ``flavors`` are those to test each hypervisor with, by its id.
 
     ``refusals`` are reasons why there can be no test, ``skipped`` flavors that do not fit where.
@@ -57,16 +57,18 @@ class Material(msgspec.Struct):
     notes: list[str] = []
 
 
-def material(
+def find_inputs(
     cloud: Cloud, chosen: Sequence[Host], options: TestOptions, config: HypervisorTest
-) -> Material:
+) -> TestInputs:
     """Find what the tests of these hypervisors are made of.
 
     A request for each thing, and one for each different size of flavor that is considered. Raises
     NotFound and Ambiguous for what is named.
     """
     project = options.project or config.project
-    found = Material(things.find(cloud, "project", project).id if project else cloud.own_project())
+    found = TestInputs(
+        things.find(cloud, "project", project).id if project else cloud.own_project()
+    )
     if config.volume_type:
         found.volume_type = things.find(cloud, "volume_type", config.volume_type).id
     _image(cloud, found, options.image or config.image)
@@ -76,7 +78,7 @@ def material(
     return found
 
 
-def _image(cloud: Cloud, found: Material, wanted: str | None) -> None:
+def _image(cloud: Cloud, found: TestInputs, wanted: str | None) -> None:
     if wanted:
         found.image = things.find(cloud, "image", wanted, found.project)
         if found.image.status != "active":
@@ -86,9 +88,9 @@ def _image(cloud: Cloud, found: Material, wanted: str | None) -> None:
         return
     public = query("image").where("visibility", "equal_to", "public")
     usable = [
-        one
-        for one in things.of_query(cloud, public.where("status", "equal_to", "active"))
-        if not one.os_hidden
+        image
+        for image in things.of_query(cloud, public.where("status", "equal_to", "active"))
+        if not image.os_hidden
     ]
     if not usable:
         found.refusals.append(
@@ -96,25 +98,29 @@ def _image(cloud: Cloud, found: Material, wanted: str | None) -> None:
             "configuration"
         )
         return
-    found.image = min(usable, key=lambda one: (_least(one), one.size or 0, one.name, one.id))
+    found.image = min(
+        usable, key=lambda image: (_least(image), image.size or 0, image.name, image.id)
+    )
     found.notes.append(f"The image is {clean(found.image.name)}, the smallest public one.")
 
 
-def _network(cloud: Cloud, found: Material, wanted: str | None) -> None:
+def _network(cloud: Cloud, found: TestInputs, wanted: str | None) -> None:
     if wanted == NONE:
         return
     if wanted:
         found.network = things.find(cloud, "network", wanted, found.project)
         return
-    known = [one for one in things.of_query(cloud, query("network")) if not one.external]
-    mine = [one for one in known if one.project_id == found.project]
-    usable = mine or [one for one in known if one.shared]
+    known = [
+        network for network in things.of_query(cloud, query("network")) if not network.external
+    ]
+    own = [network for network in known if network.project_id == found.project]
+    usable = own or [network for network in known if network.shared]
     if len(usable) == 1:
         (found.network,) = usable
         return
     how = "name one in network, or in hypervisor_test.network of the configuration"
     if usable:
-        names = listed(sorted(clean(one.name) for one in usable), 5)
+        names = listed(sorted(clean(network.name) for network in usable), 5)
         found.refusals.append(f"there are {len(usable)} networks to choose from ({names}): {how}")
     else:
         found.refusals.append(
@@ -132,7 +138,7 @@ def _least(image: Thing) -> int:
 class _Sizes:
     """Which flavors fit on which hypervisors, by Placement's own arithmetic."""
 
-    def __init__(self, cloud: Cloud, found: Material, chosen: Sequence[Host]) -> None:
+    def __init__(self, cloud: Cloud, found: TestInputs, chosen: Sequence[Host]) -> None:
         self._cloud, self._found, self._chosen = cloud, found, chosen
         self._fitting: dict[tuple[object, ...], frozenset[str]] = {}
 
@@ -195,8 +201,8 @@ class _Sizes:
 
     def _hosts(self, flavor: Thing) -> frozenset[str]:
         size: Flavor = size_of(flavor)
-        one = Server(id=flavor.id, name=flavor.name, flavor=size, image="any")
-        demand = placement.flavor_demand(flavor.id, one)
+        server = Server(id=flavor.id, name=flavor.name, flavor=size, image="any")
+        demand = placement.flavor_demand(flavor.id, server)
         if demand.shape not in self._fitting:
             room = placement.room(self._cloud, [demand], disabled_too=True)
             self._fitting[demand.shape] = room.hosts[flavor.id]

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from common.redaction import Redactor
 from engine.dispatch import dispatch
-from engine.door import admit
+from engine.parameter_checks import admit
 from support.runs import House, toy_house
 from support.sample_runbooks import WORLD, World
 from workflow_api import Context, Table, UserError, workflow
