@@ -22,7 +22,7 @@ _END = """\
     immutable: true
     default: false
   log_level:
-    description: How much the runner logs; there is nothing to choose.
+    description: How much the runner logs; fixed.
     enum: [INFO]
     default: INFO
   content_version:

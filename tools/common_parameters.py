@@ -41,8 +41,8 @@ def _changing(known: Workflow) -> dict[str, Given]:
     if known.one_object:
         dry = f"Off unless you tick it: then it {shows}."
     bound = "Refuse a plan with more changes than this; limits.max_changes if empty."
-    ticket = "The ticket or change this is done for; kept in the journal."
-    trigger = "For rules: the trigger instance, which starts nothing twice."
+    ticket = "The ticket or change behind this request; kept in the journal."
+    trigger = "For rules: the trigger instance, so that nothing is started twice."
     return {
         "dry_run": {"description": dry, "type": "boolean", "default": not known.one_object},
         "max_changes": {"description": bound, "type": "integer", "minimum": 0},

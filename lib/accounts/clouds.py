@@ -58,7 +58,7 @@ def of_each(
     Each cloud is logged in to first, so that what is wrong with its settings is its own failure.
     Raises what is wrong with all of them if none answers.
     """
-    from concurrent.futures import ThreadPoolExecutor  # not for the form of an action
+    from concurrent.futures import ThreadPoolExecutor
 
     def answer(cloud: Cloud) -> Answer | Failure:
         try:

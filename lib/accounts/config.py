@@ -152,7 +152,7 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     @property
     def places(self) -> Places:
         """Where answers and previews may be written: ``out/`` beside the state store by default."""
-        from common.files import Places  # few actions write any
+        from common.files import Places
 
         if self.files.allowed:
             if wrong := [one for one in self.files.allowed if not os.path.isabs(one)]:
@@ -241,7 +241,7 @@ def load(config: Mapping[str, Any] | None) -> PackConfig:
     try:
         loaded = msgspec.convert(raw, PackConfig, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        from accounts.config_errors import told  # only a mistake needs it
+        from accounts.config_errors import told
 
         raise told(error, raw, PackConfig) from None
     for kind in _KINDS:

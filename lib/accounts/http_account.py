@@ -138,7 +138,7 @@ class HttpAccount:
         try:
             return msgspec.json.decode(found.content, type=kind)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            from accounts.http_errors import not_understood  # only trouble needs it
+            from accounts.http_errors import not_understood
 
             # What was sent may have been obeyed by whatever answers so: the status stays away.
             raise not_understood(self, doing, found, error) from None
@@ -150,7 +150,7 @@ class HttpAccount:
         except RunbookError:
             raise
         except Exception as error:
-            from accounts.http_errors import translated  # only trouble needs it
+            from accounts.http_errors import translated
 
             if (told := translated(error, self, doing)) is None:
                 raise

@@ -80,6 +80,6 @@ def _with_near(word: str, found: list[str]) -> str:
 
 
 def _authority() -> Any:
-    from os_service_types import ServiceTypes  # dear to import, and seldom needed
+    from os_service_types import ServiceTypes
 
     return ServiceTypes()

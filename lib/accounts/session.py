@@ -133,7 +133,7 @@ class TracedSession(Session):  # type: ignore[misc]
         first = _tried(once)
         if not is_to_be_repeated(first, harmless):
             return first.result()
-        from accounts.repeating import repeated  # seldom needed, and dear to import
+        from accounts.repeating import repeated
 
         return repeated(first, once, harmless, self._wait)
 

@@ -93,8 +93,10 @@ def _check(matchers: list[Matcher]) -> None:
     for one in matchers:
         # Half of a character would arrive as another one, and so silence something else.
         if not one.name or any("\ud800" <= letter <= "\udfff" for letter in one.name + one.value):
-            raise UserError(f"Matcher {clean(one)!r:.80} is none: it has an empty name, or half of "
-                            "a character.")  # fmt: skip
+            raise UserError(
+                f"Matcher {clean(one)!r:.80} is not valid: its name is empty or contains a broken "
+                "character."
+            )
     nothing = [_passes(one, "") for one in matchers]  # each of them: a pattern may be none
     if all(nothing):
         raise UserError(
@@ -112,7 +114,7 @@ def match(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:
 def _passes(matcher: Matcher, value: str) -> bool:
     if not matcher.is_regex:
         return (matcher.value == value) == matcher.is_equal
-    import re2  # few matchers have a pattern; it is the engine that Alertmanager has
+    import re2
 
     options = re2.Options()
     options.log_errors = False

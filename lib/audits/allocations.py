@@ -1,8 +1,8 @@
 """Allocations in Placement that no server explains, and servers whose allocation is not there.
 
-Placement lists allocations by provider only: a request for each hypervisor. But it says of all
-hypervisors at once how much of each is given away, and what servers take their flavors say. So
-only hypervisors are looked into on which the two differ, or of which that is not known.
+Placement lists allocations by provider only: a request for each hypervisor. But its totals of all
+hypervisors can be read at once, and what servers take is known from their flavors. Only
+hypervisors where the two differ, or cannot be compared, are examined.
 """
 
 from __future__ import annotations

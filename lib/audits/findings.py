@@ -107,7 +107,7 @@ class Part:
         return rows
 
     def is_older(self, created_at: str | None, seconds: float) -> bool:
-        """Return whether something was made that long ago; what nobody knows the age of was."""
+        """Return whether an object was made that long ago; objects of unknown age count as old."""
         if created_at is None or not seconds:
             return True
         cutoff = times.cutoff(self.now - timedelta(seconds=seconds), self.now)

@@ -45,7 +45,7 @@ def closed(
 
 
 def _blind(brakes: Brakes, fleet: Fleet) -> Iterator[str]:
-    """Tell whether so much is said to be down that it is rather us who do not see."""
+    """Yield a reason if so many hosts are reported down that our own view is probably wrong."""
     most, all_ = brakes.blind_percent, len(fleet.hosts)
     down = [host.name for host in fleet.hosts if not host.up]
     if len(down) > 1 and len(down) * 100 > most * all_:

@@ -89,7 +89,7 @@ class Draft:
             else:
                 plan.leave(recipient, why_not(state, self.key))
         if had:
-            plan.skip(f"{count(len(had), 'recipient')} ({listed(had)})", "they have had it")
+            plan.skip(f"{count(len(had), 'recipient')} ({listed(had)})", "already sent")
         self._drop(plan, [one for one in others.values() if known[one] == "pending"])
         self._limit(plan, known)
 

@@ -52,10 +52,11 @@ class Options(ParameterGroup, frozen=True, kw_only=True):
 
     note: Text to add at the end of each mail; each line is a paragraph.
     campaign: The key of the campaign; by default the same for equal parameters within a day.
-    cc: Addresses that get a copy of every mail, seen by all.
-    bcc: Addresses that get a copy of every mail, seen by nobody.
+    cc: Addresses that get a copy of every mail, visible to all.
+    bcc: Addresses that get a blind copy of every mail.
     limit: Send at most this many mails now; the same campaign can continue later.
-    override_recipient: Send all mails only to this address (or several); each says whom it is for.
+    override_recipient: Send all mails only to this address (or several); each names its real
+        recipient.
     max_recipients: Refuse a campaign with more recipients than this; email.max_recipients if empty.
     """
 
@@ -85,9 +86,9 @@ class Options(ParameterGroup, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, asked=asked)
 
     def about(self: _Options, **known: Any) -> _Options:
-        """Return the options of a campaign about these, instead of how parameters named them.
+        """Return the options with these objects in place of the parameters' names.
 
-        What is None is not what it is about.
+        None values are ignored.
         """
         assert self.asked is not None
         asked = msgspec.structs.replace(self.asked, about={**self.asked.about, **known})
@@ -127,9 +128,9 @@ class Options(ParameterGroup, frozen=True, kw_only=True):
 class OwnerOptions(Options, frozen=True, kw_only=True):
     """How a campaign to owners is sent, and who they are.
 
-    owner: Whom a mail goes to; as the configuration says if empty.
-    tell_operators: Also tell the operators who could not be told, in one mail.
-    allow_partial: Send even if not everything could be read, to those who were found.
+    owner: The recipients of a mail; as configured if empty.
+    tell_operators: Also report to the operators, in one mail, who could not be notified.
+    allow_partial: Send to the recipients that were found, even if not everything could be read.
     """
 
     owner: Ownership | None = None

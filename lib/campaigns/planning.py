@@ -122,7 +122,7 @@ def plan_campaign(
     for draft in drafts:
         add_preview(plan, smtp.config.places, delivery.preview_dir, draft.key, draft.messages)
     if delivery.override_recipient:
-        plan.note(f"It is a rehearsal, the campaign {main.key}: it can be repeated.")
+        plan.note(f"This is a rehearsal (campaign {main.key}) and can be repeated.")
     else:
         plan.note(f"The campaign is {key}: run again with it, nobody gets the same twice.")
     for draft in drafts:

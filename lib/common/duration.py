@@ -156,7 +156,7 @@ def _moment(day: str, clock: str, zone: str) -> datetime.datetime:
 
 def _in_zone(local: datetime.datetime, name: str) -> datetime.datetime:
     """Return a time in a zone of a name; raises ValueError where it is none, or two."""
-    import zoneinfo  # few ends are written so
+    import zoneinfo
 
     try:
         zone = zoneinfo.ZoneInfo(name)

@@ -47,8 +47,8 @@ def read_regular(path: str | os.PathLike[str], *, most: int = MOST) -> bytes:
 def open_regular(places: Places, wanted: str, path: str) -> BinaryIO:
     """Return a regular file of any size, open to be read, that lies in an allowed folder.
 
-    What is read so is handed on to others, and actions may run as root: so not every file is,
-    whoever asks. Raises UserError, with ``wanted`` as the parameter that named the file.
+    The content is passed on and actions may run as root, so only allowed folders are read, for
+    any caller. Raises UserError, with ``wanted`` as the parameter that named the file.
     """
     check_absolute(wanted, path)
     _check_names(wanted, path)

@@ -23,8 +23,8 @@ def pairs(parameter: str, text: str | None) -> dict[str, str]:
         name, equals, value = (word.strip() for word in part.partition("="))
         if not equals or not name:
             raise UserError(
-                f"{parameter} is a text as name=value; other=value, and {clean(part)!r:.80} is "
-                "no such pair."
+                f"{parameter} must be name=value; other=value; {clean(part)!r:.80} is not "
+                "such a pair."
             )
         if name in found:
             raise UserError(f"{parameter} has {clean(name)!r:.80} twice.")

@@ -110,7 +110,7 @@ class Redactor:
         """Return the forms of all secrets that are known now, made when they are first needed."""
         with self._lock:
             if self._forms is None and (self._given or self._learnt):
-                from common.secret_forms import Forms  # what has no secrets needs it not
+                from common.secret_forms import Forms
 
                 self._forms = Forms([*self._given, *self._learnt])
             return self._forms

@@ -58,7 +58,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _html_meaning(found: re.Match[str]) -> str:
-    import html  # its table of names is large, and few texts need it
+    import html
 
     return html.unescape(found[0])
 

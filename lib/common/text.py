@@ -94,7 +94,7 @@ def near(wanted: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return up to ``count`` of the ``known`` names that look like ``wanted``, nearest first."""
     names: Sequence[str] = sorted({clean(name) for name in known})
     folded = {name.casefold(): name for name in names}
-    import difflib  # only a mistake needs it; start-up is a feature
+    import difflib
 
     found = difflib.get_close_matches(wanted.casefold(), list(folded), n=count, cutoff=0.6)
     return [folded[name] for name in found]

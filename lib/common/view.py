@@ -83,7 +83,7 @@ def heading(column: str) -> str:
 def _shown(table: Table, column: str, values: Sequence[Any]) -> Sequence[str]:
     """Return the cells of one column."""
     if unit := table.units.get(column):
-        from common.units import humaniser  # few tables have units
+        from common.units import humaniser
 
         humanised = humaniser(unit, table.now)
         return [brief(value) if (t := humanised(value)) is None else t for value in values]

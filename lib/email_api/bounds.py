@@ -1,4 +1,4 @@
-"""What keeps a template from taking for ever: it may go so many steps and make texts of a length.
+"""The limits on a template's operations and output size.
 
 A template is a program of somebody else's. Its loops, calls and inclusions are counted, and what
 makes large numbers or long texts of small ones is looked at before it is done, since a machine that

@@ -127,7 +127,7 @@ class StepRunner:
         self._call(step, "undo", step.definition.undo)
 
     def set(self, step: PlannedStep, state: StepState, error: str) -> None:
-        """Journal a state that no attempt led to."""
+        """Journal a state that was set without an attempt."""
         fence = self.running.fence
         self.running.journal.set_step(*fence, self.run, step.key, state, error)
         self.states[step.key] = state

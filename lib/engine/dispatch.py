@@ -121,7 +121,7 @@ def _ended(session: Session, answer: Answer) -> tuple[str, Result]:
 def _file(config: PackConfig, path: str | None) -> OutputFile | None:
     if path is None:
         return None
-    from engine.output_file import OutputFile  # few ask for one
+    from engine.output_file import OutputFile
 
     return OutputFile(path, config.places)
 

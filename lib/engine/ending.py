@@ -142,7 +142,7 @@ class Ending:
         return "failed" if self.undo(policies) else "interrupted"
 
     def park(self) -> RunState:
-        """Leave a run of which a step has failed, or is not known, so that it can be gone on with.
+        """Park a run with a failed or unknown step so that it can be resumed.
 
         A run that is a step of another one has failed for that one.
         """

@@ -119,7 +119,7 @@ class Engine(Ending):
             self.runner.set(step, "failed", error)
             raise StepFailed(error) from None
         if self.state(step) == "begun":
-            raise UnknownOutcome(f"It was gone on with {_TRIES} times and is not done: {why}")
+            raise UnknownOutcome(f"It was continued {_TRIES} times and is still not done: {why}")
 
     def _perform_child(self, step: PlannedStep) -> None:
         parameters = self._child_parameters(step)

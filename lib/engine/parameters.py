@@ -36,7 +36,7 @@ class Call:
     def request(self) -> str:
         """What tells this request from another: its workflow and parameters, hashed."""
         data = json.dumps([self.workflow.name, self.plain], sort_keys=True)
-        import hashlib  # only a run that is journalled needs it
+        import hashlib
 
         return hashlib.sha256(data.encode()).hexdigest()
 

@@ -149,7 +149,7 @@ def finished(
     ``go_on_at`` is when it goes on if it is paused, by the wall clock.
     """
     steps = journal.steps(run.id)
-    # The newest try says it: what was parked and gone on with was undone once.
+    # The newest try says it: what was parked and resumed was undone once.
     undos = {a.key: a for a in journal.attempts(run.id) if a.kind == "undo"}
     undoing = {key: one.error for key, one in undos.items() if one.state != "undone"}
     changing = {step.key for step in plan.steps() if step.changes}

@@ -33,8 +33,8 @@ def resume_due(runs: Runs, _: str) -> Answer:
         rows.append(row)
         if not good:
             failed.append({**row, "why": said})
-    summary = f"{count(len(rows), 'run')} gone on with" if rows else "no run is due"
-    summary += f", {len(failed)} not to the end" if failed else ""
+    summary = f"{count(len(rows), 'run')} resumed" if rows else "no run is due"
+    summary += f", {len(failed)} not finished" if failed else ""
     text = "\n".join([summary, *(f"{row['run'][:8]}  {row['said']}" for row in rows)])
     result = Result(summary=summary, rows=rows, failed=failed, text=f"{text}\n")
     return Answer("failed" if failed else "done", result)

@@ -24,7 +24,7 @@ _TOLD = ("state", "said", "why", "error", "seconds", "run")
 def write_rows(session: Session, result: Result, given: str | None = None) -> None:
     """Write a run's rows to the file that was ``given``, or that the run was asked to write.
 
-    A file that cannot be written is told in the summary: what was done is done.
+    A file that cannot be written is reported in the summary; the changes stand.
     """
     path = given or _asked(session, result)
     if not path or not result.rows:

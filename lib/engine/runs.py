@@ -1,4 +1,4 @@
-"""The life of a run: drawn, shown, carried out, gone on with, given up."""
+"""The life of a run: drawn, shown, carried out, resumed, given up."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ class Runs:
     def _followed(self, held: Held, call: Call) -> RunRecord | None:
         """Return the run that holds what is wanted if it does, or should do, what is asked for.
 
-        A rule is content that another run is at it; one that was left is gone on with while it is
+        A rule is content that another run is at it; one that was left is resumed while it is
         young.
         """
         other = self.session.journal.run(held.run)

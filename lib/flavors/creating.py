@@ -26,13 +26,13 @@ class FlavorOptions(ParameterGroup, frozen=True, kw_only=True):
     name: What it is to be called; no other flavor may be.
     vcpus: Its vCPUs.
     ram_mib: Its memory, in MiB.
-    disk_gib: Its root disk, in GiB; 0 for as large as the image.
+    disk_gib: Its root disk, in GiB; 0 for the size of the image.
     ephemeral_gib: A second disk, in GiB; 0 for none.
     swap_mib: Swap, in MiB; 0 for none.
     public: Whether every project may use it.
-    projects: The projects that may use one that is not public, by name or id.
+    projects: The projects with access to a private flavor, by name or id.
     extra_specs: Its extra specs, as hw:cpu_policy=dedicated; hw:mem_page_size=large.
-    description: What it is for.
+    description: The description.
     flavor_id: Its id, as m1.small or 42; a new UUID if empty.
     """
 

@@ -36,7 +36,7 @@ def stopped_by(journal: Journal, wanted: str, cloud: Cloud) -> Stopped:
     runs = [run for run in family(journal, top) if run.workflow == STOPPING]
     if not runs:
         raise UserError(
-            f"Run {top.id[:8]} is one of {top.workflow} and has stopped no hypervisor's servers.",
+            f"Run {top.id[:8]} is a {top.workflow} run, which does not stop servers.",
             advice=f"run.list workflow_name={STOPPING} lists those that have.",
         )
     found = Stopped(top.id, {}, [])

@@ -15,14 +15,15 @@ from workflow_api import CloudError
 if TYPE_CHECKING:
     from query_api.resources.inventories import Room
 
-#: What is said of a hypervisor of which not everything could be read.
+#: What is reported of a hypervisor that could not be read completely.
 UNKNOWN = "whether anything else holds it is not known"
 
 
 class Vacancy(msgspec.Struct):
     """What is known of such hypervisors, by their ids.
 
-    ``held`` are those that are not empty, ``unknown`` those of which that could not be read.
+    ``held`` are those that are not empty; whether those in ``unknown`` are could not be
+    determined.
     """
 
     rooms: Mapping[str, Room]
@@ -31,7 +32,7 @@ class Vacancy(msgspec.Struct):
 
 
 def vacancy(reading: Reading, vacant: Sequence[Host]) -> Vacancy:
-    """Look at hypervisors that have no servers; what could not be read is said to be missing."""
+    """Examine hypervisors without servers; what could not be read is reported as missing."""
     from query_api.resources import inventories
 
     ids, known = [host.id for host in vacant], len(reading.reasons)

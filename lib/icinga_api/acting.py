@@ -14,7 +14,7 @@ Results = TypeVar("Results")
 
 
 class Done(msgspec.Struct):
-    """An answer of which nothing but that it is one of Icinga's is of interest."""
+    """Icinga's answer; only its shape is checked."""
 
     results: list[dict[str, Any]]
 

@@ -26,15 +26,15 @@ _SEEN = frozenset({"public", "community"})
 class ImageOptions(ParameterGroup, frozen=True, kw_only=True):
     """A new image.
 
-    name: What it is to be called.
+    name: The name to give it.
     source: A file of the action runner, below files.allowed, or an http(s) address for Glance.
     checksum: The SHA-512 that the data must have.
     disk_format: The format of the data.
     container_format: What the data are packed in; bare is nothing.
     visibility: Who may use it, once its data are there; shared is with single projects, see
         image.share.
-    hidden: Leave it out of its users' lists.
-    protected: Have Glance refuse to delete it.
+    hidden: Hide it from its users' lists.
+    protected: Protect it from deletion, by Glance.
     min_disk_gib: The root disk that a flavor must have for it, in GiB.
     min_ram_mib: The memory that a flavor must have for it, in MiB.
     properties: Its properties, as os_distro=debian; os_version=13.

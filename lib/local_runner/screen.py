@@ -59,7 +59,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def console(stream: TextIO) -> Console:
-    """Return a console that takes no text for markup and has colours only on a terminal."""
+    """Return a console that does not interpret text as markup; colours only on a terminal."""
     from rich.console import Console
 
     class Quiet(Console):

@@ -17,7 +17,7 @@ from state.host_works import HeldHostWorks
 from workflow_api import Attempt, Paused, StepFailed, count, step
 
 _HOUR = 3600.0
-# A paused run is gone on with a little after its time, by whatever clock.
+# A paused run is resumed a little after its time, by whatever clock.
 _LITTLE = 5.0
 _CLASSES = ("VCPU", "MEMORY_MB", "DISK_GB")
 _UTC = datetime.timezone.utc

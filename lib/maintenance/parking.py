@@ -48,7 +48,7 @@ def park_and_tell(
         f"Look at it with run.show {run}. Go on from where it stopped with run.resume {run}.",
         f"Or give the run up with run.cancel {run}, and the host back with hypervisor.return.",
     ]
-    # A run that was gone on with, and went wrong once more, is told of once more.
+    # A run that was resumed, and went wrong once more, is told of once more.
     key = key_of(attempt, f"parked-{attempt.records(Failures).tries()}-{host}")
     tell(attempt, smtp, key, recipients, f"Maintenance of {host} stopped", paragraphs)
 

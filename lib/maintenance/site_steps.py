@@ -92,7 +92,7 @@ def set_flag(
 
 
 def _run(attempt: Attempt, ssh: SshAccount, data: Mapping[str, Any]) -> dict[str, Any]:
-    from remote.running import Host, done  # it imports paramiko, which takes its time
+    from remote.running import Host, done
 
     host = Host(ssh, data["name"], data["address"], data["known_as"])
     return done(attempt, host, data["command"], data["words"], data["timeout"], None)

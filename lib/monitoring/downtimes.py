@@ -180,7 +180,7 @@ def schedule(
     now = datetime.now(timezone.utc)
     begin, end = window(End(ends), None if starts is None else End(starts), now)
     if end <= now:
-        raise StepFailed(f"It would have ended at {shown(end)}, which is over.")
+        raise StepFailed(f"Its end, {shown(end)}, has already passed.")
     if attempt.again:
         remove_scheduled(attempt, icinga)
     new = NewDowntime(

@@ -197,7 +197,7 @@ def attach_network(cloud: Cloud, server: str, network: str, address: str | None 
 
 
 def attach_port(cloud: Cloud, server: str, port: str) -> None:
-    """Attach a port that is there to a server. Nova answers when it is done."""
+    """Attach an existing port to a server. Nova answers when it is done."""
     with changing(cloud, f"attaching port {port} to {server}") as sdk:
         sdk.compute.create_server_interface(server, port_id=port)
 

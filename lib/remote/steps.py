@@ -29,7 +29,7 @@ def find_command(
     None if it was never sent, or may be sent again. Raises UnknownOutcome otherwise, unless it was
     to reboot the host and the host has rebooted.
     """
-    from remote.running import Host, found  # it imports paramiko, which takes its time
+    from remote.running import Host, found
 
     host = Host(ssh, name, address, known_as)
     return found(attempt, host, command, repeatable, reboot_timeout if reboots else None)

@@ -52,7 +52,7 @@ class View(ParameterGroup, frozen=True, kw_only=True):
 class Selection(View, frozen=True, kw_only=True):
     """What of the things that pass is shown, and how.
 
-    aggregate: Figures of each group, as count, sum, min, max, avg of a property.
+    aggregate: Aggregates of each group: count, or sum, min, max, avg of a property.
     follow: Links to follow, as project; everything except where applies to the linked resource.
     join: Columns of what each row leads to, as project: name; user: name.
     """

@@ -33,7 +33,7 @@ STOP_IS_OPEN = exists().where(run_requests.c.run == runs.c.id, _OPEN)
 
 
 def open_stop(tx: Connection, root: str) -> RequestRecord | None:
-    """Return the first request to stop this run by which it has not ended yet, or None."""
+    """Return the oldest open request to stop this run, or None."""
     found = tx.execute(_OPEN_STOP, {"root": root}).first()
     return RequestRecord(*found) if found else None
 

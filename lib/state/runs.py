@@ -55,7 +55,7 @@ class Runs(Leases):
         ``planned`` are the steps of a child run whose plan is drawn, as (key, sentence) in order.
 
         Raises AlreadyStarted if its trigger has started one before. A child run is written under
-        the lease of its root, of which ``generation`` is the holder's: raises LeaseLost.
+        its root's lease; ``generation`` is the lease holder's. Raises LeaseLost.
         """
         row = _row(new).values(state=state, plan=plan, generation=0)
         if generation is not None and new.root is not None:
@@ -260,7 +260,7 @@ class Runs(Leases):
         """Delete finished and never-applied runs older than that many seconds; return how many.
 
         Children go with their root. A run that has, or whose child has, a step whose outcome is
-        unknown is never deleted, nor is one that can still be gone on with.
+        unknown is never deleted, nor is one that can still be resumed.
         """
         total = 0
         while pruned := self._prune_some(older_than):

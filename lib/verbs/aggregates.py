@@ -59,7 +59,7 @@ class AggregateChanges(ParameterGroup, frozen=True, kw_only=True):
     """What is changed of an aggregate; all that is not given stays as it is.
 
     name: Its new name.
-    zone: The availability zone that its hosts are in from now on.
+    zone: The new availability zone of its hosts.
     set_metadata: Metadata to set, as ssd=true; pinned=false.
     remove_metadata: Metadata to remove, by their names.
     """
@@ -185,7 +185,7 @@ AGGREGATE_VERBS = (
     ),
     Verb(
         name="aggregate.add_host",
-        summary="Put a hypervisor into an aggregate.",
+        summary="Add a hypervisor to an aggregate.",
         sentence="add {options[host]} to aggregate {name}",
         participle="changed",
         cannot="take this host",
@@ -200,7 +200,7 @@ AGGREGATE_VERBS = (
     ),
     Verb(
         name="aggregate.remove_host",
-        summary="Take a hypervisor out of an aggregate.",
+        summary="Remove a hypervisor from an aggregate.",
         sentence="remove {options[host]} from aggregate {name}",
         participle="changed",
         cannot="lose this host",

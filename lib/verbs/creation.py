@@ -40,7 +40,7 @@ Marks = Mapping[str, str]
 NewName = Annotated[Name, Meta(description="Its name.")]
 ProjectOfNew = Annotated[
     Name,
-    Meta(description="The project that it is for, by name or id; the cloud's own if empty."),
+    Meta(description="The owning project, by name or id; that of the cloud's account if empty."),
 ]
 
 

@@ -48,7 +48,7 @@ class AccessOptions(ParameterGroup, frozen=True, kw_only=True):
 class FlavorChanges(ParameterGroup, frozen=True, kw_only=True):
     """What is changed of a flavor; all that is not given stays as it is.
 
-    description: What it is for; none if it is a blank.
+    description: The description; removed if it is a blank.
     set_extra_specs: Extra specs to set, as hw:cpu_policy=dedicated; hw:mem_page_size=large.
     remove_extra_specs: Extra specs to remove, by their names.
     """
@@ -143,7 +143,7 @@ FLAVOR_VERBS = (
     ),
     Verb(
         name="flavor.grant",
-        summary="Let a project use a flavor that is not public.",
+        summary="Grant a project access to a private flavor.",
         sentence="let project {names[project]} use flavor {name}",
         participle="granted",
         request=lambda cloud, id, options: change.grant_flavor(cloud, id, options.project),
@@ -158,7 +158,7 @@ FLAVOR_VERBS = (
     ),
     Verb(
         name="flavor.revoke",
-        summary="Take a flavor that is not public from a project; its servers keep theirs.",
+        summary="Revoke a project's access to a private flavor; its servers keep it.",
         sentence="take flavor {name} from project {names[project]}",
         participle="revoked",
         request=lambda cloud, id, options: change.revoke_flavor(cloud, id, options.project),
@@ -172,7 +172,7 @@ FLAVOR_VERBS = (
     ),
     Verb(
         name="flavor.delete",
-        summary="Delete a flavor that no server has.",
+        summary="Delete a flavor that no server uses.",
         sentence="delete flavor {name}",
         participle="deleted",
         request=lambda cloud, id, options: change.delete_flavor(cloud, id),

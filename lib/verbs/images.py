@@ -212,7 +212,7 @@ IMAGE_VERBS = (
     ),
     Verb(
         name="image.protect",
-        summary="Keep an image from being deleted by anybody, and from being touched by runbooks.",
+        summary="Protect an image from deletion by anybody and from changes by runbooks.",
         sentence="protect image {name}",
         participle="protected",
         request=_protect,
@@ -224,7 +224,7 @@ IMAGE_VERBS = (
     ),
     Verb(
         name="image.unprotect",
-        summary="Let an image be deleted, and be touched by runbooks.",
+        summary="Remove the protection of an image from deletion and from runbooks.",
         sentence="take the protection off image {name}",
         participle="unprotected",
         request=_unprotect,
@@ -236,7 +236,7 @@ IMAGE_VERBS = (
     ),
     Verb(
         name="image.deactivate",
-        summary="Keep everybody but administrators from using an image's data.",
+        summary="Deactivate an image: only administrators can use its data.",
         sentence="deactivate image {name}",
         participle="deactivated",
         request=lambda cloud, id, options: change.deactivate_image(cloud, id),
@@ -247,7 +247,7 @@ IMAGE_VERBS = (
     ),
     Verb(
         name="image.reactivate",
-        summary="Let the data of a deactivated image be used again.",
+        summary="Reactivate a deactivated image.",
         sentence="reactivate image {name}",
         participle="reactivated",
         request=lambda cloud, id, options: change.reactivate_image(cloud, id),
@@ -259,7 +259,7 @@ IMAGE_VERBS = (
     ),
     Verb(
         name="image.delete",
-        summary="Delete an image that neither servers nor volumes use.",
+        summary="Delete an image that no server and no volume uses.",
         sentence="delete image {name}",
         participle="deleted",
         request=lambda cloud, id, options: change.delete_image(cloud, id),

@@ -60,7 +60,7 @@ class _Making:
         if thing is None:
             return None
         if self._lacks(thing):
-            return Begun(f"{self.name} is there, and not all of it is said yet", id=thing.id)
+            return Begun(f"{self.name} exists, but its settings are not complete yet", id=thing.id)
         if self.row.waiting.is_over(self.row.subject, thing, self.options):
             return self._ended(thing.id)
         return Begun(f"{self.name} is {self.row.subject.state(thing)}", id=thing.id)
@@ -99,7 +99,9 @@ class _Making:
         found = list(self.row.made(self.cloud, self.options, self.attempt))
         if len(found) > 1:
             ids = listed(thing.id for thing in found)
-            raise StepFailed(f"Several are called {self.name}, and one of them was made: {ids}.")
+            raise StepFailed(
+                f"Several objects are named {self.name}, and this step created one of them: {ids}."
+            )
         return found[0] if found else None
 
     def _requested(self) -> str:
@@ -128,7 +130,7 @@ class _Making:
             before = self.attempt.notes.get(_THERE)
             if before is None and not (self.attempt.again and self.row.differs is not None):
                 return None  # noted before the request is sent, so nothing was sent
-            # Going on has no notes; then names are unique, and this one was free.
+            # A continued step has no notes; then names are unique, and this one was free.
             found = self.row.made(self.cloud, self.options, self.attempt)
             return next((thing for thing in found if thing.id not in (before or ())), None)
         asked = query(self.row.subject.name).where("name", "equal_to", self.options.name)

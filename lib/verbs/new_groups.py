@@ -32,7 +32,7 @@ _ZONE = "availability_zone"
 class NewAggregate(ParameterGroup, frozen=True, kw_only=True):
     """A new host aggregate, without hosts.
 
-    zone: The availability zone that its hosts will be in; theirs stays as it is if empty.
+    zone: The availability zone of its hosts; unchanged if empty.
     metadata: Its metadata, as ssd=true; pinned=false.
     """
 
@@ -86,8 +86,7 @@ class NewServerGroup(ParameterGroup, frozen=True, kw_only=True):
     """A new server group, without servers.
 
     policy: Whether its servers are to be together or apart; with soft only if that is possible.
-    max_server_per_host: How many of them may be on one hypervisor, with anti-affinity; one if
-        empty.
+    max_server_per_host: How many members one hypervisor may have, with anti-affinity; one if empty.
     """
 
     name: NewName

@@ -35,22 +35,22 @@ _WHOLE = {"image": "active", "volume": "available", "snapshot": "available"}
 class NewServer(ParameterGroup, frozen=True, kw_only=True):
     """A new server.
 
-    source: What it boots from, by name or id: an image, or else as boot_from says.
+    source: The source to boot from, by name or id: an image, unless boot_from says otherwise.
     boot_from: What the source is.
     boot_size_gib: The size of a new volume that it boots from, in GiB; none is made if empty.
-    delete_on_termination: Delete the volume that it boots from with it.
+    delete_on_termination: Also delete the volume that it boots from.
     networks: The networks, by name or id; auto leaves the choice to Nova, none is for none.
-    ports: Ports that are there, by name or id.
+    ports: Existing ports, by name or id.
     key: The key pair of the account, by name.
     security_groups: The security groups of its new ports, by name or id.
-    user_data_file: A file of the action runner, below files.allowed, with what the guest is told at
-        its first boot.
+    user_data_file: A file of the action runner, below files.allowed, with the user data for the
+        first boot.
     zone: The availability zone.
-    hypervisor: The hypervisor to be put on, by its name or id; Nova chooses if empty.
+    hypervisor: The target hypervisor, by its name or id; Nova chooses if empty.
     server_group: The server group, by name or id.
     tags: Its tags.
     metadata: Its metadata, as role=web; stage=test.
-    description: What it is for.
+    description: The description.
     same_name: Make it although there is another of that name in the project.
     delete_failed: Delete it again if it fails.
     """

@@ -26,13 +26,13 @@ _GIB = 1 << 30
 class NewVolume(ParameterGroup, frozen=True, kw_only=True):
     """A new volume.
 
-    size_gib: Its size, in GiB; at least that of what it is made from.
-    description: What it is for.
+    size_gib: Its size, in GiB; at least the size of its source.
+    description: The description.
     volume_type: Its type, by name or id; the cloud's default type if empty.
     image: The image that is written to it, by its exact name or id.
     volume_snapshot: The snapshot that it is made from, by name or id.
-    zone: The availability zone that it is in; one that Cinder chooses if empty.
-    bootable: Let servers boot from it; one from an image is bootable anyway.
+    zone: The availability zone; Cinder chooses if empty.
+    bootable: Make it bootable; a volume from an image always is.
     same_name: Make it although there is another of that name in the project.
     delete_failed: Delete it again if it fails.
     """

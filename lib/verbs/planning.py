@@ -77,6 +77,6 @@ def _named(verb: Verb, options: Options) -> list[str]:
 
 
 def _other(cloud: Cloud, verb: Verb, word: str, options: Options) -> Any:
-    from query_api.lookups import things  # only for verbs that are about two things
+    from query_api.lookups import things
 
     return things.find(cloud, verb.others[word], getattr(options, word))

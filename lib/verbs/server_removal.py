@@ -43,9 +43,9 @@ _DELETED_IN = (
 class DeleteOptions(ParameterGroup, frozen=True, kw_only=True):
     """What is kept of a server that is deleted.
 
-    snapshot: Save it as an image first.
-    keep_snapshot: How long that snapshot is to be kept, as 12h or 30d.
-    keep_volumes: Keep the volumes too that Nova would delete with it.
+    snapshot: Save the server as an image first.
+    keep_snapshot: How long to keep that snapshot, as 12h or 30d.
+    keep_volumes: Also keep the volumes that Nova would delete with it.
     """
 
     snapshot: bool = False
@@ -133,7 +133,7 @@ def keep_volume(cloud: Cloud, server: str, name: str, volume: str) -> None:
 
 SERVER_DELETE = Verb(
     name="server.delete",
-    summary="Delete a server, and tell beforehand what is deleted with it.",
+    summary="Delete a server; the plan shows what is deleted with it.",
     sentence="delete {name}",
     participle="deleted",
     request=lambda cloud, id, options: change.delete_server(cloud, id),

@@ -30,7 +30,7 @@ _AT_REST = ("ACTIVE", "SHUTOFF")
 class ResizeOptions(ParameterGroup, frozen=True, kw_only=True):
     """To what a server is resized.
 
-    confirm: Confirm it at once; if not, it is held for server.resize_confirm or resize_revert.
+    confirm: Confirm it at once; otherwise it waits for server.resize_confirm or resize_revert.
     """
 
     no_parameters = frozenset({"size"})
@@ -104,7 +104,7 @@ def _at_rest(server: Server, options: Options) -> bool:
 SIZE_VERBS = (
     Verb(
         name="server.resize",
-        summary="Give a server another flavor; it is shut down for that and started again.",
+        summary="Resize a server to another flavor; it is shut down and started again.",
         sentence="resize {name} to flavor {options[size][original_name]}",
         participle="resized",
         request=lambda cloud, id, options: change.resize_server(cloud, id, options.flavor),
@@ -123,7 +123,7 @@ SIZE_VERBS = (
     ),
     Verb(
         name="server.resize_confirm",
-        summary="Confirm the resize or cold migration of a server, which cannot be undone then.",
+        summary="Confirm the resize or cold migration of a server; it cannot be reverted then.",
         sentence="confirm the resize of {name}",
         participle="confirmed",
         request=lambda cloud, id, options: change.confirm_migration(cloud, id),
@@ -135,7 +135,7 @@ SIZE_VERBS = (
     ),
     Verb(
         name="server.resize_revert",
-        summary="Take back the resize or cold migration of a server that is not confirmed.",
+        summary="Revert the unconfirmed resize or cold migration of a server.",
         sentence="take back the resize of {name}",
         participle="taken back",
         request=lambda cloud, id, options: change.revert_resize(cloud, id),

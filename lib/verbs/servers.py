@@ -61,7 +61,7 @@ class RebootOptions(ParameterGroup, frozen=True, kw_only=True):
     """How a server is rebooted.
 
     how: Soft asks the guest to shut down; hard cuts its power, also of one that is not running.
-    hard_after: A soft reboot that takes longer than this is made a hard one.
+    hard_after: A soft reboot that takes longer than this is followed by a hard one.
     """
 
     how: Literal["soft", "hard"] = "soft"
@@ -71,7 +71,7 @@ class RebootOptions(ParameterGroup, frozen=True, kw_only=True):
 class LockOptions(ParameterGroup, frozen=True, kw_only=True):
     """Why a server is locked.
 
-    reason: Why, for anybody who looks at the server later.
+    reason: The reason, for anybody who looks at the server later.
     """
 
     reason: str | None = None
@@ -142,7 +142,7 @@ SERVER_VERBS = (
     ),
     Verb(
         name="server.stop",
-        summary="Shut a server off; it keeps its place on the hypervisor.",
+        summary="Shut a server off; it keeps its resources on the hypervisor.",
         sentence="stop {name}",
         participle="stopped",
         request=lambda cloud, id, options: change.stop_server(cloud, id),
@@ -154,7 +154,7 @@ SERVER_VERBS = (
     ),
     Verb(
         name="server.reboot",
-        summary="Reboot a server, hard where a soft reboot takes too long.",
+        summary="Reboot a server; hard if a soft reboot takes too long.",
         sentence="reboot {name} ({options[how]})",
         participle="rebooted",
         request=lambda cloud, id, options: change.reboot_server(cloud, id, options.how),
@@ -174,7 +174,7 @@ SERVER_VERBS = (
     ),
     Verb(
         name="server.pause",
-        summary="Pause a server: it stays in memory but does not run.",
+        summary="Pause a server; it stays in memory but does not run.",
         sentence="pause {name}",
         participle="paused",
         request=lambda cloud, id, options: change.pause_server(cloud, id),
@@ -198,7 +198,7 @@ SERVER_VERBS = (
     ),
     Verb(
         name="server.suspend",
-        summary="Suspend a server: its memory is written to the hypervisor's disk.",
+        summary="Suspend a server; its memory is written to the hypervisor's disk.",
         sentence="suspend {name}",
         participle="suspended",
         request=lambda cloud, id, options: change.suspend_server(cloud, id),
@@ -222,7 +222,7 @@ SERVER_VERBS = (
     ),
     Verb(
         name="server.shelve",
-        summary="Shelve a server: it is kept as an image and releases its place.",
+        summary="Shelve a server: keep it as an image and release its resources.",
         sentence="shelve {name}",
         participle="shelved",
         request=lambda cloud, id, options: change.shelve_server(cloud, id),

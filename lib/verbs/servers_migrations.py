@@ -111,7 +111,7 @@ def _not_to_be_forced(cloud: Cloud, server: ServerAndMigration, options: Options
 MIGRATION_VERBS = (
     Verb(
         name="server.abort_migration",
-        summary="Give up a live migration under way: the server stays where it is.",
+        summary="Abort a running live migration; the server stays where it is.",
         sentence="abort the live migration of {name}",
         participle="stopped on its way",
         request=lambda cloud, id, options: change.abort_migration(cloud, id, options.migration),
@@ -127,7 +127,7 @@ MIGRATION_VERBS = (
     ),
     Verb(
         name="server.force_complete",
-        summary="Bring a live migration under way to its end: the server may pause for that.",
+        summary="Force a running live migration to complete; the server may be paused.",
         sentence="force the live migration of {name} to its end",
         participle="forced to its new host",
         request=lambda cloud, id, options: change.force_complete_migration(

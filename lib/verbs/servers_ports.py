@@ -28,7 +28,7 @@ _INSTEAD = {key: why for key, why in INSTEAD.items() if key not in ("PAUSED", "S
 class NetworkOptions(ParameterGroup, frozen=True, kw_only=True):
     """The network that a server gets a port on.
 
-    fixed_address: Its address there; Neutron chooses if empty.
+    fixed_address: Its address on the network; Neutron chooses if empty.
     """
 
     network: NetworkName
@@ -171,7 +171,7 @@ def _take_out(cloud: Cloud, id: str, options: GroupOptions) -> None:
 PORT_VERBS = (
     Verb(
         name="server.attach_network",
-        summary="Give a server a new port on a network that it has none on.",
+        summary="Attach a server to a network by a new port.",
         sentence="attach network {names[network]} to {name}",
         participle="attached to the network",
         request=lambda cloud, id, options: change.attach_network(
@@ -190,7 +190,7 @@ PORT_VERBS = (
     ),
     Verb(
         name="server.attach_port",
-        summary="Attach a port that is there to a server.",
+        summary="Attach an existing port to a server.",
         sentence="attach port {names[port]} to {name}",
         participle="attached to the port",
         request=lambda cloud, id, options: change.attach_port(cloud, id, options.port),
@@ -207,7 +207,7 @@ PORT_VERBS = (
     ),
     Verb(
         name="server.detach_port",
-        summary="Detach a port from a server; Nova deletes it if Nova had made it.",
+        summary="Detach a port from a server; Nova deletes the port if Nova created it.",
         sentence="detach port {names[port]} from {name}",
         participle="detached from the port",
         request=lambda cloud, id, options: change.detach_port(cloud, id, options.port),
@@ -224,7 +224,7 @@ PORT_VERBS = (
     ),
     Verb(
         name="server.add_security_group",
-        summary="Put all ports of a server into a security group.",
+        summary="Add a security group to all ports of a server.",
         sentence="put {name} into security group {names[security_group]}",
         participle="put into the security group",
         request=_put_in,
@@ -238,7 +238,7 @@ PORT_VERBS = (
     ),
     Verb(
         name="server.remove_security_group",
-        summary="Take all ports of a server out of a security group.",
+        summary="Remove a security group from all ports of a server.",
         sentence="take {name} out of security group {names[security_group]}",
         participle="taken out of the security group",
         request=_take_out,

@@ -20,7 +20,9 @@ from workflow_api import Duration, ParameterGroup, clean
 from workflow_api.parameters import ImageName
 
 _RESCUE_PROPERTIES = frozenset({"hw_rescue_device", "hw_rescue_bus"})
-Confirmed = Annotated[str, Meta(description="The server's name once more: what is on it is lost.")]
+Confirmed = Annotated[
+    str, Meta(description="The server's name again, to confirm that its data are lost.")
+]
 
 
 class RescueOptions(ParameterGroup, frozen=True, kw_only=True):
@@ -36,8 +38,7 @@ class RescueOptions(ParameterGroup, frozen=True, kw_only=True):
 class RebuildOptions(ParameterGroup, frozen=True, kw_only=True):
     """What a server is rebuilt from.
 
-    image: The image that its disk is written anew from, by its exact name or id; the one it was
-        made from if empty.
+    image: The image to rebuild its disk from, by its exact name or id; its present image if empty.
     """
 
     confirm: Confirmed
@@ -48,7 +49,7 @@ class ResetOptions(ParameterGroup, frozen=True, kw_only=True):
     """Which state Nova is to set.
 
     to: The state to set in Nova; nothing is changed on the server's hypervisor.
-    older_than: Refuse a server whose task began more recently than this: it may still be going on.
+    older_than: Refuse a server whose task began more recently than this: it may still be running.
     """
 
     to: Literal["active", "error"] = "error"
@@ -101,7 +102,7 @@ def _is_reset(server: Server, options: Any) -> bool:
 REPAIR_VERBS = (
     Verb(
         name="server.rescue",
-        summary="Boot a server from a rescue image, with its own disk beside.",
+        summary="Boot a server from a rescue image, with its own disk attached.",
         sentence="rescue {name}",
         participle="rescued",
         request=lambda cloud, id, options: change.rescue_server(cloud, id, options.image),
@@ -117,7 +118,7 @@ REPAIR_VERBS = (
     ),
     Verb(
         name="server.unrescue",
-        summary="Boot a server in rescue mode from its own disk again.",
+        summary="End the rescue mode of a server: boot from its own disk again.",
         sentence="unrescue {name}",
         participle="unrescued",
         request=lambda cloud, id, options: change.unrescue_server(cloud, id),
@@ -129,7 +130,7 @@ REPAIR_VERBS = (
     ),
     Verb(
         name="server.rebuild",
-        summary="Write a server's disk anew from an image; its name, ports and volumes stay.",
+        summary="Rebuild a server's disk from an image; its name, ports and volumes stay.",
         sentence="rebuild {name} and lose what is on its disk",
         participle="rebuilt",
         request=lambda cloud, id, options: change.rebuild_server(cloud, id, options.image),

@@ -26,12 +26,12 @@ _Text = Annotated[str, Meta(max_length=255)]
 class ServerChanges(ParameterGroup, frozen=True, kw_only=True):
     """What is changed of a server; all that is not given stays as it is.
 
-    new_name: What it is to be called.
-    description: What it is for; none if it is a blank.
+    new_name: The name to give it.
+    description: The description; removed if it is a blank.
     set_metadata: Metadata to set, as role=web; team=shop.
     remove_metadata: Metadata to remove, by its keys.
-    add_tags: Tags to put on it.
-    remove_tags: Tags to take off it.
+    add_tags: Tags to add.
+    remove_tags: Tags to remove.
     """
 
     new_name: Annotated[Name, Meta(min_length=1, max_length=255)] | None = None

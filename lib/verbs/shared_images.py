@@ -101,7 +101,7 @@ SHARING_VERBS = (
     ),
     Verb(
         name="image.accept",
-        summary="Accept a shared image, so that it is in the project's own list of images.",
+        summary="Accept a shared image, so that it is in the project's list of images.",
         sentence="accept image {name}",
         participle="accepted",
         request=_accept,

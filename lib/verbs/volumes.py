@@ -101,7 +101,7 @@ def _snapshots(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
 VOLUME_VERBS = (
     Verb(
         name="volume.extend",
-        summary="Make a volume larger, also one that is attached.",
+        summary="Extend a volume, even if it is attached.",
         sentence="extend {name} to {options[size_gib]} GiB",
         participle="extended",
         request=lambda cloud, id, options: change.extend_volume(cloud, id, options.size_gib),

@@ -25,8 +25,8 @@ _Text = Annotated[str, Meta(max_length=255)]
 class VolumeChanges(ParameterGroup, frozen=True, kw_only=True):
     """What is changed of a volume; all that is not given stays as it is.
 
-    name: What it is to be called.
-    description: What it is for; none if it is a blank.
+    name: The name to give it.
+    description: The description; removed if it is a blank.
     set_metadata: Metadata to set, as team=web; stage=test.
     remove_metadata: Metadata to remove, by their keys.
     bootable: Whether a server can boot from it.
@@ -171,7 +171,7 @@ CHANGE_VERBS = (
     ),
     Verb(
         name="volume.retype",
-        summary="Change a volume's type, moving it to another backend if that is allowed.",
+        summary="Change a volume's type; it moves to another backend if allowed.",
         sentence="change the type of {name} to {options[volume_type]}",
         participle="retyped",
         request=lambda cloud, id, options: change.retype_volume(

@@ -38,7 +38,7 @@ class Requester(msgspec.Struct, frozen=True):
 
 def _user() -> str:
     try:
-        import getpass  # under StackStorm it is not asked
+        import getpass
 
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user that has no name

@@ -63,7 +63,7 @@ ZoneName = Annotated[Name, Meta(description="Only hypervisors of this availabili
 RunId = Annotated[Name, Meta(description="The run, by its id or the start of it.")]
 CampaignName = Annotated[Name, Meta(description="The campaign, by its key or id.")]
 HypervisorReason = Annotated[
-    str, Meta(description="Why, for anybody who looks at the hypervisor later.")
+    str, Meta(description="The reason, for anybody who looks at the hypervisor later.")
 ]
 Until = Annotated[
     End,
@@ -83,7 +83,9 @@ AlertMatchers = Annotated[
         'instance=~"cmp-1(:.*)?", env!="test".'
     ),
 ]
-SilenceReason = Annotated[str, Meta(description="Why, for anybody who looks at the silence later.")]
+SilenceReason = Annotated[
+    str, Meta(description="The reason, for anybody who looks at the silence later.")
+]
 Hypervisors = Annotated[
     Names, Meta(description="The hypervisors, by host names or ids; * for all that pass where.")
 ]
@@ -92,14 +94,14 @@ WhereHypervisor = Annotated[
     Meta(description="Of these only hypervisors that pass, as: status = disabled and state = up."),
 ]
 MonitoringReason = Annotated[
-    str, Meta(description="Why, for anybody who looks at the monitoring later.")
+    str, Meta(description="The reason, for anybody who looks at the monitoring later.")
 ]
 IcingaHost = Annotated[Name, Meta(description="The host, by its name in Icinga.")]
 IcingaHosts = Annotated[
     Name, Meta(description="Only hosts of this name in Icinga, or of such names, as cmp-*.")
 ]
 DowntimeReason = Annotated[
-    str, Meta(description="Why, for anybody who looks at the downtime later.")
+    str, Meta(description="The reason, for anybody who looks at the downtime later.")
 ]
 DowntimeOfServices = Annotated[
     bool, Meta(description="Whether the host's services have the same downtime.")

@@ -29,7 +29,7 @@ class Begun:
     """What a step, or its ``find``, returns when the change is made in part.
 
     ``said`` is a sentence about how far it is, ``facts`` are plain JSON for programs. Such a step
-    is neither done nor as it was: it is gone on with, finished or undone.
+    is neither done nor as it was: it is continued, finished or undone.
 
     >>> Begun("2 of 3 posts set", posts=2).result
     {'posts': 2, 'said': '2 of 3 posts set'}

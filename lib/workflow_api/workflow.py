@@ -202,7 +202,7 @@ def workflow_named(name: str) -> Workflow:
 
 def _guess(wanted: str) -> str:
     """Return which one may be meant: of those of its subject, or else which subject."""
-    import pkgutil  # only a mistake needs it
+    import pkgutil
 
     folders = importlib.import_module("workflows").__path__
     subject = wanted.partition(".")[0]
@@ -213,7 +213,7 @@ def _guess(wanted: str) -> str:
 
 
 def _import_parts(subject: ModuleType) -> None:
-    import pkgutil  # which most starts need not
+    import pkgutil
 
     for part in pkgutil.iter_modules(getattr(subject, "__path__", ())):
         importlib.import_module(f"{subject.__name__}.{part.name}")

@@ -21,7 +21,7 @@ def orphans(
     older_than: Duration | None = None,
     allow_partial: AllowPartial = False,
 ) -> Table:
-    """Find what deleted projects left behind, and what is bound to nothing or held by nobody.
+    """Find objects of deleted projects, and objects that nothing uses or nobody owns.
 
     Nothing of a cloud is called an orphan if its projects cannot all be read; allocations and
     ports of servers that are gone are not judged without all servers. Left out are Neutron's own
@@ -36,7 +36,7 @@ def orphans(
     users, a listing a domain, if any are to be named.
 
     kinds: Which kinds to look at, such as server, volume, image, network or port; all if empty.
-    older_than: Only what is older, as 30d; any age if empty, a day for what is bound to nothing.
+    older_than: Only objects older than this, as 30d; any age if empty, one day for unused objects.
     """
     from audits import orphans as audit
     from audits.findings import audited, chosen
@@ -123,7 +123,7 @@ def roles(
     roles: Names = [],  # noqa: B006
     allow_partial: AllowPartial = False,
 ) -> Table:
-    """Find who has powerful roles, and roles of users who are disabled or gone.
+    """Find who has powerful roles, and roles of users who are disabled or deleted.
 
     Powerful are admin, manager and service, unless ``roles`` names others. A role is found however
     it is had: itself, through a group, from above, implied by another, or on the whole system.
@@ -164,8 +164,8 @@ def drift(
 
     Costs a listing of each in each cloud (two of images), and of its projects if images are found.
 
-    cloud_a: The cloud that is as it should be; the default cloud if empty.
-    cloud_b: The cloud that should be like it, as the configuration calls it.
+    cloud_a: The reference cloud; the default cloud if empty.
+    cloud_b: The cloud to compare it with, as the configuration calls it.
     what: Which of flavors, images and aggregates to compare; all if empty.
     """
     from audits import drift as audit
@@ -188,7 +188,7 @@ def drift(
 
 @workflow("audit.server_groups")
 def server_groups(ctx: Context, clouds: Clouds, allow_partial: AllowPartial = False) -> Table:
-    """Find server groups whose members are not where their policy wants them.
+    """Find server groups whose members violate their policy.
 
     Members of an affinity group that are on several hosts, and those of an anti-affinity group of
     which more are on one host than it allows (one, or max_server_per_host). Groups with a soft

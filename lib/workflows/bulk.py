@@ -20,7 +20,7 @@ else:
 OutputFile = Annotated[
     str,
     Meta(
-        description="Also write what became of each row to this absolute path: CSV, or JSON if it "
+        description="Also write the outcome of each row to this absolute path: CSV, or JSON if it "
         "ends in .json."
     ),
 ]
@@ -47,10 +47,11 @@ def run(
     action: The runbook, as server.stop; any that changes something.
     resource: What the query with where is about; the action's subject, as server, if empty.
     file: Instead of a query, a CSV or JSON file of the action runner, below files.allowed.
-    set: Which column becomes which parameter, as: server=id; reason='end of {project.name}'.
+    set: The parameters, from columns or texts, as: server=id; reason='end of {project.name}'.
     limit: At most this many rows: the first in a file, or of a query in the order of their ids.
     at_most_per: A column, and how many rows with the same value run at once, as host: 2.
-    on_failure: After a failure, begin no further rows (stop) or go on with the others (continue).
+    on_failure: After a failure, start no further rows (stop) or continue with the others
+        (continue).
     """
     request = BulkRequest(
         action=action,

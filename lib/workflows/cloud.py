@@ -29,7 +29,7 @@ _SKEW = 5.0
 
 @workflow("cloud.check")
 def check(ctx: Context, cloud: Cloud) -> Table:
-    """Check the login, services, clock and rights of a cloud, the state store and monitoring."""
+    """Check a cloud's login, services, clock and rights, the state store and monitoring."""
     checks = [*_login(cloud), *_store(ctx), _bytecode(), *_monitoring(ctx, cloud)]
     bad = [check for check in checks if check.result == BAD]
     warnings = [check for check in checks if check.result == WARN]
@@ -200,7 +200,7 @@ def _bytecode() -> Check:
 def _monitoring(ctx: Context, cloud: Cloud) -> Iterator[Check]:
     if not ctx.config.alertmanagers and not ctx.config.icingas:
         return
-    from health.monitoring import alertmanagers, icingas  # few sites have one
+    from health.monitoring import alertmanagers, icingas
 
     yield from alertmanagers(ctx.config, lambda seconds: cloud.wait(seconds))
     yield from icingas(ctx.config, lambda seconds: cloud.wait(seconds))

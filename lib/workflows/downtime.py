@@ -50,7 +50,7 @@ def list_downtimes(
     run: Name = "",
     limit: RowLimit = 1000,
 ) -> Table:
-    """List the downtimes of an Icinga, with the run that made those of runbooks.
+    """List the downtimes of an Icinga, with the runs that created those of runbooks.
 
     ours: Only those that runbooks made.
     run: Only those that this run made, by its id or the start of it.
@@ -108,13 +108,15 @@ def schedule_downtime(
     children: Children = "none",
     flexible: Duration | None = None,
 ) -> Plan:
-    """Schedule a downtime of a host, until it ends by itself or is removed.
+    """Schedule a downtime of a host, until it ends or is removed.
 
     It is done if all of it has a downtime for as long already.
 
     service: Only this service of the host, by its name in Icinga.
-    children: What depends on the host: none of it, all as long, or all once the host's own begins.
-    flexible: How long it lasts from a problem between begin and end; from begin to end if empty.
+    children: Dependent hosts: none, all for the same time, or all once the host's own downtime
+        begins.
+    flexible: For a flexible downtime, how long it lasts from a problem between start and end; fixed
+        if empty.
     """
     plan = Plan(f"Schedule a downtime of {host} in {icinga.name}")
     plan.refuse(wrong(reason, until, starts))
@@ -175,7 +177,9 @@ def remove_downtimes(ctx: Context, icinga: Icinga, downtimes: Name) -> Plan:
     by_host: dict[str, list[Downtime]] = {}
     for one in found:
         if one.configured:
-            plan.leave(one.name, "Icinga's configuration makes it, and would make it anew")
+            plan.leave(
+                one.name, "it is defined in Icinga's configuration, which would create it again"
+            )
         else:
             by_host.setdefault(one.host, []).append(one)
     ctx.claim(*(steps.claimed(icinga, host) for host in by_host))

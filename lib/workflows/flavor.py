@@ -29,7 +29,7 @@ runbooks.register(FLAVOR, FLAVOR_VERBS)
 
 @workflow("flavor.create", one_object=True)
 def create(ctx: Context, cloud: Cloud, *, options: FlavorOptions) -> Plan:
-    """Create a flavor with its extra specs, for everybody or for some projects.
+    """Create a flavor with extra specs, public or for some projects.
 
     If one of that name exists as asked for, nothing is done, which is success.
     """
@@ -51,8 +51,8 @@ def copy(
     Costs a listing of the flavors of each cloud; if flavors that are not public are missing, also
     of the projects and domains of each, and a request for each such flavor.
 
-    cloud: The cloud that has the flavors; the default cloud if empty.
-    cloud_b: The cloud that is to have them too, as the configuration calls it.
+    cloud: The cloud to copy them from; the default cloud if empty.
+    cloud_b: The cloud to copy them to, as the configuration calls it.
     flavors: Only these, by name; all if empty.
     """
     if cloud.name == cloud_b.name:
@@ -68,13 +68,13 @@ def retire(
     cloud: Cloud,
     flavor: FlavorName,
     end_date: Annotated[
-        str, Meta(description="The last day on which it may be used, for the mail.")
+        str, Meta(description="The last day on which it can be used, for the mail.")
     ],
     replacement: Name | None = None,
     *,
     tell_owners: bool = False,
 ) -> Plan:
-    """Take a flavor out of use: private while servers have it, deleted when unused.
+    """Retire a flavor: private while servers use it, deleted when unused.
 
     While servers have it, no project may boot another one with it. Run it again later: when no
     server has it any more, it is deleted. The servers' owners are told only with tell_owners=true.

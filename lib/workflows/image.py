@@ -60,7 +60,7 @@ def rotate(
 
     image: The new image, by its exact name or id.
     family: The beginning of the images' names, or properties as os_distro=debian; os_version=13.
-    keep: How many of the family stay, with the new one.
+    keep: How many of the family to keep, with the new one.
     visibility: Who may use the new one.
     tell_owners: Mail the owners of servers made from images that are beyond those kept.
     end_date: The last day on which these are to be used, for the mail, as 2026-12-31.

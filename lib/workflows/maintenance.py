@@ -47,14 +47,14 @@ _COLUMNS = ("hypervisor", "state", "stage", "since", "failed")
 class CampaignOptions(ParameterGroup, frozen=True, kw_only=True):
     """How a campaign goes on from host to host.
 
-    batch: How many hypervisors to work on at once; the brakes have to let as many.
-    stop_after: Begin on no further hypervisor once so many have failed.
+    batch: How many hypervisors to work on at once; the brakes must allow as many.
+    stop_after: Start no further hypervisor after this many failures.
     window: When hypervisors may be begun, as Mon-Fri 22:00-06:00 Europe/Berlin; any time if empty.
     floor_percent: How much of each resource the other hypervisors must have free, in percent.
     spare_host: Whether the cloud must be able to lose one more hypervisor all the time.
     skip: Stages to leave out on each hypervisor.
     network: The network of the tests, by its exact name or id, or none; the only one if empty.
-    migrate_back: Bring back to each hypervisor exactly those servers that were moved off it.
+    migrate_back: Move back to each hypervisor exactly those servers that were moved off it.
     """
 
     batch: AtLeastOne = 1
@@ -77,7 +77,7 @@ def campaign(
     *,
     options: CampaignOptions,
 ) -> Plan:
-    """Maintain many hypervisors, the emptiest first, each as hypervisor.maintain does.
+    """Maintain many hypervisors, the emptiest first, each with hypervisor.maintain.
 
     Outside its window the campaign is paused; run.resume_due goes on with it.
 
@@ -145,7 +145,7 @@ def _run_of(cloud: Cloud, host: Host, reason: str, options: CampaignOptions) -> 
 
 @workflow("maintenance.status")
 def status(ctx: Context, run: RunId | None = None) -> Table:
-    """Show how far each hypervisor of a campaign is, since when, and what failed.
+    """Show the progress of each hypervisor of a campaign, since when, and what failed.
 
     run: The campaign, or the run of one hypervisor, by its id; the newest campaign if empty.
     """

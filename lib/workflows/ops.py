@@ -63,11 +63,11 @@ def lock(ctx: Context, reason: str, until: End | None = None) -> Plan:
 
 @workflow("ops.unlock", one_object=True, timeout="5m")
 def unlock(ctx: Context) -> Plan:
-    """Let rules start changes again."""
+    """Allow rules to start changes again."""
     plan = Plan("Let go on what rules start")
     now = _current(ctx)
     if now is None:
-        plan.skip("the lock", "none is set")
+        plan.skip("the lock", "no lock is set")
     else:
         plan.add(clear_lock, reason=now.reason)
     return plan

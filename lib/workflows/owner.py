@@ -44,7 +44,7 @@ EveryCloud = Annotated[
 
 @workflow("owner.find")
 def find(ctx: Context, any: Name, clouds: EveryCloud, allow_partial: AllowPartial = False) -> Table:
-    """Find out what an id, name, IP, MAC or host name stands for, and whom to write to.
+    """Find the object behind an id, name, IP, MAC or host name, and its contact.
 
     any: An id, a name, an IP address, a MAC address or a host name of anything.
     """

@@ -93,7 +93,7 @@ def show_run(ctx: Context, run: RunId) -> Table:
 
 @workflow("run.apply")
 def apply_run(ctx: Context, run: RunId) -> RunRequest:
-    """Carry out a plan that a dry run showed, if it would still be the same."""
+    """Carry out a plan that a dry run showed, if it is still the same."""
     return RunRequest("apply", run)
 
 
@@ -122,7 +122,7 @@ def settle_run(
     """Decide whether an open step of an interrupted run is done, where the cloud does not tell.
 
     as: What you found when you looked at the thing itself.
-    reason: How you know; the journal keeps it with your name.
+    reason: How you know; kept in the journal with your name.
     step: The step: its key in run.show or a part of its sentence; if empty, the only open one.
     """
     return RunRequest("settle", run, {"step": step, "outcome": as_, "reason": reason})

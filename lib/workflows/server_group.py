@@ -65,14 +65,14 @@ def repair(
     max_parallel: MaxParallel | None = None,
     on_failure: OnFailure = "stop",
 ) -> Plan:
-    """Move servers of a group so that they are where its policy wants them.
+    """Move servers of a group so that they comply with its policy.
 
     The fewest moves that do it, each to a hypervisor with room where no other server group is
     broken. Protected and locked servers, and what cannot be moved, are left with the reason.
 
     migration: Live keeps servers running, cold stops them; auto is live for running and cold for
         stopped ones.
-    max_parallel: How many servers are moved at once; limits.max_parallel if empty.
+    max_parallel: How many servers to move at once; limits.max_parallel if empty.
     on_failure: After a failed move, stop starting others or continue with them.
     """
     group = things.find(cloud, "server_group", server_group)

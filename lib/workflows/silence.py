@@ -47,7 +47,7 @@ def list_silences(
     run: Name = "",
     limit: RowLimit = 1000,
 ) -> Table:
-    """List the silences of an Alertmanager, with the run that made those of runbooks.
+    """List the silences of an Alertmanager, with the runs that created those of runbooks.
 
     state: Those in force (active), to come (pending), both (current), ended (expired), or any.
     ours: Only those that runbooks made.
@@ -97,7 +97,7 @@ def create_silence(
     until: Until = End("2h"),  # noqa: B008 - a constant
     starts: Starts | None = None,
 ) -> Plan:
-    """Silence the alerts that pass matchers, until it ends by itself or is expired.
+    """Silence the alerts that pass matchers, until the silence ends or is expired.
 
     It is done if the same matchers are silenced for as long already.
     """
@@ -147,7 +147,7 @@ def extend_silence(
     *,
     until: Until = End("2h"),  # noqa: B008 - a constant
 ) -> Plan:
-    """Let a silence go on, whoever made it; one that ends later already stays as it is."""
+    """Extend a silence, whoever created it; one that already ends later is left alone."""
     found = _named(alertmanager, silence)
     ctx.claim(steps.claimed(found))
     about = steps.about(alertmanager, found)
@@ -172,7 +172,7 @@ def extend_silence(
 
 @workflow("silence.expire", timeout="10m")
 def expire_silence(ctx: Context, alertmanager: Alertmanager, silence: Name) -> Plan:
-    """End a silence now, or all that a run has made; those that have ended are left alone.
+    """Expire a silence, or all that a run has created; those that have ended are left alone.
 
     silence: The silence by its id, or the run that made silences by its id or the start of it.
     """

@@ -44,7 +44,7 @@ class _Dropped(ParameterGroup, frozen=True, kw_only=True):
 
 
 def _delete_image(cloud: Cloud, id: str, options: Any) -> None:
-    from openstack_api import image as change  # it imports what sends
+    from openstack_api import image as change
 
     change.delete_image(cloud, id)
 
@@ -123,7 +123,7 @@ def prune(
     max_parallel: MaxParallel | None = None,
     on_failure: OnFailure = "continue",
 ) -> Plan:
-    """Delete snapshots of servers and volumes that our runbooks took, when their day is over.
+    """Delete expired snapshots of servers and volumes that runbooks took.
 
     Those are the images and snapshots of volumes that are marked with the run that took them and
     the day until which they are kept. Snapshots of others are never touched unless named. An image
@@ -131,13 +131,12 @@ def prune(
     stays, and so does one whose data are protected.
 
     where: Only those that pass, as: project.name = shop; with of=both by what both kinds have.
-    also: Further snapshots to delete, by name or id, whoever took them and however long they are
-        to be kept.
+    also: Further snapshots to delete, by name or id, whoever took them and whenever they expire.
     of: Snapshots of servers (images), of volumes, or both.
     older_than: Only those that were taken longer ago, as 30d.
-    keep: How many stay of each server and volume, the newest ones.
-    max_parallel: How many are deleted at once; limits.max_parallel if empty.
-    on_failure: After one that cannot be deleted, go on with the others or stop.
+    keep: How many of the newest to keep of each server and volume.
+    max_parallel: How many to delete at once; limits.max_parallel if empty.
+    on_failure: After a failed deletion, continue with the others or stop.
     """
     before = None
     if older_than is not None:

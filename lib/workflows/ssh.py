@@ -30,9 +30,10 @@ def run(
 
     command: The command, as ssh_commands of the configuration calls it.
     where: Only hypervisors that pass, as: status = disabled and name starts_with cmp-1.
-    parameters: What the command asks for, as: level=all; reason='new kernel'.
-    limit: At most this many hypervisors, the first by their names.
-    on_failure: After a failure, begin on no further hypervisor (stop) or go on (continue).
+    parameters: The command's parameters, as: level=all; reason='new kernel'.
+    limit: The maximum number of hypervisors, in the order of their names.
+    on_failure: After a failure, start no further hypervisor (stop) or continue with the others
+        (continue).
     """
     given = pairs("parameters", parameters)
     named(ctx.config, command)

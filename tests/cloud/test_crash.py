@@ -1,4 +1,4 @@
-"""Killed at any instant and gone on with: everything happens once, and nothing is left behind.
+"""Killed at any instant and resumed: everything happens once, and nothing is left behind.
 
 The victim is a process of its own, started as an operator starts it and killed by SIGKILL from
 outside. ``CRASH_KILLS`` says how many kills there are at least (``make test-crash``: 40), and
@@ -32,7 +32,7 @@ _RESUMES = 5
 
 @dataclass
 class Campaign:
-    """Drains to and fro between two hosts, killed and gone on with until the points are used up."""
+    """Drains to and fro between two hosts, killed and resumed until the points are used up."""
 
     site: Site
     operator: Operator

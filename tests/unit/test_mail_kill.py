@@ -66,7 +66,7 @@ def accepted(server: SmtpProcess, house: MailHouse) -> Sent:
 
 @dataclass
 class Story:
-    """One campaign that is killed again and again, and gone on with until it ends."""
+    """One campaign that is killed again and again, and resumed until it ends."""
 
     server: SmtpProcess
     house: MailHouse
@@ -146,7 +146,7 @@ def killed_at(server: SmtpProcess, moment: str, chance: random.Random) -> Story:
 
 
 def killed_often(server: SmtpProcess, seed: int, kills: int) -> Story:
-    """Kill a campaign of 50 at so many moments, each time it is gone on with, then let it end."""
+    """Kill a campaign of 50 at so many moments, each time it is resumed, then let it end."""
     chance = random.Random(seed)
     with mail_house(server) as house:
         house.limits = {"lease": LEASE}

@@ -75,7 +75,7 @@ def test_unlocked_rules_go_on(place: Place) -> None:
     assert house.work(PAINT, requester=RULE)[0] == "done"
     kind, result = house.ask("ops.unlock")
     assert kind == "done"
-    assert "none is set" in result["text"]
+    assert "no lock is set" in result["text"]
 
 
 def test_a_lock_whose_end_is_over_holds_up_nothing(

@@ -203,7 +203,7 @@ def test_what_was_made_is_taken_back_by_who_has_no_notes(fake: FakeCloud, action
 def test_of_several_groups_none_is_taken_back(fake: FakeCloud) -> None:
     step = planned(fake, "server_group.create", name="new", policy="affinity")
     fake.groups += [Group("new", "affinity", [], id=id) for id in ("one", "two")]
-    with pytest.raises(StepFailed, match="Several are called new"):
+    with pytest.raises(StepFailed, match="Several objects are named new"):
         take_back(step, fake.account(), FakeAttempt(again=True))
     assert fake.changes == []
 
@@ -224,7 +224,7 @@ def test_another_aggregate_of_that_name_is_refused(
 
 
 def test_metadata_that_is_none_is_told(fake: FakeCloud) -> None:
-    with pytest.raises(UserError, match="metadata is a text as name=value"):
+    with pytest.raises(UserError, match="metadata must be name=value"):
         drawn(fake.account(), "aggregate.create", name="new", metadata="ssd")
 
 

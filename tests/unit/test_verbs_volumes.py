@@ -291,5 +291,5 @@ def test_an_update_that_says_nothing_changes_nothing(fake: FakeCloud, volume: Js
 
 
 def test_metadata_that_is_no_pairs_is_refused(fake: FakeCloud, volume: Json) -> None:
-    with pytest.raises(UserError, match="set_metadata is a text as name=value"):
+    with pytest.raises(UserError, match="set_metadata must be name=value"):
         plan_of(fake, "update", set_metadata="team")

@@ -1,4 +1,4 @@
-"""Steps that are done in part: gone on with, finished or undone, and never told as not started."""
+"""Steps that are done in part: continued, finished or undone, and never told as not started."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Case(NamedTuple):
 
 
 CASES = [
-    Case("it is gone on with", [BUILD, PAINT], {"h": ["lost"]}, "succeeded", "h=done a=done",
+    Case("it is continued", [BUILD, PAINT], {"h": ["lost"]}, "succeeded", "h=done a=done",
          "raise h, roof h, paint a"),
     Case("a refusal to go on leaves it begun, and the next try ends it", [BUILD],
          {"h": ["lost", "stuck"]}, "succeeded", "h=done", "raise h, roof h"),

@@ -1,4 +1,4 @@
-"""Runs that wait: parked after a failure until they are gone on with, or paused until a time."""
+"""Runs that wait: parked after a failure until they are resumed, or paused until a time."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_a_run_waits_for_its_time_outside_any_process(
     assert world.effects == {"paint a": 1}
     monkeypatch.setattr("time.time", lambda: until + 1)
     kind, result = house.ask("run.resume_due")
-    assert (kind, result["summary"]) == ("done", "1 run gone on with")
+    assert (kind, result["summary"]) == ("done", "1 run resumed")
     assert world.effects == {"paint a": 1, "sweep w": 1, "paint b": 1}
     assert house.run(run).state == "succeeded"
     assert house.ask("run.resume_due")[1]["summary"] == "no run is due"

@@ -48,7 +48,7 @@ def test_a_dry_run_shows_who_gets_what_and_who_does_not(house: MailHouse) -> Non
     (left,), (had,) = shown["left"], shown["skipped"]
     assert left["what"] == P[1]
     assert "email.campaign.retry_failed campaign=c-1 tries again" in left["why"]
-    assert had == {"what": f"1 recipient ({P[0]})", "why": "they have had it"}
+    assert had == {"what": f"1 recipient ({P[0]})", "why": "already sent"}
 
 
 def test_trying_again_shows_the_failed_with_their_mails(house: MailHouse) -> None:

@@ -33,7 +33,7 @@ def test_everybody_is_told_once(house: MailHouse, server: SmtpServer) -> None:
     assert house.mails()[0].said == "250 2.0.0 accepted"
     kind, result = house.send(P)
     assert (kind, result["rows"]) == ("done", [])
-    assert result["skipped"][0]["why"] == "they have had it"
+    assert result["skipped"][0]["why"] == "already sent"
     kind, result = house.send([*P, "new@example.org"])
     assert kind == "done"
     assert recipients(server) == [*P, "new@example.org"]
@@ -400,7 +400,7 @@ def test_a_rehearsal_can_be_repeated(house: MailHouse, server: SmtpServer) -> No
     for number in range(1, 4):
         words = {"older_than": f"{number} days"}
         _, shown = house.send(P[:2], dry_run=True, delivery=delivery, common=words)
-        assert "It is a rehearsal" in shown["text"]
+        assert "This is a rehearsal" in shown["text"]
         assert house.ask("run.apply", run=shown["run"])[0] == "done"
         assert recipients(server) == ["me@example.org"] * 2 * number
     assert len({mail.message_id for mail in server.accepted}) == 6

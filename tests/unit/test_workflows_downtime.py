@@ -323,7 +323,7 @@ def test_nothing_to_remove_is_no_failure(fake: FakeIcinga, config: Config) -> No
 def test_what_icinga_s_configuration_makes_is_left(fake: FakeIcinga, config: Config) -> None:
     nightly = strange(fake, config_owner="nightly")
     result = done(config, "downtime.remove", downtimes=nightly)
-    assert "Icinga's configuration makes it, and would make it anew" in result["text"]
+    assert "it is defined in Icinga's configuration, which would create it again" in result["text"]
     assert nightly in fake.downtimes
 
 

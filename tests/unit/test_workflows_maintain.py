@@ -1,4 +1,4 @@
-"""hypervisor.maintain: the whole circle, parked wherever it goes wrong, gone on with from there."""
+"""hypervisor.maintain: the whole circle, parked wherever it goes wrong, resumed from there."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def _comparable(at: int, order: Order) -> Callable[[Row], Any]:
 
 def _address(text: str) -> tuple[int, int, str]:
     """Return what sorts addresses as numbers: version 4, version 6, and what is none."""
-    from ipaddress import ip_address  # few sort by addresses
+    from ipaddress import ip_address
 
     try:
         address = ip_address(text)

@@ -36,7 +36,7 @@ def implied(condition: Condition, of: Resource) -> list[Test]:
 
 
 def _implied(condition: Condition, of: Resource) -> dict[str, frozenset[str]]:
-    """Return the values, by property, of which each row that passes has one."""
+    """Return, for each property, the only values that a matching row can have."""
     if isinstance(condition, Test):
         prop = of.property(condition.path)
         if prop is None or prop.only is None or condition.operator in NEGATIVE:

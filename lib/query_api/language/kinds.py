@@ -93,7 +93,7 @@ def _address(given: str) -> str:
 @cache
 def canonical(address: str) -> str | None:
     """Return the one form of an address that IPv6 allows in several; None if it is none."""
-    from ipaddress import ip_address  # few ask for addresses
+    from ipaddress import ip_address
 
     try:
         return str(ip_address(address))

@@ -94,7 +94,7 @@ def _younger(prop: Property, values: Sequence[Any], now: datetime) -> Passes:
 
 
 def _regex(prop: Property, values: Sequence[Any], now: datetime) -> Passes:
-    from query_api.language.patterns import searching  # few ask for one
+    from query_api.language.patterns import searching
 
     return searching(_text(values[0]))
 
@@ -112,7 +112,7 @@ def _starts(prop: Property, values: Sequence[Any], now: datetime) -> Passes:
 
 
 def _glob(prop: Property, values: Sequence[Any], now: datetime) -> Passes:
-    from fnmatch import translate  # few ask for one
+    from fnmatch import translate
 
     pattern = _folded(prop, values[0])
     if len(pattern) > _LONGEST_GLOB:
@@ -123,7 +123,7 @@ def _glob(prop: Property, values: Sequence[Any], now: datetime) -> Passes:
 
 
 def _in_cidr(prop: Property, values: Sequence[Any], now: datetime) -> Passes:
-    from ipaddress import ip_address, ip_network  # few ask for it
+    from ipaddress import ip_address, ip_network
 
     try:
         networks = [ip_network(_text(value), strict=False) for value in values]

@@ -36,7 +36,7 @@ def searching(pattern: str) -> Callable[[str], bool]:
     Raises ValueError, in words, if it is none. What is returned raises UserError when it has taken
     longer than a question may.
     """
-    import re2  # few questions have a pattern
+    import re2
 
     if len(pattern) > _LONGEST:
         raise ValueError(f"a pattern has at most {_LONGEST} characters")

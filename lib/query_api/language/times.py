@@ -78,7 +78,7 @@ def cutoff(given: object, now: datetime) -> str:
 
 
 def sortable(time: str) -> str:
-    """Return what of a time in our form compares as the instants do."""
+    """Return a sort key for a normalised time."""
     return time[:-1]
 
 

@@ -131,7 +131,7 @@ def clue(text: str) -> Clue:
         return Clue("UUID", small)
     if _ID.fullmatch(small):
         return Clue("id", small)
-    from ipaddress import ip_address  # few ask for addresses
+    from ipaddress import ip_address
 
     try:
         return Clue("IP address", str(ip_address(wanted)))

@@ -264,7 +264,7 @@ def _only(kind: str, wanted: str, known: Iterable[Found], cloud: Cloud, **how: A
         return picked(kind, wanted, known, where=f"cloud {cloud.name}", **how)
     except NotFound as error:
         from query_api.lookups.absent import absent
-        from query_api.wire import visibility  # only for what is not there
+        from query_api.wire import visibility
         from query_api.wire.reading import Reading
 
         why = visibility.unseen(Reading(cloud), "compute")

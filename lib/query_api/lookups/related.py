@@ -1,7 +1,7 @@
 """Things that belong to others: the ports of a server, the floating IPs of a port.
 
-While many plans are drawn by one look (accounts.read_cache), what all of them are going to ask for is
-read together by the first.
+While many plans share reads (accounts.read_cache), the first of them reads what all of them will
+need.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ FLAVOR = Resource(
             filters=exact("is_public"),
         ),
         boolean("disabled", "Whether nobody may boot with it.", "OS-FLV-DISABLED:disabled"),
-        text("description", "What it is for."),
+        text("description", "The description."),
         mapping("extra_specs", "What else it asks of a host."),
         texts("access_project_ids", "Who may use it, if not everybody.", source="access"),
         integer(

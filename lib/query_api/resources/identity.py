@@ -56,7 +56,7 @@ DOMAIN = Resource(
             "Whether its users can log in.",
             filters=exact("enabled", encode=flag),
         ),
-        text("description", "What it is for."),
+        text("description", "The description."),
         texts("tags", "Its tags."),
     ),
     links=(
@@ -71,7 +71,7 @@ _PROJECT = (
     text("id", "Its id."),
     text("name", "Its name; another domain may have the same.", filters=_BY_NAME),
     text("domain_id", "The domain it belongs to.", filters=_BY_DOMAIN),
-    text("description", "What it is for."),
+    text("description", "The description."),
     boolean(
         "enabled",
         "Whether anybody can work in it.",

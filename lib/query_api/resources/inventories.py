@@ -100,7 +100,8 @@ class _Candidates(msgspec.Struct):
 def inventories(reading: Reading, hosts: list[str]) -> Mapping[str, Inventory]:
     """Return what hosts have, by their ids; one that Placement does not know is left out.
 
-    So is one of which not all parts could be read, which is said: its sums would be wrong. Raises
+    Hosts with unreadable parts are also left out and reported as missing, because their sums
+    would be wrong. Raises
     CloudError if nothing could be read.
     """
     found: dict[str, Inventory] = {}

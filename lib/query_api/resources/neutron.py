@@ -56,7 +56,7 @@ def whose(filters: Mapping[str, Filter]) -> tuple[Property, ...]:
     """Return whose a thing is, and what is said of it; ``filters`` are those by project."""
     return (
         text("project_id", "Whose it is.", of=or_none, filters=filters),
-        text("description", "What it is for.", of=or_none),
+        text("description", "The description.", of=or_none),
     )
 
 

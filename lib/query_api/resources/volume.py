@@ -236,7 +236,7 @@ VOLUME_TYPE = Resource(
     properties=(
         text("id", "Its UUID."),
         text("name", "Its name; no other has the same."),
-        text("description", "What it is for."),
+        text("description", "The description."),
         boolean("is_public", "Whether every project may use it."),
         mapping("extra_specs", "What it asks of a backend."),
         text("qos_specs_id", "The limits on its volumes' speed."),

@@ -54,7 +54,7 @@ def tag(value: str) -> str | None:
 
 def ip(value: str) -> str | None:
     """Return an IP address in the one form in which services store it."""
-    from ipaddress import ip_address  # few ask for addresses
+    from ipaddress import ip_address
 
     try:
         return str(ip_address(value))

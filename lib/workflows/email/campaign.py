@@ -37,7 +37,7 @@ _RETRIED: dict[Ended, tuple[MailState, ...]] = {
 
 
 class Again(ParameterGroup, frozen=True, kw_only=True):
-    """How a campaign is gone on with.
+    """How a campaign is resumed.
 
     smtp: The SMTP account to send by; the campaign's own if empty.
     max_recipients: Refuse to send to more recipients than this; email.max_recipients if empty.
@@ -142,7 +142,7 @@ def resume_campaign(
 def retry_failed(
     ctx: Context, campaign: CampaignName, which: Ended = "both", *, again: Again
 ) -> Plan:
-    """Try again to send mails of a campaign that failed or that the server refused.
+    """Retry mails of a campaign that failed or that the server refused.
 
     which: Those that were given up (failed), those that the server refused, or both.
     """
@@ -155,7 +155,7 @@ def retry_failed(
 
 
 class _Resuming:
-    """A campaign that is gone on with: what is pending, and ``again`` what had come to an end."""
+    """A campaign that is resumed: what is pending, and ``again`` what had come to an end."""
 
     def __init__(
         self, ctx: Context, wanted: str, doing: str, states: tuple[MailState, ...]
@@ -175,7 +175,7 @@ class _Resuming:
                 self.plan.leave(mail.recipient, why_not(mail.state, self.campaign.key))
         if had := [mail.recipient for mail in mails if mail.state == "sent"]:
             what = f"{count(len(had), 'recipient')} ({listed(had)})"
-            self.plan.skip(what, "they have had it")
+            self.plan.skip(what, "already sent")
 
     def plan_for(self, again: Again) -> Plan:
         """Return the plan that sends the mails, all of which are written now.

@@ -45,7 +45,7 @@ def hypervisor_notice(
     allow_past: AllowPast = False,
     options: OwnerOptions,
 ) -> Plan:
-    """Tell the owners of the servers on a hypervisor about a fault or maintenance.
+    """Notify the owners of the servers on a hypervisor of a fault or maintenance.
 
     notice: Whether the hypervisor has a fault or is under maintenance.
     window: As 2026-12-01 22:00 for 4h (UTC by default): work needs it; of a fault, the start.
@@ -93,7 +93,7 @@ def hypervisor_report(
     allow_partial: bool = False,
     options: Options,
 ) -> Plan:
-    """Tell the operators which hypervisors are down or disabled, why, and since when.
+    """Report to the operators which hypervisors are down or disabled, why, and since when.
 
     to: The address, or several, that it goes to; email.operators if empty.
     allow_partial: Send even if not everything could be read.

@@ -18,7 +18,7 @@ from workflow_api.parameters import Name, RowLimit, Where
 
 @mail_workflow("email.test")
 def test(ctx: Context, to: str, *, smtp: SmtpAccount, options: Options) -> Plan:
-    """Send one mail to see that an SMTP account works, and how the organisation's mail looks.
+    """Send one mail to test an SMTP account and the look of the organisation's mail.
 
     to: The address, or several, that it goes to.
     campaign: The key of the campaign; another one for each test by default.

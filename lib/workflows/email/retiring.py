@@ -45,7 +45,7 @@ def retiring_image(
     allow_past: AllowPast = False,
     options: OwnerOptions,
 ) -> Plan:
-    """Tell owners of servers that the image they were made from is withdrawn.
+    """Notify owners of servers that the image of these servers is being withdrawn.
 
     boot_volumes: Also tell owners of servers that boot from a volume made of the image.
     """
@@ -80,7 +80,7 @@ def retiring_flavor(
     allow_past: AllowPast = False,
     options: OwnerOptions,
 ) -> Plan:
-    """Tell owners of servers that the flavor they have is withdrawn."""
+    """Notify owners of servers that their flavor is being withdrawn."""
     from query_api.execution.query import query
 
     until = checked_date("end_date", end_date, allow_past)

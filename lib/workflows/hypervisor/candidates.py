@@ -38,7 +38,7 @@ def find_empty(
     aggregate: AggregateName | None = None,
     zone: ZoneName | None = None,
 ) -> Table:
-    """Find hypervisors that nothing holds."""
+    """Find empty hypervisors."""
     found = hosts(cloud, aggregate, zone, servers=True, without_place=True)
     vacant = [host for host in found.chosen if host.servers == 0]
     reading = Reading(cloud)

@@ -75,7 +75,7 @@ def drain(
         stopped ones.
     max_parallel: How many servers to move at once; limits.max_parallel if empty.
     target: The hypervisor that all servers go to, by host name or id; Nova chooses if empty.
-    exclude: Servers, or whatever else holds the hypervisor, to leave, by name or id.
+    exclude: Servers, or other occupants of the hypervisor, to leave on it, by name or id.
     on_failure: After a failed move, stop starting others or continue with them.
     on_cancel: After a cancel, leave the hypervisor disabled or restore its scheduling.
     """

@@ -64,13 +64,14 @@ def evacuate(
     on_failure: OnFailure = "continue",
     past_brakes: PastBrakes = False,
 ) -> Plan:
-    """Rebuild the servers of a hypervisor that is dead, and proven to be off, on others.
+    """Rebuild the servers of a dead hypervisor, proven to be powered off, on other hypervisors.
 
-    power_is_off: The hypervisor's name once more, as your word that its power is off.
-    local_disks: Leave servers whose root disk was on it alone, or rebuild them from their images.
+    power_is_off: The hypervisor's name again, to confirm that its power is off.
+    local_disks: Whether to leave servers whose root disk was on it, or to rebuild them from their
+        images.
     target: The hypervisor that all servers go to, by host name or id; Nova chooses if empty.
-    exclude: Servers to leave there, by name or id.
-    on_failure: After a failed evacuation, stop starting others or continue with them.
+    exclude: Servers to leave on it, by name or id.
+    on_failure: After a failed evacuation, stop, or continue with the others.
     """
     known = compute.hypervisors(cloud)
     host = compute.pick_hypervisor(cloud, hypervisor, known)

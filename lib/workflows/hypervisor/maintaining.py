@@ -44,7 +44,7 @@ class MaintainOptions(ParameterGroup, frozen=True, kw_only=True):
     skip: Stages to leave out.
     notify: Mail the owners of the servers there first; with start, that long before.
     network: The network of the test, by its exact name or id, or none; the only one if empty.
-    migrate_back: Bring back exactly those servers that were moved off it, once it is enabled.
+    migrate_back: Move back exactly those servers that were moved off it, once it is enabled.
     """
 
     skip: list[Skipped] = msgspec.field(default_factory=list)
@@ -88,7 +88,7 @@ def maintain(
     *,
     options: MaintainOptions,
 ) -> Plan:
-    """Drain, silence, patch, reboot, test and give back a hypervisor.
+    """Drain, silence, patch, reboot and test a hypervisor, and return it to service.
 
     Where a stage fails, the hypervisor stays out of scheduling with the reason, the operators are
     told, and run.resume goes on from that stage.

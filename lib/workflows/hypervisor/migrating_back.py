@@ -28,7 +28,7 @@ def migrate_back(
     max_parallel: MaxParallel | None = None,
     on_failure: OnFailure = "continue",
 ) -> Plan:
-    """Bring back exactly those servers that a run has moved off a hypervisor.
+    """Move back exactly those servers that a run has moved off a hypervisor.
 
     What is gone, or no longer where the run put it, is skipped; what cannot be moved, or fits no
     longer, is left.

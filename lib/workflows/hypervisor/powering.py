@@ -56,9 +56,9 @@ def stop_servers(
 ) -> Plan:
     """Shut off the servers that run on a hypervisor; hypervisor.start_servers starts those again.
 
-    exclude: Servers to let run, by name or id.
-    on_failure: After a server that does not stop, stop starting others or continue with them.
-    on_cancel: After a cancel, leave servers off that were stopped or start them again.
+    exclude: Servers to leave running, by name or id.
+    on_failure: After a server that does not stop, stop, or continue with the others.
+    on_cancel: After a cancel, leave the stopped servers off or start them again.
     """
     host = compute.find_hypervisor(cloud, hypervisor)
     refuse_shared(host, "Stopping the servers of")
@@ -87,7 +87,7 @@ def start_servers(
     """Start exactly those servers that a run of hypervisor.stop_servers has stopped.
 
     run: The run that stopped them, or one that it was a part of, by its id or the start of it.
-    on_failure: After a server that does not start, stop starting others or continue with them.
+    on_failure: After a server that does not start, stop, or continue with the others.
     """
     stopped = stopped_by(ctx.open_journal(), run, cloud)
     plan = Plan(f"Start the servers that run {stopped.run[:8]} has stopped")

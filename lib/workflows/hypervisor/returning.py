@@ -42,14 +42,14 @@ def give_back(
     migrate_back: bool = False,
     run: RunId | None = None,
 ) -> Plan:
-    """Give a hypervisor back that was evacuated, parked or rebooted, after checks and a test.
+    """Return a hypervisor to service after an evacuation, a failed maintenance or a reboot.
 
     What the run that parked it keeps quiet in monitoring is quiet no longer.
 
     test: Test it before it is enabled, as hypervisor.test does.
     network: The network of the test, by its exact name or id, or none; the only one if empty.
-    within: How long to wait for its compute service, and for it to clear away what was evacuated.
-    migrate_back: Bring back exactly those servers that the run has moved off it.
+    within: How long to wait for its compute service, and for the cleanup of evacuated servers.
+    migrate_back: Move back exactly those servers that the run has moved off it.
     run: The run that parked or emptied it; the one that has it in work if empty.
     """
     (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])

@@ -74,7 +74,7 @@ def _enabled(host: str) -> dict[str, Any]:
 def disable(
     ctx: Context, cloud: Cloud, hypervisor: HypervisorName, reason: HypervisorReason
 ) -> Plan:
-    """Take a hypervisor out of scheduling; its servers keep running."""
+    """Disable scheduling on a hypervisor; its servers keep running."""
     (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])
     refuse_shared(host, "Disabling")
     plan = Plan(f"Disable {host.name}")
@@ -87,7 +87,7 @@ def disable(
 
 @workflow("hypervisor.enable", one_object=True, timeout="5m")
 def enable(ctx: Context, cloud: Cloud, hypervisor: HypervisorName) -> Plan:
-    """Put a hypervisor back into scheduling."""
+    """Enable scheduling on a hypervisor."""
     (host,) = ctx.claimed(lambda: [compute.find_hypervisor(cloud, hypervisor)])
     refuse_shared(host, "Enabling")
     plan = Plan(f"Enable {host.name}")

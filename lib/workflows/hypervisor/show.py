@@ -15,7 +15,7 @@ from workflow_api.parameters import HypervisorName
 
 @workflow("hypervisor.show")
 def show_hypervisor(ctx: Context, cloud: Cloud, hypervisor: HypervisorName) -> Table:
-    """Show one hypervisor, the servers on it, and what else holds it."""
+    """Show one hypervisor, the servers on it, and what else occupies it."""
     host = compute.find_hypervisor(cloud, hypervisor)
     reasons: list[tuple[str, str]] = []
     try:

@@ -42,7 +42,8 @@ def silence(
 
     All of it ends by itself. What is quiet for as long already is left as it is.
 
-    children: What depends on a host in Icinga: none of it, all as long, or all once its own begins.
+    children: Dependent hosts in Icinga: none, all for the same time, or all once its own downtime
+        begins.
     """
     chosen = _chosen(cloud, hypervisors, where)
     plan = Plan(f"Silence {_named(chosen)}")

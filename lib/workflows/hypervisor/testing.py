@@ -30,14 +30,14 @@ def try_hypervisors(
     max_parallel: MaxParallel | None = None,
     within: Duration = Duration.parse("10m"),  # noqa: B008 - a constant
 ) -> Plan:
-    """Boot a server on each hypervisor, try its port, a volume, a migration, and delete it.
+    """Test hypervisors: boot a server on each, try its port, a volume and a migration, delete it.
 
     A hypervisor that is disabled is tested as it is: no other server gets there. The result says
     how many seconds each phase took.
 
     hypervisors: The hypervisors, by host names or ids.
     live_migrate: Live-migrate it away and back too.
-    target: The hypervisor that it is migrated to, by host name or id; Nova chooses if empty.
+    target: The target hypervisor, by host name or id; Nova chooses if empty.
     volume: Attach a volume and detach it again.
     within: How long each phase may take, as 90s or 10m.
     """

@@ -20,7 +20,7 @@ def console_log(
     *,
     lines: Annotated[int, Meta(ge=1, le=10000)] = 50,
 ) -> Table:
-    """Show the last lines of a server's console, without what would drive a terminal.
+    """Show the last lines of a server's console log, without terminal control sequences.
 
     lines: How many of the last lines to show.
     """

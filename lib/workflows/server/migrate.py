@@ -31,11 +31,11 @@ def migrate(
 
     migration: Live keeps it running, cold stops it; auto is live for running servers and cold for
         stopped ones.
-    target: The hypervisor to go to, by host name or id; Nova chooses if empty.
+    target: The target hypervisor, by host name or id; Nova chooses if empty.
     snapshot: Take a snapshot first, after every check has passed.
     keep_snapshot: How long to keep the snapshot, as 12h or 7d.
-    force_forbidden: Live-migrate it although live_migration_forbidden of the configuration keeps
-        servers of its kind from that.
+    force_forbidden: Live-migrate it even if live_migration_forbidden in the configuration forbids
+        it for such servers.
     """
     version = compute.to_judge(cloud)
     (found,) = ctx.claimed(lambda: [compute.find_server(cloud, server, microversion=version)])

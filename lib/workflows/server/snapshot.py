@@ -19,10 +19,10 @@ def snapshot_server(
     name: Name | None = None,
     keep: Duration = Duration.parse("7d"),  # noqa: B008 - a constant
 ) -> Plan:
-    """Save a server as an image that is marked with the day until which it is kept.
+    """Save a server as an image, marked with the day until which it is kept.
 
     name: What the image is to be called; the server's name and the day if empty.
-    keep: How long it is to be kept, as 12h or 7d.
+    keep: How long to keep it, as 12h or 7d.
     """
     (found,) = ctx.claimed(lambda: [compute.find_server(cloud, server)])
     shown = clean(found.name)

@@ -110,7 +110,7 @@ def detach_stuck_volume(
     *,
     older_than: Duration = Duration.parse("1h"),  # noqa: B008 - a constant
 ) -> Plan:
-    """Clear up a volume's attachments where Nova and Cinder disagree.
+    """Repair a volume's attachments where Nova and Cinder disagree.
 
     What each says is shown. Cinder's records of attachments are deleted if the server is gone, or
     if Nova does not have the volume on it; a stuck state is set to what both say. An attachment on

@@ -111,11 +111,11 @@ def snapshot_volume(
     keep: Duration = Duration.parse("7d"),  # noqa: B008 - a constant
     force: bool = False,
 ) -> Plan:
-    """Take a snapshot of a volume, which snapshot.prune deletes when its day is over.
+    """Take a snapshot of a volume, which snapshot.prune deletes when it has expired.
 
     name: What the snapshot is to be called; as the volume, with the day, if empty.
-    keep: How long it is to be kept, as 12h or 7d.
-    force: Take it of a volume that is attached, too: as if its power had been cut.
+    keep: How long to keep it, as 12h or 7d.
+    force: Allow it for an attached volume; the snapshot is crash-consistent.
     """
     (found,) = ctx.claimed(lambda: [things.find(cloud, "volume", volume)])
     called = clean(name or f"{found.name} {ctx.asked_at:%Y-%m-%d}")[:255]
