@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from devcloud import waiting
+from devcloud.broker import make_certificates
 from devcloud.catalogue import has_volume_pools, lift_limits, make_catalogue
 from devcloud.configuration import write_configuration
 from devcloud.databases import (
@@ -99,6 +100,7 @@ class Bringup:
         settings = self._settings
         steps = [
             Step("database files", partial(make_database_files, settings)),
+            Step("rabbitmq files", partial(make_certificates, settings)),
             Step("databases", partial(make_databases, settings), after=("mariadb",)),
             Step("catalogue", partial(make_catalogue, settings), after=("keystone",)),
             *self._schema_steps(),

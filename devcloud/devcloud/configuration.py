@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from string import Template
 
+from devcloud.broker import password_hash
 from devcloud.groups import parts
 from devcloud.service import user_name
 from devcloud.settings import HERE, Settings, private_file
@@ -15,6 +16,7 @@ TEMPLATES = HERE / "etc"
 FILES = {
     "mariadb.cnf": None,
     "rabbitmq.conf": None,
+    "rabbitmq-definitions.json": None,
     "rabbitmq-plugins": None,
     "keystone/keystone.conf": None,
     "placement/placement.conf": "placement",
@@ -39,7 +41,7 @@ SHIPPED = (
 
 FOLDERS = (
     "lock",
-    "rabbitmq",
+    "rabbitmq/tls",
     "nova",
     "neutron",
     "cinder",
@@ -116,6 +118,7 @@ def _values(settings: Settings) -> dict[str, object]:
         "host_disk_gib": settings.host_disk_gib,
         "database_url": "mysql+pymysql://devcloud:"
         f"{settings.passwords['database']}{at}{settings.ports['mariadb']}",
+        "rabbitmq_password_hash": password_hash(settings.passwords["rabbitmq"]),
         "transport_url": "rabbit://devcloud:"
         f"{settings.passwords['rabbitmq']}{at}{settings.ports['rabbitmq']}/",
     }

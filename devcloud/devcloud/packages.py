@@ -27,6 +27,7 @@ DEBIAN_PACKAGES = {
     "memcached": "memcached",
     RABBITMQ_SERVER: "rabbitmq-server",
     "epmd": "erlang-base",
+    "openssl": "openssl",
     "qemu-img": "qemu-utils",
 }
 BUILD_PACKAGES = {"gcc": "gcc"}

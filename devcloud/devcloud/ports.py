@@ -16,6 +16,7 @@ DEFAULTS = {
     "cinder": 28776,
     "mariadb": 23306,
     "rabbitmq": 26672,
+    "rabbitmq_tls": 26671,
     "rabbitmq_dist": 26673,
     "epmd": 24369,
     "memcached": 21221,

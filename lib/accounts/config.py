@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from accounts.broker_config import BrokerEntry, Notifications
 from accounts.host_config import Brakes, Evacuation, HypervisorTest, Maintenance
 from accounts.http_config import AlertmanagerEntry, HttpEntry, IcingaEntry, WebhookEntry
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
@@ -141,6 +142,8 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     ssh_accounts: list[SshEntry] = []
     default_ssh_account: str | None = None
     ssh_commands: dict[Name, SshCommand] = {}
+    brokers: list[BrokerEntry] = []
+    notifications: Notifications = msgspec.field(default_factory=Notifications)
     monitoring: Monitoring = msgspec.field(default_factory=Monitoring)
     files: Files = msgspec.field(default_factory=Files)
     organisation: Organisation = msgspec.field(default_factory=Organisation)
@@ -206,7 +209,8 @@ _ALERTMANAGERS = _Kind("Alertmanager", "alertmanager", "alertmanagers", "default
 _ICINGAS = _Kind("Icinga", "icinga", "icingas", "default_icinga")
 _WEBHOOKS = _Kind("webhook", "webhook", "webhooks", None)
 _SSH = _Kind("SSH account", "ssh", "ssh_accounts", "default_ssh_account")
-_KINDS = (_CLOUDS, _SMTP, _ALERTMANAGERS, _ICINGAS, _WEBHOOKS, _SSH)
+_BROKERS = _Kind("broker", "broker", "brokers", None)
+_KINDS = (_CLOUDS, _SMTP, _ALERTMANAGERS, _ICINGAS, _WEBHOOKS, _SSH, _BROKERS)
 
 
 def _chosen(entries: list[Entry], wanted: str | None, kind: _Kind) -> Entry:

@@ -26,6 +26,7 @@ OUTSIDE = {
     "alertmanager_api",
     "ssh_api",
     "webhook_api",
+    "notification_api",
 }
 _BASE = {"common", "state", "accounts"}
 # What several runbooks share: one folder a thing, each with what it may import of the others.
@@ -64,6 +65,7 @@ MAY: dict[str, set[str]] = {
     "alertmanager_api": {"common", "accounts"},
     "ssh_api": {"common", "accounts"},
     "webhook_api": {"common", "accounts"},
+    "notification_api": {"common", "accounts"},
     **{one: {*_BASE, "workflow_api", *OUTSIDE, *others} for one, others in _SHARED.items()},
     "workflows": {*_BASE, "workflow_api", *OUTSIDE, *_SHARED},
     "engine": {*_BASE, "workflow_api"},  # a runbook's module it imports by the action's name
@@ -81,6 +83,8 @@ HEAVY = {
     "email_validator": {"email_api"},
     "smtplib": {"email_api"},
     "paramiko": {"ssh_api"},
+    "kombu": {"notification_api"},
+    "amqp": set(),
     "st2common": set(),
 }
 

@@ -1,0 +1,1 @@
+"""Notifications of OpenStack's services, read from their message brokers."""
