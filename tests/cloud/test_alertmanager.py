@@ -17,6 +17,7 @@ from alertmanager_api.matchers import Matcher, parse, written
 from alertmanager_api.status import may_silence, status
 from common.errors import CloudError
 from devcloud.alerting import WATCHDOG, Alerting
+from monitoring import names
 from state.journal import Journal
 from state.store import Store
 from support.cloud_operator import Operator
@@ -181,6 +182,29 @@ def test_alerts_with_hostile_labels(alerting: Alerting, account: Alertmanager, n
         assert one.labels["instance"] == text
         alerting.resolve(alertname=name, instance=text)
     assert alerts.firing(account, parse(written([Matcher(*pair) for pair in WATCHDOG.items()])))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_names_of_hosts_are_data(
+    alerting: Alerting, account: Alertmanager, name: str, text: str
+) -> None:
+    """What silences a hypervisor is about that one alone, whatever it is called."""
+    for instance in (text, f"{text}:9100", "cmp-1", f"x{text}", f"{text}x"):
+        alerting.fire(alertname=name, instance=instance)
+    config = load({"alertmanagers": [], "monitoring": {}})
+    conditions = [Matcher("alertname", name), *parse(names.in_alertmanager(config, text))]
+    matching = {alert.labels["instance"] for alert in alerts.firing(account, conditions)}
+    assert matching == {text, f"{text}:9100"}
+    with tracing_as(changes=True):
+        now = datetime.now(timezone.utc)
+        times = {"begins": now, "ends": now + timedelta(minutes=10)}
+        id = silences.create(account, conditions, **times, creator="proof", comment=text)
+        assert _silenced(account, name, id, matching) == matching
+        (made,) = (one for one in silences.listed(account) if one.id == id)
+        assert made.comment == text
+        silences.expire(account, id)
+    for alert in alerts.firing(account, [Matcher("alertname", name)]):
+        alerting.resolve(**alert.labels)
 
 
 def test_one_that_has_ended_may_be_ended_again(

@@ -198,6 +198,27 @@ def test_hostile_texts_are_data(icinga: Icinga, host: Callable[..., str], text: 
     assert covered(icinga, named) == set()
 
 
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_filters_are_data(
+    icinga: Icinga, monitor: Monitor, host: Callable[..., str], text: str
+) -> None:
+    """A pattern stands for what it matches, and nothing in it is code."""
+    mark = uuid.uuid4().hex
+    beside, named = host(), host(f"proof {mark[:6]} {text}".replace("!", ""))
+    assert [one.host for one in watched.hosts(icinga, Wanted(pattern=f"*{mark[:6]}*"))] == [named]
+    found = {one.host for one in watched.hosts(icinga, Wanted(pattern=text))}
+    assert (beside in found) == (text == "*")
+    for name in (beside, named):
+        monitor.set_state(name, "DOWN")
+    acknowledgements.acknowledge(icinga, named, author=text, comment=f"{text} {mark}")
+    (made,) = acknowledgements.acknowledgements(icinga, mark=mark)
+    assert (made.host, made.author, made.comment) == (named, text, f"{text} {mark}")
+    assert acknowledgements.acknowledgements(icinga, mark=f'{mark}" || true || "') == []
+    quiet = watched.hosts(icinga, Wanted(hosts=(beside, named)))
+    assert {one.host: one.acknowledged for one in quiet} == {beside: False, named: True}
+    acknowledgements.remove_acknowledgement(icinga, named, author=text)
+
+
 def test_acknowledging(icinga: Icinga, monitor: Monitor, host: Callable[..., str]) -> None:
     known, mark = host(), uuid.uuid4().hex
     service = f"{known}!{SERVICE}"
