@@ -38,7 +38,7 @@ from query_questions import QUESTIONS, Question  # noqa: E402
 
 from accounts.cloud import Cloud  # noqa: E402
 from accounts.config import load  # noqa: E402
-from query_api.execution.columns import Frame  # noqa: E402
+from query_api.execution.columns import ColumnSet  # noqa: E402
 from query_api.execution.query import Query  # noqa: E402
 from query_api.execution.running import Run  # noqa: E402
 from query_api.language.conditions import all_of  # noqa: E402
@@ -119,7 +119,7 @@ class _Part:
 
     def __init__(self, query: Query, cloud: Cloud, question: Question) -> None:
         self._query, self._cloud, self._grows = query, cloud, question.grows
-        self._last = Run(query, datetime.now(timezone.utc)).frames[-1]
+        self._last = Run(query, datetime.now(timezone.utc)).column_sets[-1]
 
     def client(self, *, big: bool = False) -> int:
         """Return the requests of a client that asks row by row; in a big cloud if ``big``."""
@@ -137,7 +137,7 @@ class _Part:
         if self._grows == "none":
             return 0
         read = [stage.resource for stage in self._query.stages]
-        read += [frame.resource for _, _, frame in _tree(self._last)]
+        read += [columns.resource for _, _, columns in _tree(self._last)]
         if self._grows == "last":  # the first ones stay few
             del read[: len(self._query.stages) - 1]
         return sum((_pages(of, _size(of)) - 1) * len(of.listings) for of in read)
@@ -174,11 +174,13 @@ class _Part:
         return len(self._before_joins().run([self._cloud]).rows)
 
 
-def _tree(frame: Frame, prefix: str = "") -> Iterator[tuple[str, tuple[Resource, Link], Frame]]:
-    """Yield each join below a frame: the path that leads there, the link, and the frame there."""
-    for join in frame.joins:
-        yield prefix + join.link.here, (frame.resource, join.link), join.frame
-        yield from _tree(join.frame, f"{prefix}{join.link.name}.")
+def _tree(
+    columns: ColumnSet, prefix: str = ""
+) -> Iterator[tuple[str, tuple[Resource, Link], ColumnSet]]:
+    """Yield each join below a column set: its path, its link, and the column set there."""
+    for join in columns.joins:
+        yield prefix + join.link.here, (columns.resource, join.link), join.columns
+        yield from _tree(join.columns, f"{prefix}{join.link.name}.")
 
 
 def _led_by(of: Resource, link: Link) -> Resource:

@@ -19,7 +19,7 @@ from common.text import shorten
 from workflow_api import Context, Plan, UserError, clean, count, listed
 
 if TYPE_CHECKING:
-    from campaigns.recipients import Delivery, Letter
+    from campaigns.recipients import Delivery, OwnerMail
     from email_api.addresses import Address
     from state.ledger import Campaigns, MailState
     from state.mail_records import Campaign
@@ -44,7 +44,7 @@ class Draft:
     delivery: Delivery
     common: Mapping[str, Any]
     whole: bool = True
-    chosen: list[tuple[Address, Letter]] = field(default_factory=list)
+    chosen: list[tuple[Address, OwnerMail]] = field(default_factory=list)
     messages: list[tuple[str, Message]] = field(default_factory=list)
     mails: list[dict[str, Any]] = field(default_factory=list)
     # Recipients whose mail was planned before and no longer concerns them.
@@ -68,7 +68,7 @@ class Draft:
             ):
                 return
 
-    def choose(self, plan: Plan, letters: Mapping[Address, Letter]) -> None:
+    def choose(self, plan: Plan, mails: Mapping[Address, OwnerMail]) -> None:
         """Choose whom to send it: whoever has not had it, as many as are asked for.
 
         Raises UserError if the campaign is known and says something else.
@@ -78,12 +78,12 @@ class Draft:
         known = self._known()
         others = {folded(recipient): recipient for recipient in known}
         had = []
-        for address, letter in letters.items():
+        for address, mail in mails.items():
             recipient = others.pop(address.key, address.spec)
             state = known.get(recipient, "pending")
             if state == "pending":
                 # As the ledger writes it; whoever is meant stands in the notice by name.
-                self.chosen.append((Address(recipient), letter))
+                self.chosen.append((Address(recipient), mail))
             elif state == "sent":
                 had.append(recipient)
             else:
@@ -100,11 +100,11 @@ class Draft:
         own = {name: value for name, value in self.common.items() if name in _OF_A_RUN}
         contents = {
             to.spec: {
-                **({"recipient": letter.name} if letter.name and named else {}),
+                **({"recipient": mail.name} if mail.name and named else {}),
                 **own,
-                **letter.content,
+                **mail.content,
             }
-            for to, letter in self.chosen
+            for to, mail in self.chosen
         }
         self.messages, wrong = writer.prepare_all((to, contents[to.spec]) for to, _ in self.chosen)
         self.mails = [

@@ -73,11 +73,11 @@ def owner_mail(
     ``reasons`` say why the rows may not be all; Refused then, unless the options allow it.
     """
     from campaigns.planning import plan_campaign
-    from campaigns.recipients import Letter
+    from campaigns.recipients import OwnerMail
 
     refuse_partial(title, reasons, options.allow_partial)
-    letters = [
-        Letter(
+    mails = [
+        OwnerMail(
             address=reader.to,
             content=content(reader.rows),
             name=reader.name or "",
@@ -90,7 +90,7 @@ def owner_mail(
         ctx,
         smtp,
         notice,
-        letters,
+        mails,
         title=title,
         key=options.key,
         common={**(common or {}), **options.common(cloud)},
@@ -100,7 +100,7 @@ def owner_mail(
     )
     for what, why in reasons:
         plan.leave(what, why)
-    if not letters:
+    if not mails:
         plan.note("There is nobody to be told.")
     return plan
 
@@ -170,7 +170,7 @@ def server_mail(
     return plan
 
 
-def letter_to(
+def mail_to(
     ctx: Context,
     smtp: SmtpAccount,
     options: Options,
@@ -184,13 +184,13 @@ def letter_to(
 ) -> Plan:
     """Return the plan of a campaign of one mail, to each of the receivers."""
     from campaigns.planning import plan_campaign
-    from campaigns.recipients import Letter
+    from campaigns.recipients import OwnerMail
 
     return plan_campaign(
         ctx,
         smtp,
         notice,
-        [Letter(address=receiver, content=content) for receiver in receivers],
+        [OwnerMail(address=receiver, content=content) for receiver in receivers],
         title=title,
         key=options.key,
         common={**(common or {}), **options.common(None)},

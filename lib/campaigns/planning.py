@@ -17,7 +17,7 @@ from typing import Any
 from accounts.smtp import SmtpAccount
 from campaigns.drafts import Draft
 from campaigns.preview import add_preview
-from campaigns.recipients import Delivery, Letter, recipient_key, sorted_out
+from campaigns.recipients import Delivery, OwnerMail, recipient_key, sorted_out
 from campaigns.steps import send_campaign
 from owners.owners import LeftOut
 from state.mail_records import claimed_as
@@ -26,7 +26,7 @@ from workflow_api import Context, Plan, UserError, clean, count
 __all__ = [
     "Delivery",
     "LeftOut",
-    "Letter",
+    "OwnerMail",
     "campaign_key",
     "plan_campaign",
     "recipient_key",
@@ -71,7 +71,7 @@ def plan_campaign(
     ctx: Context,
     smtp: SmtpAccount,
     notice: str,
-    letters: Iterable[Letter],
+    mails: Iterable[OwnerMail],
     *,
     title: str,
     key: str,
@@ -80,13 +80,13 @@ def plan_campaign(
     delivery: Delivery | None = None,
     whole: bool = True,
 ) -> Plan:
-    """Return the plan that sends ``notice`` to each of ``letters`` once.
+    """Return the plan that sends ``notice`` to each of ``mails`` once.
 
-    ``common`` are variables that all mails share. Two letters to one person are an error of the
+    ``common`` are variables that all mails share. Two mails to one person are an error of the
     runbook's: only the first is sent. Raises Held if another run works on the campaign, UserError
     for a parameter that is not right or a campaign that has said something else, and Refused with
     all that cannot be written. With ``override_recipient`` it is a campaign of its
-    own, and another one each time. Unless ``letters`` are the ``whole``, whoever is not among them
+    own, and another one each time. Unless ``mails`` are the ``whole``, whoever is not among them
     may still be concerned.
     """
     delivery = delivery or Delivery()
@@ -96,7 +96,7 @@ def plan_campaign(
     if delivery.override_recipient:
         main.rehearse(delivery.override_recipient)
     ctx.claim(Claimed(main.key))
-    valid, out = sorted_out(smtp, letters, left_out)
+    valid, out = sorted_out(smtp, mails, left_out)
     for one in out:
         plan.leave(str(one), ": ".join(filter(None, (one.why, one.address))))
     main.choose(plan, valid)
@@ -158,9 +158,9 @@ def _to_operators(main: Draft, operators: str, plan: Plan, out: Sequence[LeftOut
     plain = replace(main.delivery, cc=(), bcc=(), limit=None, unsubscribe=None)
     draft = Draft(main.ctx, main.smtp, LEFT_OUT, key, plain, {})
     content = {"subject": plan.title, "owners": [_as_variables(one, _MOST_CONCERNS) for one in out]}
-    letter = Letter(address=operators, content=content)
+    mail = OwnerMail(address=operators, content=content)
     known = addresses(operators, tuple(main.smtp.config.email.local_domains))
-    draft.choose(plan, {to: replace(letter, address=to) for to in known})
+    draft.choose(plan, {to: replace(mail, address=to) for to in known})
     return draft
 
 

@@ -1,4 +1,4 @@
-"""Letters to people: what each is told, who cannot be told, and how all of it goes out."""
+"""Mails to owners: their contents, who cannot be reached, and how they are sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letter:
+class OwnerMail:
     """A mail to one person: ``content`` are the notice's variables that are that person's own.
 
     ``address`` is one that was parsed, or as it was found, right or wrong or none; several are a
@@ -30,8 +30,8 @@ class Letter:
     project: str = ""
     concerns: Sequence[str] = ()
 
-    def to_each(self) -> list[Letter]:
-        """Return the letter to each of its addresses; itself without one if there is none."""
+    def to_each(self) -> list[OwnerMail]:
+        """Return one mail for each of its addresses; itself if it has none."""
         if not isinstance(self.address, str):
             return [self]
         from email_api.mailboxes import mailboxes
@@ -94,26 +94,26 @@ def recipient_key(smtp: SmtpAccount, address: str | None) -> str:
 
 
 def sorted_out(
-    smtp: SmtpAccount, letters: Iterable[Letter], left_out: Iterable[LeftOut]
-) -> tuple[dict[Address, Letter], list[LeftOut]]:
-    """Return the letters that can be sent, by address in a stable order, and who gets none."""
+    smtp: SmtpAccount, mails: Iterable[OwnerMail], left_out: Iterable[LeftOut]
+) -> tuple[dict[Address, OwnerMail], list[LeftOut]]:
+    """Return the mails that can be sent, by address in a stable order, and who gets none."""
     from email_api.addresses import address
 
-    found: dict[str, tuple[Address, Letter]] = {}
+    found: dict[str, tuple[Address, OwnerMail]] = {}
     out, domains = list(left_out), tuple(smtp.config.email.local_domains)
-    for letter in (one for given in letters for one in given.to_each()):
-        if not letter.address:
-            out.append(letter.left_out("no address"))
+    for mail in (one for given in mails for one in given.to_each()):
+        if not mail.address:
+            out.append(mail.left_out("no address"))
             continue
-        valid = letter.address
+        valid = mail.address
         if isinstance(valid, str):
             try:
                 valid = address(valid, domains)
             except UserError:
-                out.append(letter.left_out("address is not valid"))
+                out.append(mail.left_out("address is not valid"))
                 continue
         if valid.key in found:
-            out.append(letter.left_out("another mail goes to this address"))
+            out.append(mail.left_out("another mail goes to this address"))
         else:
-            found[valid.key] = valid, letter
+            found[valid.key] = valid, mail
     return dict(found[key] for key in sorted(found)), sorted(out, key=lambda o: (o.why, str(o)))

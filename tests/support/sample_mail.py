@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from accounts.smtp import SmtpAccount
-from campaigns.planning import Delivery, LeftOut, Letter, campaign_key, plan_campaign
+from campaigns.planning import Delivery, LeftOut, OwnerMail, campaign_key, plan_campaign
 from state.ledger import Campaigns, Mail
 from support import smtp_server
 from support.runs import House, folder, new_state
@@ -35,8 +35,8 @@ def mail(
     common: dict[str, Any] = {},  # noqa: B006
 ) -> Plan:
     """Tell everybody of their servers: those named in ``servers``, else one called ``web-1``."""
-    letters = [
-        Letter(
+    mails = [
+        OwnerMail(
             address=address,
             name=address.partition("@")[0].title(),
             content={"servers": [_server(n) for n in servers.get(address, ["web-1"])]},
@@ -49,7 +49,7 @@ def mail(
         ctx,
         smtp,
         notice,
-        letters,
+        mails,
         title="Tell the owners",
         key=campaign or campaign_key("toy.mail", ctx.asked_at.date(), {"to": to}),
         common={"older_than": "30 days", "cloud": "Toy Cloud", **common},

@@ -1,4 +1,4 @@
-"""Frames: which columns of a resource are read, from where, and where they stand in a row."""
+"""Columns: which are read of a resource are read, from where, and where they stand in a row."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Join(msgspec.Struct):
-    """What is joined over a link: the frame there, and the paths that it is wanted for."""
+    """What is joined over a link: the column set there, and the paths that it is wanted for."""
 
     link: Link
-    frame: Frame
+    columns: ColumnSet
     paths: list[Path]
 
 
-class Frame:
+class ColumnSet:
     """The columns that are wanted of one resource, and everything that is joined to it.
 
     A row is a tuple: first the listing's own columns, then those of each source, then those that
@@ -42,7 +42,7 @@ class Frame:
     def __init__(
         self, of: Resource, lead: str = "", resolved: Mapping[str, Path] | None = None
     ) -> None:
-        """``lead`` is what stands before its paths where the frame is joined to others.
+        """``lead`` is what stands before its paths where the columns are joined to others.
 
         ``resolved`` are paths of the resource that need not be resolved again.
         """
@@ -94,11 +94,11 @@ class Frame:
         link = path.links[0]
         self.need(link.here)
         if link.name not in self._joins:
-            frame = Frame(resource(link.resource), f"{self.lead}{link.name}.")
-            self._joins[link.name] = Join(link, frame, [])
+            columns = ColumnSet(resource(link.resource), f"{self.lead}{link.name}.")
+            self._joins[link.name] = Join(link, columns, [])
         join = self._joins[link.name]
-        join.frame.need(link.there)
-        join.frame.need(beyond(link, path))
+        join.columns.need(link.there)
+        join.columns.need(beyond(link, path))
         join.paths.append(path)
 
     def go_by(self, text: str, *, wholly: bool = False) -> Path:
@@ -119,7 +119,7 @@ class Frame:
         if path.links:
             link = path.links[0]
             self.go_by(link.here, wholly=wholly)
-            self._joins[link.name].frame.go_by(beyond(link, path), wholly=wholly)
+            self._joins[link.name].columns.go_by(beyond(link, path), wholly=wholly)
         return path
 
     def need_all(self, condition: Condition) -> None:
@@ -157,7 +157,7 @@ class Frame:
         return self._paths[text].end, self.layout.index(text)
 
     def compile(self, condition: Condition, now: datetime) -> None:
-        """Compile a condition's parts for :meth:`passes`; the condition has to outlive the frame.
+        """Compile a condition's parts for :meth:`passes`; the condition has to outlive the columns.
 
         Raises UserError for an operator or value that does not fit.
         """

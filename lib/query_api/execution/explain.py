@@ -9,8 +9,8 @@ import msgspec
 
 from common.table import Table
 from common.text import count
-from query_api.execution.columns import Frame
-from query_api.execution.frame_rows import narrowed_for
+from query_api.execution.column_rows import narrowed_for
+from query_api.execution.columns import ColumnSet
 from query_api.execution.running import Run
 from query_api.language.conditions import All, Condition, Test, conjuncts
 from query_api.language.kinds import LISTS
@@ -57,16 +57,16 @@ def explained(run: Run) -> Explanation:
     """Return what a run would do. Nothing is asked of any cloud."""
     parts: list[Part] = []
     most: int | None = None
-    for number, (frame, stage) in enumerate(zip(run.frames, run.query.stages, strict=True)):
+    for number, (columns, stage) in enumerate(zip(run.column_sets, run.query.stages, strict=True)):
         if link := stage.link:
             what = f"{link.there} of {stage.resource.plural} is any of the {link.here} so far"
             cost = _led(link, stage.resource, most) or _UNKNOWN
             parts.append(Part(stage.resource.name, "follow", what, cost))
-        parts += _stage(run, frame, stage.condition, following=link is not None)
-        if number + 1 < len(run.frames):
+        parts += _stage(run, columns, stage.condition, following=link is not None)
+        if number + 1 < len(run.column_sets):
             onwards = run.query.stages[number + 1].link
             assert onwards is not None
-            most = _most(run, frame, stage.condition, onwards)
+            most = _most(run, columns, stage.condition, onwards)
     return Explanation([*parts, *_at_last(run.query)])
 
 
@@ -89,29 +89,29 @@ def _at_last(query: Query) -> list[Part]:
     return parts
 
 
-def _stage(run: Run, frame: Frame, condition: Condition, *, following: bool) -> list[Part]:
+def _stage(run: Run, columns: ColumnSet, condition: Condition, *, following: bool) -> list[Part]:
     # What a link leads to is asked for by values that are not known yet.
-    resource, parts = frame.resource, [] if following else _asked(run, frame, condition)
+    resource, parts = columns.resource, [] if following else _asked(run, columns, condition)
     for service in dict.fromkeys(one.service for one in resource.listings if not one.open):
         if probe := visibility.PROBES.get(service):
             expected = "1" if visibility.always(service) else "1 if the rows do not show it"
             what = f"GET {probe.path}: whether it leaves out any"
             parts.append(Part(resource.name, f"also by {service}", what, expected))
-    own, rest = frame.split(condition)
+    own, rest = columns.split(condition)
     if own:
         parts.append(Part(resource.name, "here", f"keep {unparse(All(tuple(own)))}"))
-    parts += _more(frame, lambda link: _most(run, frame, condition, link))
+    parts += _more(columns, lambda link: _most(run, columns, condition, link))
     if rest:
         parts.append(Part(resource.name, "here", f"then keep {unparse(All(tuple(rest)))}"))
     return parts
 
 
-def _asked(run: Run, frame: Frame, condition: Condition) -> list[Part]:
+def _asked(run: Run, columns: ColumnSet, condition: Condition) -> list[Part]:
     """Return what the services are asked for the rows of a resource."""
-    resource, parts = frame.resource, []
+    resource, parts = columns.resource, []
     single = [part for part in conjuncts(condition) if isinstance(part, Test)]
     known = all(given(name, single) for name, instead in resource.needs.items() if instead)
-    asks = narrowed_for(frame, None, condition, run.options).asks if known else [Ask()]
+    asks = narrowed_for(columns, None, condition, run.options).asks if known else [Ask()]
     for listing in resource.listings:
         shown = " | ".join(dict.fromkeys(_get(listing, ask) for ask in asks[:3]))
         more = f" and {len(asks) - 3} more" if len(asks) > 3 else ""
@@ -120,19 +120,19 @@ def _asked(run: Run, frame: Frame, condition: Condition) -> list[Part]:
     return parts
 
 
-def _more(frame: Frame, most: Callable[[Link], int | None]) -> Iterator[Part]:
-    """Yield what is read beside the rows of a frame, and beside what is joined to them."""
-    of = frame.resource
-    for name in frame.read_by(each=False):
+def _more(columns: ColumnSet, most: Callable[[Link], int | None]) -> Iterator[Part]:
+    """Yield what is read beside the rows of a column set, and beside what is joined to them."""
+    of = columns.resource
+    for name in columns.read_by(each=False):
         yield Part(of.name, f"by {name}", "more of each row", of.sources[name].cost)
-    for join in frame.joins:
-        there = join.frame.resource
+    for join in columns.joins:
+        there = join.columns.resource
         what = f"{', '.join(path.text for path in join.paths)} by {join.link.here}"
         cost = _led(join.link, there, most(join.link)) or _ONE_LIST
         yield Part(there.name, "join", what, cost)
         # How many rows are joined nobody knows yet.
-        yield from _more(join.frame, lambda _link: None)
-    for name in frame.read_by(each=True):
+        yield from _more(join.columns, lambda _link: None)
+    for name in columns.read_by(each=True):
         yield Part(of.name, f"by {name}", "more of each row left", of.sources[name].cost)
 
 
@@ -162,11 +162,11 @@ def _each(of: Resource, name: str) -> str:
     return f"{number}{' a page' * paged} for each {name}"
 
 
-def _most(run: Run, frame: Frame, condition: Condition, link: Link) -> int | None:
+def _most(run: Run, columns: ColumnSet, condition: Condition, link: Link) -> int | None:
     """Return how many different values lead over a link at most, where that is known before."""
-    if frame.where(link.here)[0].kind in LISTS:
+    if columns.where(link.here)[0].kind in LISTS:
         return None
-    own, rest = frame.split(condition)
+    own, rest = columns.split(condition)
     test = given(link.here, (part for part in own if isinstance(part, Test)))
     bounds = [len(set(test.values))] if test else []
     # Rows that other columns decide upon are all read, whatever the limit.

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from common.errors import CloudError
-from query_api.execution.columns import Frame, Options
-from query_api.execution.frame_rows import read
+from query_api.execution.column_rows import read
+from query_api.execution.columns import ColumnSet, Options
 from query_api.execution.paths import Path
 from query_api.language.conditions import All
 from query_api.language.kinds import SINGLE
@@ -55,10 +55,10 @@ def domain_names(readings: Iterable[Reading], options: Options) -> Mapping[tuple
     """Return the names of domains by cloud and id; without those that cannot be read."""
     found: dict[tuple[str, str], str] = {}
     for reading in readings:
-        frame, mark = Frame(resource("domain")), reading.mark()
-        frame.need(_NAME)
+        columns, mark = ColumnSet(resource("domain")), reading.mark()
+        columns.need(_NAME)
         try:
-            rows = read(frame, reading, All(()), msgspec.structs.replace(options, enough=None))
+            rows = read(columns, reading, All(()), msgspec.structs.replace(options, enough=None))
         except CloudError:
             rows = []
         reading.take_back(mark)  # ids stand where names are not known, and nothing is missing

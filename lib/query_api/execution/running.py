@@ -1,4 +1,4 @@
-"""Carrying out a query: frames are laid out and everything is checked, then clouds are asked."""
+"""Carrying out a query: columns are laid out and everything is checked, then clouds are asked."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from common.errors import UserError
 from common.text import clean
 from query_api.execution import garbage, joining
 from query_api.execution.answer import Answer
-from query_api.execution.columns import Frame, Options
-from query_api.execution.frame_rows import read
+from query_api.execution.column_rows import read
+from query_api.execution.columns import ColumnSet, Options
 from query_api.execution.paths import resolve
 from query_api.execution.predicates import Unfit
 from query_api.execution.shaping import CLOUD, Shaping, names_over_links, title
@@ -37,23 +37,25 @@ class Run:
         plain = not (query.sorting or query.groups or query.aggregates or query.is_distinct)
         enough = query.at_most if plain and len(query.stages) == 1 else None
         self.options = Options(now, narrow, enough)
-        self.frames = [Frame(stage.resource, resolved=stage.paths) for stage in query.stages]
-        for frame, stage in zip(self.frames, query.stages, strict=True):
-            frame.need_all(stage.condition)
-        for before, frame, stage in zip(
-            self.frames, self.frames[1:], query.stages[1:], strict=False
+        self.column_sets = [
+            ColumnSet(stage.resource, resolved=stage.paths) for stage in query.stages
+        ]
+        for columns, stage in zip(self.column_sets, query.stages, strict=True):
+            columns.need_all(stage.condition)
+        for before, columns, stage in zip(
+            self.column_sets, self.column_sets[1:], query.stages[1:], strict=False
         ):
             assert stage.link is not None
             before.go_by(stage.link.here)
-            frame.need(stage.link.there)
+            columns.need(stage.link.there)
         self._groups = [group.path for group in query.groups]
         # The paths of the columns, in their order.
         self.shown = self._columns()
         sorting = [self._sort_key(text) for text in query.sorting]
         self._need_all(sorting)
-        for frame, stage in zip(self.frames, query.stages, strict=True):
-            _compile(frame, stage.condition, now)
-        self._shaping = Shaping(query, self.frames[-1], self.options, self.shown, sorting)
+        for columns, stage in zip(self.column_sets, query.stages, strict=True):
+            _compile(columns, stage.condition, now)
+        self._shaping = Shaping(query, self.column_sets[-1], self.options, self.shown, sorting)
 
     def answer(self, clouds: Sequence[Cloud]) -> Answer:
         """Ask the clouds side by side. Raises CloudError or UserError if none of them answers."""
@@ -116,8 +118,8 @@ class Run:
         return path, text.startswith("-")
 
     def _need_all(self, sorted_by: Sequence[tuple[str, bool]]) -> None:
-        """Have what is shown, and what the answer goes by, among the columns of the last frame."""
-        query, last = self.query, self.frames[-1]
+        """Have what is shown, and what decides the answer, in the last column set."""
+        query, last = self.query, self.column_sets[-1]
         shown = [path for path in self.shown if path != CLOUD.name]
         decisive = [*self._groups, *(one.path for one in query.aggregates if one.path)]
         # Of distinct rows some would be taken for one; of the first ones others would be shown.
@@ -141,8 +143,8 @@ class Run:
 
     def _rows(self, reading: Reading) -> list[Row]:
         rows: list[Row] = []
-        before: Frame | None = None
-        for frame, stage in zip(self.frames, self.query.stages, strict=True):
+        before: ColumnSet | None = None
+        for columns, stage in zip(self.column_sets, self.query.stages, strict=True):
             condition = stage.condition
             if before is not None and stage.link is not None:
                 here, at = before.where(stage.link.here)
@@ -151,7 +153,7 @@ class Run:
                     return []
                 condition = all_of(Test(stage.link.there, "any_in", tuple(values)), condition)
                 reading.unread.clear()  # these were columns of what led here
-            rows, before = read(frame, reading, condition, self.options), frame
+            rows, before = read(columns, reading, condition, self.options), columns
         name = (reading.cloud.name,)
         return [name + row for row in rows]
 
@@ -167,10 +169,10 @@ def _with_implied(query: Query) -> Query:
     return msgspec.structs.replace(query, stages=tuple(stages))
 
 
-def _compile(frame: Frame, condition: Condition, now: datetime) -> None:
+def _compile(columns: ColumnSet, condition: Condition, now: datetime) -> None:
     try:
-        frame.compile(condition, now)
+        columns.compile(condition, now)
     except Unfit as error:
         from query_api.execution.diagnostics import in_its_words
 
-        raise in_its_words(error, condition, frame.where, now) from None
+        raise in_its_words(error, condition, columns.where, now) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from common.errors import UserError
 from query_api.execution import namesakes, paths, row_operations
 from query_api.execution.answer import Column
-from query_api.execution.columns import Frame, Options
+from query_api.execution.columns import ColumnSet, Options
 from query_api.execution.ranges import Key, key_of
 from query_api.language.groups import Aggregate
 from query_api.language.kinds import NUMBERS, SINGLE, a_kind
@@ -37,19 +37,19 @@ class Grouping(NamedTuple):
 class Shaping:
     """How the rows of a query become its answer. Raises UserError for what does not fit its kind.
 
-    ``frame`` is that of the rows, in which a row begins with the name of its cloud. ``shown`` are
+    ``columns`` is that of the rows, in which a row begins with the name of its cloud. ``shown`` are
     the paths of the columns, ``sorting`` those to sort by, each with whether it is descending.
     """
 
     def __init__(
         self,
         query: Query,
-        frame: Frame,
+        columns: ColumnSet,
         options: Options,
         shown: Sequence[str],
         sorting: Sequence[tuple[str, bool]],
     ) -> None:
-        self._query, self._frame, self._options = query, frame, options
+        self._query, self._columns, self._options = query, columns, options
         self._shown, self._sorting = list(shown), sorting
         self._groups = [group.path for group in query.groups]
         for group in query.groups:
@@ -85,7 +85,7 @@ class Shaping:
         """Return what a path's values are and where they stand in a row that has its cloud."""
         if path == CLOUD.name:
             return CLOUD, 0
-        end, at = self._frame.where(path)
+        end, at = self._columns.where(path)
         return end, at + 1
 
     def _keys_of(self, rows: list[Row], readings: Sequence[Reading]) -> list[Grouping]:
@@ -93,7 +93,7 @@ class Shaping:
 
         Each is told whether it is shown instead of the values.
         """
-        names, by_cloud = names_over_links(self._query, self._frame), CLOUD.name in self._groups
+        names, by_cloud = names_over_links(self._query, self._columns), CLOUD.name in self._groups
         found = []
         for group, (key, order) in zip(self._query.groups, self._keys, strict=True):
             called = None
@@ -167,10 +167,10 @@ class Shaping:
         return kinds, found
 
 
-def names_over_links(query: Query, frame: Frame) -> dict[str, namesakes.Named]:
+def names_over_links(query: Query, columns: ColumnSet) -> dict[str, namesakes.Named]:
     """Return what tells apart what rows are grouped by, where that is a name over a link."""
     plain = [one.path for one in query.groups if one.path != CLOUD.name and not one.ranges]
-    found = {path: namesakes.named(frame.need(path)) for path in plain}
+    found = {path: namesakes.named(columns.need(path)) for path in plain}
     return {path: one for path, one in found.items() if one is not None}
 
 

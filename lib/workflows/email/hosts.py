@@ -11,7 +11,7 @@ from accounts.smtp import SmtpAccount
 from campaigns.options import Options, OwnerOptions
 from campaigns.owner_mail import (
     keys_of,
-    letter_to,
+    mail_to,
     mail_workflow,
     receivers_of,
     refuse_partial,
@@ -136,7 +136,7 @@ def hypervisor_report(
     receivers = receivers_of(receiver, ctx.config.email.local_domains)
     options = options.about(to=keys_of(receivers), state=state)
     content = {"hypervisors": rows, **options.common(cloud)}
-    plan = letter_to(
+    plan = mail_to(
         ctx, smtp, options, receivers, notice="hypervisor_report", title=title, content=content
     )
     for what, why in answer.reasons:

@@ -10,7 +10,7 @@ import msgspec
 from accounts.clouds import Clouds
 from accounts.smtp import SmtpAccount
 from campaigns.options import Options
-from campaigns.owner_mail import keys_of, letter_to, mail_workflow, receivers_of, refuse_partial
+from campaigns.owner_mail import keys_of, mail_to, mail_workflow, receivers_of, refuse_partial
 from searches.searching import Selection, question
 from workflow_api import Context, ParameterGroup, Plan, UserError, clean
 from workflow_api.parameters import Name, RowLimit, Where
@@ -32,7 +32,7 @@ def test(ctx: Context, to: str, *, smtp: SmtpAccount, options: Options) -> Plan:
     receivers = receivers_of(to, smtp.config.email.local_domains)
     options = _fresh(ctx, options.about(to=keys_of(receivers)))
     title = f"Send a test mail to {clean(to)} through {smtp.name}"
-    return letter_to(ctx, smtp, options, receivers, notice="test", title=title, content=content)
+    return mail_to(ctx, smtp, options, receivers, notice="test", title=title, content=content)
 
 
 def _fresh(ctx: Context, options: Options) -> Options:
@@ -103,7 +103,7 @@ def list_notice(
         content["table"] = as_variable(answer.table())
     elif table != AnnouncedTable() or selection != Selection():
         raise UserError("A table is asked for without resource: what is it about?")
-    plan = letter_to(
+    plan = mail_to(
         ctx,
         smtp,
         options,
