@@ -37,7 +37,7 @@ def filled(text: str, made: Mapping[str, str]) -> str:
 
 
 def between(text: str, name: str, part: str) -> str:
-    """Return a page with the part anew between its markers, which stay.
+    """Return a page with the part between its markers replaced; the markers stay.
 
     Raises ValueError where the page does not have them.
     """

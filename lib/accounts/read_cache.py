@@ -1,6 +1,7 @@
-"""One look at a cloud: while many plans are drawn, what one of them asked is not asked again.
+"""Reads shared by plans: while many plans are drawn, what one of them has read is not read again.
 
-Only the thread that draws looks so, and those that read for it. What a run does goes to the cloud.
+Only the thread that draws plans, and those that read for it, share reads. What a run does always
+goes to the cloud.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Shared = TypeVar("Shared")
 
 
 class Listed(Protocol):
-    """Things of which many are going to be asked for one by one, and that can be listed."""
+    """Things that can be listed, and many of which will be read one by one."""
 
     def covers(self, cloud: Cloud, service: str, path: str) -> bool:
         """Return whether this GET shows one of them."""
@@ -30,17 +31,17 @@ class Listed(Protocol):
 
 
 class SharedReads:
-    """What was seen of clouds since it began, for any number of threads.
+    """What was read of clouds since it began, for any number of threads.
 
-    Plans that are drawn by it also tell what they take (of a quota), so that each is judged by what
-    the others leave.
+    Plans that are drawn with it also record what they take (of a quota), so that each is judged by
+    what the others leave.
 
     The first GET that shows one of the things in ``listed`` lists all of them, in the microversion
-    that is asked for; one that was in no listing is asked for by itself.
+    of that GET; a thing that no listing had is read by itself.
 
-    ``many`` says that it is for so many plans that what all of them ask about is read together, and
-    what can only be asked for each of them is left out of plans. ``about`` are the ids, by their
-    resource, that the plans are about.
+    ``many`` says that there are so many plans that what all of them need is read together, and what
+    would take a request for each is left out of the plans. ``about`` are the ids of the things that
+    the plans are about, by resource.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class SharedReads:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: what is asked from now on is asked of the cloud."""
+        """Discard everything: what is read from now on is read from the cloud."""
         with self._lock:
             self.began = time.monotonic()
             self._seen: dict[_Key, bytes] = {}
@@ -74,7 +75,7 @@ class SharedReads:
         params: Mapping[str, Any],
         microversion: str | None,
     ) -> bytes | None:
-        """Return what this GET answered or would answer, None if that was not seen."""
+        """Return what this GET answered or would answer, None if that was not read."""
         key = _key(cloud, service, path, params, microversion)
         with self._lock:
             if key not in self._seen and not params:
@@ -95,7 +96,7 @@ class SharedReads:
             self._seen[_key(cloud, service, path, params, microversion)] = body
 
     def shared(self, key: _Key, make: Callable[[], Shared]) -> Shared:
-        """Return the one object that ``make()`` makes for a key in this look."""
+        """Return the object of a key, made by ``make()`` the first time."""
         with self._lock:
             known = self._shared.get(key)
         if known is None:
@@ -116,9 +117,9 @@ class SharedReads:
             self._expected.setdefault(kind, set()).update(ids)
 
     def take(self, what: _Key, by: str, number: int) -> int:
-        """Set down how much of something one plan will take; return how much others take of it.
+        """Record how much of something one plan will take; return how much others take of it.
 
-        Of a plan that is drawn again the last word counts.
+        If a plan is drawn again, its latest amount replaces the earlier one.
         """
         with self._lock:
             taken = self._taken.setdefault(what, {})
@@ -153,19 +154,19 @@ _current: ContextVar[SharedReads | None] = ContextVar("look", default=None)
 
 
 def current() -> SharedReads | None:
-    """Return the look that this thread takes, if it takes one."""
+    """Return the reads that this thread shares, None if it shares none."""
     return _current.get()
 
 
 def is_of_many() -> bool:
-    """Return whether this thread looks for many plans: what each costs a request is left out."""
+    """Return whether this thread draws many plans, which leave out what costs each a request."""
     reads = _current.get()
     return reads is not None and reads.many
 
 
 @contextmanager
 def reading_with(reads: SharedReads | None) -> Iterator[None]:
-    """Let what this thread reads of clouds in the block be one look."""
+    """Share what this thread reads of clouds in the block; None shares nothing."""
     before = _current.set(reads)
     try:
         yield

@@ -103,7 +103,7 @@ class Writer:
         return messages, wrong
 
     def message(self, recipient: str, content: Mapping[str, Any]) -> Message:
-        """Return the message that was prepared, or compose it anew."""
+        """Return the message that was prepared, or compose it again."""
         kept, name = _kept.setdefault(self.smtp, _Kept()), self._name(recipient, content)
         if (made := kept.pop(name, None)) is None:
             return self._compose(recipient, content)

@@ -15,7 +15,7 @@ _NAMED = re.compile(r"""["']([^"'\n]+\.j2)["']""")
 def sources(name: str, directories: Sequence[str | Path] = ()) -> dict[str, str]:
     """Return the text of every file that the notice called ``name`` is made from, by its name.
 
-    They are read anew each time. Raises UserError for one that cannot be read.
+    They are read again each time. Raises UserError for one that cannot be read.
     """
     places = (*map(Path, directories), OURS)
     waiting = ["common.yaml", f"{name}/schema.yaml", *(f"{name}/{part}" for part in PARTS)]

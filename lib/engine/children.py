@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 TO_GO_ON = ("pending", "running", "begun", "unknown")
 TO_GIVE_UP = ("running", "begun", "unknown")
 # For so many seconds a plan that was drawn with its parent's is taken as it is. What comes later
-# meets its cloud anew: users may have changed, locked or protected things meanwhile.
+# meets its cloud again: users may have changed, locked or protected things meanwhile.
 _FRESH = 60.0
 
 

@@ -121,7 +121,7 @@ class Runs:
         if run.plan is None:
             self._end_unplanned(run)
             summary = f"Run {run.id} had changed nothing when it ended; it is cancelled."
-            return _answer_for("failed", run, f"{summary} Start anew.")
+            return _answer_for("failed", run, f"{summary} Start again.")
         refuse_locked(self.session)
         plan = valid_plan(self.session, run, ChildRuns(self.session).states)
         with acting(self.session, run, UNFINISHED, "resume") as running:

@@ -28,12 +28,12 @@ def plan_retirement(plan: Plan, cloud: Cloud, flavor: Thing, config: PackConfig)
         return 0
     if flavor.is_public:
         plan.note(
-            "Nova cannot make a flavor private: it is deleted and made anew, private, with the "
+            "Nova cannot make a flavor private: it is deleted and created again, private, with the "
             "same id. Servers keep what they have of it."
         )
         facts, specs = facts_of(flavor), dict(flavor.extra_specs or {})
         about = {"flavor": flavor.id, "name": flavor.name}
-        # The flavor must not be lost if it cannot be made anew.
+        # The flavor must not be lost if it cannot be created again.
         plan.add(delete, undo="on_failure", facts=facts, specs=specs, **about)
         private = {**facts, "is_public": False}
         add_flavor(plan, cloud, flavor.name, private, specs, flavor_id=flavor.id)
@@ -78,9 +78,9 @@ def find_gone(attempt: Attempt, cloud: Cloud, flavor: str, name: str) -> dict[st
 def bring_back(
     attempt: Attempt, cloud: Cloud, flavor: str, name: str, facts: Data, specs: Data
 ) -> None:
-    """Make the flavor again as it was, with its id, if it is gone or was made anew in part.
+    """Make the flavor again as it was, with its id, if it is gone or was created again in part.
 
-    One that was made anew with all its specs stays: then nothing is lost, whatever failed later.
+    One that was created again with all its specs stays: nothing is lost, whatever failed later.
     Raises CloudError 409 if its id is another flavor's by now.
     """
     now = things.look(cloud, "flavor", flavor)

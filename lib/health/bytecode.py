@@ -1,4 +1,4 @@
-"""Whether Python can keep what it compiles of this library, or compiles it anew at every start."""
+"""Whether Python can keep what it compiles of this library, or compiles it again at every start."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Moved(msgspec.Struct, frozen=True):
 def moved_off(journal: Journal, wanted: str, host: Hypervisor, cloud: Cloud) -> list[Moved]:
     """Return what a run has moved off a hypervisor, as a drain or after its death.
 
-    The run may be one that it was a part of. A drain that failed and was drawn anew as a step of
+    The run may be one that it was a part of. A drain that failed and was drawn again as a step of
     another run has moved what its earlier tries had moved. Raises NotFound and Ambiguous for the
     run, UserError if it has drained nothing, is not over, or was about another cloud.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hypervisors.hosts import Host, because
-from migration.policy import Movement
+from migration.policy import MigrationChoice
 from workflow_api import clean, count, listed
 
 # So many servers that stay are named in the reasons; all of them are in JSON and CSV.
@@ -23,7 +23,7 @@ class Candidate(msgspec.Struct):
 
     host: Host
     last_of: list[str]
-    moves: list[Movement] = []
+    moves: list[MigrationChoice] = []
     stay: list[dict[str, str]] = []
     refusals: list[str] = []
     services: list[str] = []

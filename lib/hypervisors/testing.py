@@ -1,7 +1,7 @@
 """One test of a hypervisor: a server's life there from its boot to its end, phase by phase.
 
 What a test makes carries the run and the step as marks. By them it is found and deleted, however
-the test ends; a test that was cut off is cleared away and made anew, for what half of it took says
+the test ends; a test that was cut off is cleared away and repeated, for what half of it took says
 nothing.
 """
 
@@ -64,7 +64,7 @@ class TestRequest(msgspec.Struct, frozen=True):
 
 
 def find_test(attempt: Attempt, cloud: Cloud, asked: Data) -> Begun | None:
-    """Say whether anything is left of an earlier attempt: then the test is made anew."""
+    """Say whether anything is left of an earlier attempt: then the test is repeated."""
     test = _Test(attempt, cloud, asked)
     if left := test.objects.left():
         names = listed(f"{thing.kind} {thing.id}" for thing in left)

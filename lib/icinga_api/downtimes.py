@@ -31,7 +31,7 @@ class Downtime(msgspec.Struct, frozen=True):
 
     ``name`` is its full name, by which it is removed. A flexible one (not ``fixed``) lasts
     ``duration`` seconds from a problem between ``start`` and ``end``; it was ``triggered`` then, 0
-    if not yet. ``configured`` says that Icinga's configuration makes it, and makes it anew.
+    if not yet. ``configured`` says that Icinga's configuration makes it, and makes it again.
     """
 
     name: str

@@ -121,7 +121,7 @@ def upload(
 ) -> Data:
     """Send a file's bytes to an image that has none, and compare its hash with Glance's.
 
-    What Glance was sent in part it drops: it is queued again then, and the file sent anew. With
+    What Glance was sent in part it drops: it is queued again then, and the file sent again. With
     ``sha512`` the file is read once before, and not sent if it is another.
     """
     if sha512 and digest_of(cloud.config.places, path, "sha512") != sha512.lower():
@@ -147,7 +147,7 @@ def _checked(cloud: Cloud, image: Thing, name: str, path: str, sha512: str) -> D
         raise StepFailed(
             f"Image {clean(name)} ({image.id}) has other data than {clean(path)}: its {algorithm} "
             f"is {clean(there)} and not {mine}.",
-            advice="Delete it, and begin anew.",
+            advice="Delete it, and begin again.",
         )
     return {"id": image.id, "said": f"{clean(name)} has its data, and their {algorithm} is right"}
 

@@ -7,7 +7,7 @@ from typing import Any
 from accounts.cloud import Cloud
 from accounts.config import PackConfig
 from migration.following import Follower
-from migration.policy import SOFT_DELETED, Movement
+from migration.policy import SOFT_DELETED, MigrationChoice
 from openstack_api import compute_hosts as change
 from protection.marks import protected
 from query_api.lookups import compute
@@ -26,7 +26,7 @@ _WHY_NOT = {
     "PAUSED": "it was paused, and Nova evacuates no paused server: reset its state to ERROR first",
     "SUSPENDED": "it is suspended, and Nova evacuates no suspended server",
     "RESCUE": "it was in rescue mode, and Nova evacuates no such server: reset its state to ERROR",
-    "BUILD": "it was being built: delete it and build it anew",
+    "BUILD": "it was being built: delete it and build it again",
     "MIGRATING": "it was being migrated when the host died: reset its state to ERROR first",
     "RESIZE": "it was being migrated when the host died: reset its state to ERROR first",
 }
@@ -116,7 +116,7 @@ def evacuate_server(
 
 def evacuation(
     server: Server, config: PackConfig, under_way: set[str], *, rebuild_local: bool
-) -> Movement:
+) -> MigrationChoice:
     """Judge one server of a dead host.
 
     ``under_way`` are the ids of those that are being evacuated already. A lock does not keep a
@@ -124,16 +124,16 @@ def evacuation(
     with ``rebuild_local``.
     """
     if why := protected(server.tags, server.metadata, config.protected):
-        return Movement(server, None, why, kept=True)
+        return MigrationChoice(server, None, why, kept=True)
     if server.id in under_way and (server.task_state or "").startswith(_REBUILDS):
-        return Movement(server, None, "it is being evacuated already")
+        return MigrationChoice(server, None, "it is being evacuated already")
     if server.status not in _FROM:
         why = _WHY_NOT.get(server.status, f"Nova evacuates no server that is {server.status}")
-        return Movement(server, None, why)
+        return MigrationChoice(server, None, why)
     shared = config.evacuation.shared_storage
     if not (shared or rebuild_local or server.boots_from_volume):
-        return Movement(server, None, _LOST)
-    return Movement(server, "evacuate")
+        return MigrationChoice(server, None, _LOST)
+    return MigrationChoice(server, "evacuate")
 
 
 def priority(server: Server, key: str) -> float:

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from accounts.cloud import Cloud, not_there
-from migration.doubts import DOUBTED_AFTER, SERVER_LOOK, Doubts
+from migration.stale_records import DOUBTED_AFTER, SERVER_LOOK, StaleRecordCheck
 from openstack_api import compute as change
 from query_api.lookups import compute, server_actions
 from query_api.lookups.compute_types import UNCONFIRMED, Migration, Server
@@ -62,7 +62,7 @@ class Follower:
         self.started = time.monotonic()
         self._looked_at_services = self.started - (_SERVICE_LOOK - SERVER_LOOK) * self.looks_up
         self._told = self.started - _TOLD_EVERY
-        self._doubts = Doubts(self.started, 0.0 if self.looks_up else DOUBTED_AFTER)
+        self._stale_record = StaleRecordCheck(self.started, 0.0 if self.looks_up else DOUBTED_AFTER)
 
     def to_the_end(self, *, confirms: bool) -> dict[str, Any] | None:
         """Follow until the server is settled elsewhere, and confirm a cold migration.
@@ -156,10 +156,10 @@ class Follower:
         the services are up again; StepFailed says that it is back where it was.
         """
         moment = time.monotonic()
-        if not self._doubts.is_due(record, moment):
+        if not self._stale_record.is_due(record, moment):
             return None
         now = self._patiently()
-        if now is None or not self._doubts.is_believed(self.is_settled(now), moment):
+        if now is None or not self._stale_record.is_believed(self.is_settled(now), moment):
             self._tell(record, now)
             return None
         if self._down(record) != []:

@@ -9,7 +9,7 @@ import msgspec
 
 from accounts.cloud import Cloud
 from migration.placement_check import CloudState, Groups, aggregates_allow
-from migration.policy import Movement, step_data
+from migration.policy import MigrationChoice, step_data
 from query_api.lookups import placement
 from query_api.lookups.compute_types import Hypervisor, Server
 from query_api.lookups.packing import Item, placed
@@ -27,7 +27,7 @@ class Homeward(msgspec.Struct):
 
 
 def homeward(
-    cloud: Cloud, home: Hypervisor, movements: Sequence[Movement], known: Sequence[Hypervisor]
+    cloud: Cloud, home: Hypervisor, choices: Sequence[MigrationChoice], known: Sequence[Hypervisor]
 ) -> Homeward:
     """Return the moves of servers to one host, as many as it has room for together.
 
@@ -35,13 +35,13 @@ def homeward(
     """
     found, state = Homeward(), CloudState(cloud)
     up = {host.service.host for host in known if host.state == "up"}
-    moving = [one.server for one in movements if one.how]
+    moving = [one.server for one in choices if one.how]
     groups = Groups(state, moving)
     demands = placement.demands(moving, {})
     room = state.room(demands)
     takes = {demand.server: demand.resources for demand in demands}
 
-    def why_not(one: Movement) -> str:
+    def why_not(one: MigrationChoice) -> str:
         server, host = one.server, home.service.host
         if one.how is None:
             return one.why
@@ -53,7 +53,7 @@ def homeward(
         fits = fits and aggregates_allow(server, host, state.aggregates)
         return "" if fits and groups.allows(server, host) else _NO_PLACE
 
-    reasons = {one.server.id: why_not(one) for one in movements}
+    reasons = {one.server.id: why_not(one) for one in choices}
     items = [
         Item(id, {**takes[id], **groups.takes(server)}, frozenset({home.id}))
         for server in moving
@@ -62,7 +62,7 @@ def homeward(
     ]
     free = {home.id: {**room.free.get(home.id, {}), **groups.free(home.service.host)}}
     going = placed(items, free)
-    for one in movements:
+    for one in choices:
         server = one.server
         if server.id in going and one.how and server.host:
             found.moves.append(step_data(server, one.how, server.host, home.service.host))

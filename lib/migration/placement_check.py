@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from accounts.cloud import Cloud
-from migration.policy import Movement, shown_size
+from migration.policy import MigrationChoice, shown_size
 from query_api.lookups import compute, placement
 from query_api.lookups.compute_types import Aggregate, Hypervisor, Server, ServerGroup
 from query_api.lookups.packing import Item, unplaced
@@ -37,7 +37,7 @@ class PlacementCheck:
 class CloudState:
     """What is asked of a cloud once, however many hypervisors are judged by it.
 
-    Whoever then moves something judges anew: nothing here is asked twice.
+    Whoever then moves something judges again: nothing here is asked twice.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -77,7 +77,7 @@ def placement_check(
     cloud: Cloud,
     source: Hypervisor,
     known: Sequence[Hypervisor],
-    movements: Iterable[Movement],
+    choices: Iterable[MigrationChoice],
     target: str | None,
     state: CloudState | None = None,
     allocated: Mapping[str, placement.Resources] | None = None,
@@ -91,7 +91,7 @@ def placement_check(
     instead of a reason against all.
     """
     found, state = PlacementCheck(), state or CloudState(cloud)
-    moving = [m.server for m in movements if m.how]
+    moving = [m.server for m in choices if m.how]
     hosts = _targets(cloud, source, known, target, found)
     if not moving or not hosts:
         return found

@@ -37,7 +37,7 @@ _WHY_NOT = {
 }
 
 
-class Movement(msgspec.Struct, frozen=True):
+class MigrationChoice(msgspec.Struct, frozen=True):
     """How a server will be moved, or why it is left.
 
     One that is moved has a ``why`` if the configuration speaks against it and was overruled.
@@ -50,14 +50,14 @@ class Movement(msgspec.Struct, frozen=True):
     kept: bool = False
 
 
-def movement(
+def choose_migration(
     server: Server,
     wanted: Migration,
     config: PackConfig,
     *,
     bulk: bool = True,
     overrule: bool = False,
-) -> Movement:
+) -> MigrationChoice:
     """Judge one server by its state, its locks and what the configuration forbids.
 
     Protection is against runbooks that take what they find (``bulk``), not against being named.
@@ -65,18 +65,20 @@ def movement(
     """
     marked = bulk and protected(server.tags, server.metadata, config.protected)
     if why := marked or _locked(server):
-        return Movement(server, None, why, kept=True)
+        return MigrationChoice(server, None, why, kept=True)
     if server.task_state:
-        return Movement(server, None, f"a task is under way on it ({server.task_state})")
+        return MigrationChoice(server, None, f"a task is under way on it ({server.task_state})")
     how = _HOW.get(server.status, {}).get(wanted)
     if how is None:
-        return Movement(server, None, _why_not(server))
+        return MigrationChoice(server, None, _why_not(server))
     if how == "live" and (why := _live_forbidden(server, config.live_migration_forbidden)):
         if overrule:
-            return Movement(server, how, why)
+            return MigrationChoice(server, how, why)
         advice = "migration=cold would move it with a downtime"
-        return Movement(server, None, f"{why}; {advice}" if server.status == "ACTIVE" else why)
-    return Movement(server, how)
+        return MigrationChoice(
+            server, None, f"{why}; {advice}" if server.status == "ACTIVE" else why
+        )
+    return MigrationChoice(server, how)
 
 
 def shown_size(server: Server) -> str:

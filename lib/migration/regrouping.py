@@ -10,7 +10,7 @@ import msgspec
 
 from accounts.cloud import Cloud
 from migration.placement_check import CloudState, Groups, aggregates_allow
-from migration.policy import Movement, step_data
+from migration.policy import MigrationChoice, step_data
 from query_api.lookups import placement
 from query_api.lookups.compute_types import Hypervisor, Server
 from query_api.lookups.packing import Item, placed
@@ -35,7 +35,7 @@ class Repair(msgspec.Struct):
 
 
 def regrouped(
-    cloud: Cloud, policy: Policy, movements: Sequence[Movement], known: Sequence[Hypervisor]
+    cloud: Cloud, policy: Policy, choices: Sequence[MigrationChoice], known: Sequence[Hypervisor]
 ) -> Repair:
     """Return the fewest moves after which a group keeps its policy, or comes closest to it.
 
@@ -43,7 +43,7 @@ def regrouped(
     beside the others, where its zone and its flavor's aggregates let it, and where no other hard
     server group minds. One request for each different size of server, and those of CloudState.
     """
-    regrouping = _Regrouping(cloud, policy, movements, known)
+    regrouping = _Regrouping(cloud, policy, choices, known)
     return regrouping.together() if policy.together else regrouping.apart()
 
 
@@ -52,19 +52,19 @@ class _Regrouping:
         self,
         cloud: Cloud,
         policy: Policy,
-        movements: Sequence[Movement],
+        choices: Sequence[MigrationChoice],
         known: Sequence[Hypervisor],
     ) -> None:
-        self._policy, self._movements = policy, movements
+        self._policy, self._movements = policy, choices
         self._up = {host.service.host for host in known if host.state == "up"}
         # Nova is told no more than a service, so one with several hypervisors is no target.
         usable = [host for host in known if host.usable and not host.service.others]
         self._hosts = {host.id: host.service.host for host in usable}
         self._ids = {name: id for id, name in self._hosts.items()}
-        self._on = Counter(one.server.host for one in movements)
-        moving = [one.server for one in movements if one.how]
+        self._on = Counter(one.server.host for one in choices)
+        moving = [one.server for one in choices if one.how]
         self._state = CloudState(cloud)
-        self._others = Groups(self._state, [m.server for m in movements], but=policy.group)
+        self._others = Groups(self._state, [m.server for m in choices], but=policy.group)
         demands = placement.demands(moving, {})
         self._room = self._state.room(demands)
         self._takes = {demand.server: demand.resources for demand in demands}
@@ -130,13 +130,13 @@ class _Regrouping:
         found.moves = [self._move(movers[item.name], where[item.name]) for item in chosen]
         return found
 
-    def _by_size(self, host: str) -> Iterator[Movement]:
+    def _by_size(self, host: str) -> Iterator[MigrationChoice]:
         here = [one for one in self._movements if one.server.host == host]
         yield from sorted(here, key=lambda one: (one.server.flavor.ram, one.server.name))
 
     # -- what both go by -----------------------------------------------------------------------
 
-    def _why_not(self, one: Movement) -> str:
+    def _why_not(self, one: MigrationChoice) -> str:
         if one.how is None:
             return one.why
         if one.server.host not in self._up:
@@ -169,7 +169,7 @@ class _Regrouping:
             for id, host in self._hosts.items()
         }
 
-    def _move(self, one: Movement, target: str) -> dict[str, Any]:
+    def _move(self, one: MigrationChoice, target: str) -> dict[str, Any]:
         assert one.how is not None
         assert one.server.host is not None
         return step_data(one.server, one.how, one.server.host, self._hosts[target])

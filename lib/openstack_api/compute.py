@@ -132,7 +132,7 @@ def unrescue_server(cloud: Cloud, server: str) -> None:
 
 
 def rebuild_server(cloud: Cloud, server: str, image: str) -> None:
-    """Ask for a server's root disk to be written anew from an image (by its id)."""
+    """Ask for a server's root disk to be rewritten from an image (by its id)."""
     with changing(cloud, f"rebuilding {server}") as sdk:
         sdk.compute.rebuild_server(server, image=image)
 

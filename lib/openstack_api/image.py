@@ -22,7 +22,7 @@ def create_image(cloud: Cloud, **facts: Any) -> str:
 
 
 def upload_image(cloud: Cloud, image: str, data: Iterable[bytes], size: int, within: float) -> None:
-    """Send the data of a queued image, which can be read anew; within so many seconds."""
+    """Send the data of a queued image, which can be read again; within so many seconds."""
     from accounts.transport import allowing
 
     with changing(cloud, f"uploading image {image}") as sdk, allowing(within):

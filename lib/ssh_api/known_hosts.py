@@ -70,7 +70,7 @@ class Trust:
                 f"{self._shown} has another key than it should: {key}, and known is "
                 f"{listed(known)}.",
                 advice="Nothing was sent to it: somebody may stand in its place. If it was "
-                "installed anew, compare the fingerprint on the host itself (ssh-keygen -lf "
+                "reinstalled, compare the fingerprint on the host itself (ssh-keygen -lf "
                 f"{_file_of(key)}) and replace the known one.",
             )
         raise UntrustedHost(

@@ -77,9 +77,9 @@ def _no_rebuild(cloud: Cloud, server: Server, options: Options) -> Iterator[str]
     if server.boots_from_volume:
         disks = (one for one in volumes_of(cloud, server) if boots_from(server, one))
         for why in (why for one in disks for why in protected_volume(cloud, one)):
-            yield Kept(f"{why}, and is written anew")
+            yield Kept(f"{why}, and is rewritten")
     if options.image is None:
-        yield "it boots from a volume: name the image that the volume is written anew from"
+        yield "it boots from a volume: name the image that the volume is rewritten from"
         return
     image = things.look(cloud, "image", options.image)
     if image is None:
@@ -92,7 +92,7 @@ def _lost(cloud: Cloud, server: Server, options: Options) -> Iterator[str]:
     disk = "the volume that it boots from" if server.boots_from_volume else "its root disk"
     image = things.look(cloud, "image", options.image) if options.image else None
     source = f"the image {clean(image.name)}" if image else "an image"
-    yield f"{disk} is written anew from {source}: what is on it is lost"
+    yield f"{disk} is rewritten from {source}: what is on it is lost"
 
 
 def _is_reset(server: Server, options: Any) -> bool:

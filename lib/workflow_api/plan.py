@@ -40,7 +40,7 @@ class Plan:
 
     One that ``parks`` does not fail for good: where a step of it has failed, steps with the undo
     ``on_park`` are undone, which brings everything into a state that it can wait in, and the run
-    can be resumed. What had failed is then done anew, and so is what is ``always`` undone where a
+    can be resumed. What had failed is then done again, and so is what is ``always`` undone where a
     run does not go on.
     """
 

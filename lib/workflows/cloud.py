@@ -193,7 +193,7 @@ def _bytecode() -> Check:
     name, why = "compiled library", compiled_anew()
     if why is None:
         return Check(name, OK, "Python keeps what it compiles")
-    detail = f"compiled anew at every start, which takes about 0.1 s: {why}"
+    detail = f"compiled again at every start, which takes about 0.1 s: {why}"
     return Check(name, WARN, detail, f"As a user who may write there: {command()}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from accounts.cloud import Cloud, not_there
 from audits.server_groups import SOFT, breach, most_on_a_host
 from migration.move import move_server, verify_arrived
-from migration.policy import Migration, movement
+from migration.policy import Migration, choose_migration
 from migration.regrouping import Policy, named_moves, regrouped
 from query_api.execution.query import query
 from query_api.lookups import compute, things
@@ -94,7 +94,7 @@ def repair(
             group.policy.removeprefix(SOFT) == "affinity",
             most_on_a_host(group.rules),
         ),
-        [movement(server, migration, ctx.config) for server in members if server.host],
+        [choose_migration(server, migration, ctx.config) for server in members if server.host],
         compute.hypervisors(cloud),
     )
     if not found.moves:

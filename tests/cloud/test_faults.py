@@ -240,6 +240,6 @@ def test_compute_dies_in_the_middle(site: Site, proxied: Proxied) -> None:
     assert site.host_of(guest) == site.source
     assert len(proxied.proxy.find(_LIVE)) == 1
     assert guest.name in resumed.summary
-    # And what failed can be asked for anew.
+    # And what failed can be asked for again.
     _migrate(proxied, guest)
     assert site.host_of(guest) != site.source

@@ -23,7 +23,7 @@ UPSTREAM_TIMEOUT_SECONDS = 120.0
 #: Pieces a dribbled body is sent in, at most.
 SLOW_PIECES = 20
 
-# Headers about one connection, or about how the body travels on it, which is set anew on each side.
+# Headers of one connection, or of how the body is sent on it, which each side sets for itself.
 _CONNECTION_HEADERS = frozenset(
     {
         "connection",

@@ -103,7 +103,7 @@ def test_where_a_store_was_no_empty_one_takes_its_place(place: Place) -> None:
     kept.replace(path)  # a copy of it is the same store
     assert len(house.ask("run.list")[1]["rows"]) == 1
     deleted(path)
-    path.with_name("state.db.lock").unlink()  # and this is how to begin anew
+    path.with_name("state.db.lock").unlink()  # and this is how to begin again
     assert house.ask("run.list")[1]["rows"] == []
 
 

@@ -50,7 +50,7 @@ def ago(**time: int) -> str:
 def test_a_rebuild_takes_the_own_image_and_says_what_is_lost(fake: FakeCloud, clock: Clock) -> None:
     plan = plan_of(fake, "server.rebuild", confirm="web-1")
     assert plan.notes == [
-        "its root disk is written anew from the image ubuntu-24.04: what is on it is lost"
+        "its root disk is rewritten from the image ubuntu-24.04: what is on it is lost"
     ]
     (step,) = plan.steps()
     perform(step, fake.account(), FakeAttempt(wait=clock.wait))
@@ -74,7 +74,7 @@ def test_a_server_on_a_volume_is_rebuilt_from_a_named_image_alone(fake: FakeClou
     assert "name the image" in why
     plan = plan_of(fake, "server.rebuild", confirm="web-1", image="debian-12")
     (note,) = plan.notes
-    assert note.startswith("the volume that it boots from is written anew from the image debian-12")
+    assert note.startswith("the volume that it boots from is rewritten from the image debian-12")
 
 
 def test_a_protected_volume_is_not_written_anew(fake: FakeCloud) -> None:

@@ -73,7 +73,7 @@ def test_a_run_that_failed_as_a_step_is_run_anew(place: Place) -> None:
     with house.journal() as journal:
         children = journal.children(result["run"])
     assert [child.state for child in children] == ["failed", "succeeded"]
-    # A plan that is drawn anew does what it finds to do; this one does not look.
+    # A plan that is drawn again does what it finds to do; this one does not look.
     assert world.effects == {
         "paint guard": 1,
         "strip guard": 1,

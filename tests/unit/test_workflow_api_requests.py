@@ -388,7 +388,7 @@ def test_one_of_0_1_0_that_nobody_acted_for_is_no_plan(place: Place) -> None:
     assert "it had changed nothing: start it again" in told["text"]
     assert "run.apply" not in told["text"]
     kind, result = house.ask("run.resume", run=dead.id)
-    assert (kind, "Start anew" in result["summary"]) == ("failed", True)
+    assert (kind, "Start again" in result["summary"]) == ("failed", True)
     assert house.run(dead.id).state == "cancelled"
 
 

@@ -279,7 +279,7 @@ def test_a_flavor_that_cannot_be_made_anew_is_brought_back(
     for step in [first, make, specs][: {"nothing": 1, "half": 2, "all": 3}[made]]:
         step.data = resolve(step.data, results)
         results[step.key] = perform(step, fake.account(), FakeAttempt(key=step.key))
-    # What was made anew with all that it had is not lost: it stays as it is.
+    # What was created again with all that it had is not lost: it stays as it is.
     expected = {**before, "os-flavor-access:is_public": made != "all"}
     for _ in range(2):
         take_back(first, fake.account(), FakeAttempt(key=first.key))

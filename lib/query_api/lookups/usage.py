@@ -32,8 +32,8 @@ def servers_with(cloud: Cloud, flavor: Thing) -> int:
     """Return how many servers of all projects have a flavor. Raises CloudError.
 
     Nova is asked by the flavor's id first, which is one request for a thousand servers. Servers
-    whose flavor was deleted and made anew carry only its name, so where none is found by the id,
-    all servers are read and compared by the flavor's name.
+    whose flavor was deleted and created again carry only its name; so where none is found by the
+    id, all servers are read and compared by the flavor's name.
     """
     return _servers_by_id(cloud, flavor.id) or servers_named(cloud, flavor.name)
 

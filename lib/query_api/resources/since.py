@@ -117,7 +117,7 @@ def off_since(known: Sequence[Action]) -> str | None:
 def error_since(known: Sequence[Action]) -> str | None:
     """Return since when a server that is in ERROR has been so: the first of what failed in a row.
 
-    Attempts to mend it that failed too do not count anew. None if its actions do not tell.
+    Later attempts that failed too do not restart the count. None if its actions do not tell.
     """
     found = None
     for one in known:

@@ -122,7 +122,7 @@ class Withdrawn:
     ) -> None:
         """Raise NotFound with near names if nothing is, or was, called so.
 
-        With ``boot_volumes`` what volumes were made of counts too where the name was given anew.
+        With ``boot_volumes`` what volumes were made of counts too where the name was given again.
         """
         known = _listed(cloud, resource, wanted)
         self.found = _matching(known.rows, wanted, match)

@@ -16,7 +16,7 @@ from hypervisors.occupants import Occupant, occupants, told, unconfirmed
 from hypervisors.ranking import Candidate
 from hypervisors.vacancy import UNKNOWN, vacancy
 from migration.placement_check import CloudState, placement_check
-from migration.policy import movement
+from migration.policy import choose_migration
 from query_api.execution.query import query
 from query_api.lookups import compute
 from query_api.wire.reading import Reading
@@ -146,7 +146,7 @@ def _judge_laden(ctx: Context, reading: Reading, laden: Sequence[Candidate], fou
         one.host.servers = len(look.servers)
         one.services = [clean(s.name) for s in look.servers if s.project_id in theirs]
         one.stay = [_staying(thing) for thing in look.others]
-        judged = [movement(server, "auto", ctx.config) for server in look.servers]
+        judged = [choose_migration(server, "auto", ctx.config) for server in look.servers]
         if found.aggregates_unread:
             one.unknown = _UNPLACED
             continue

@@ -11,7 +11,7 @@ from hypervisors.hosts import because
 from hypervisors.occupants import Occupants, occupants, told
 from migration.move import move_server, verify_arrived
 from migration.placement_check import PlacementCheck, placement_check, refuse_down, refuse_shared
-from migration.policy import Migration, Movement, movement, step_data
+from migration.policy import Migration, MigrationChoice, choose_migration, step_data
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor, Server
 from workflow_api import (
@@ -89,8 +89,8 @@ def drain(
     found = looks[-1]
     plan = Plan(f"Drain {host.name}")
     excluded = _excluded(cloud, host, found, exclude)
-    movements = [movement(s, migration, ctx.config) for s in servers if s.id not in excluded]
-    others = placement_check(cloud, host, known, movements, target, allocated=found.allocated)
+    choices = [choose_migration(s, migration, ctx.config) for s in servers if s.id not in excluded]
+    others = placement_check(cloud, host, known, choices, target, allocated=found.allocated)
     plan.refuse(others.refusals)
 
     for name in excluded.values():
@@ -103,7 +103,7 @@ def drain(
         plan.add(
             disable_scheduling, undo=undo, **scheduling_of(host), reason=checked_reason(reason)
         )
-    moves = _moves(plan, movements, others, host)
+    moves = _moves(plan, choices, others, host)
     for one in found.others:
         if one.id not in excluded:
             plan.leave(one.shown, one.why)
@@ -149,13 +149,13 @@ def _excluded(
 
 def _moves(
     plan: Plan,
-    movements: list[Movement],
+    choices: list[MigrationChoice],
     others: PlacementCheck,
     host: Hypervisor,
 ) -> list[dict[str, Any]]:
     """Return the data of each move, and record in the plan what is left and why."""
     moves = []
-    for judged in movements:
+    for judged in choices:
         server = judged.server
         if why := judged.why or others.stuck.get(server.id):
             plan.leave(f"{clean(server.name)} ({server.id})", why)

@@ -21,7 +21,7 @@ from migration.evacuating import (
 )
 from migration.move import verify_arrived
 from migration.placement_check import PlacementCheck, placement_check, refuse_shared
-from migration.policy import Movement, shown_size
+from migration.policy import MigrationChoice, shown_size
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor, Server
 from workflow_api import (
@@ -185,7 +185,7 @@ def _excluded(
 def _moves(
     ctx: Context,
     plan: Plan,
-    judged: Sequence[Movement],
+    judged: Sequence[MigrationChoice],
     others: PlacementCheck,
     host: Hypervisor,
 ) -> list[dict[str, Any]]:
@@ -208,7 +208,7 @@ def _moves(
     return moves
 
 
-def _notes(judged: Sequence[Movement], others: PlacementCheck) -> list[str]:
+def _notes(judged: Sequence[MigrationChoice], others: PlacementCheck) -> list[str]:
     going = [one.server for one in judged if one.how and one.server.id not in others.stuck]
     lost = [words for server in going if (words := lost_with_it(server))]
     return [f"Lost with it unless on shared storage: {listed(lost, 10)}."] if lost else []

@@ -9,7 +9,7 @@ from hypervisors.past_runs import Moved, moved_off
 from migration.homeward import homeward
 from migration.move import move_server, verify_arrived
 from migration.placement_check import refuse_shared
-from migration.policy import Migration, movement
+from migration.policy import Migration, choose_migration
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor, Server
 from query_api.wire.reading import Reading
@@ -52,7 +52,7 @@ def migrate_back(
         if why := _why_skipped(one, there, host):
             plan.skip(f"{one.name} ({one.id})", why)
         else:
-            judged.append(movement(there[one.id], migration, ctx.config))
+            judged.append(choose_migration(there[one.id], migration, ctx.config))
     found = homeward(cloud, host, judged, known)
     for server, why in found.left:
         plan.leave(f"{clean(server.name)} ({server.id})", why)

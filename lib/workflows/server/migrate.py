@@ -7,7 +7,7 @@ from keeping.marks import last_day
 from keeping.snapshots import take_snapshot
 from migration.move import move_server, verify_arrived
 from migration.placement_check import placement_check, refuse_down
-from migration.policy import Migration, movement, step_data
+from migration.policy import Migration, choose_migration, step_data
 from query_api.lookups import compute
 from workflow_api import Context, Duration, Plan, clean, workflow
 from workflow_api.parameters import Name, ServerName
@@ -40,7 +40,7 @@ def migrate(
     version = compute.to_judge(cloud)
     (found,) = ctx.claimed(lambda: [compute.find_server(cloud, server, microversion=version)])
     plan = Plan(f"Migrate {clean(found.name)}")
-    judged = movement(found, migration, ctx.config, bulk=ctx.many, overrule=force_forbidden)
+    judged = choose_migration(found, migration, ctx.config, bulk=ctx.many, overrule=force_forbidden)
     if judged.how is None:
         plan.refuse([f"{clean(found.name)} cannot be moved: {judged.why}"], kept=judged.kept)
     known = compute.hypervisors(cloud)

@@ -11,7 +11,7 @@ _BELIEVED_AFTER = 3.0
 _NEVER = float("-inf")
 
 
-class Doubts:
+class StaleRecordCheck:
     """When a record that does not end is doubted, and when the server is believed instead."""
 
     def __init__(self, since: float, after: float) -> None:
