@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 import msgspec
 
 from accounts.broker_config import BrokerEntry, Notifications
-from accounts.host_config import Brakes, Evacuation, HypervisorTest, Maintenance
+from accounts.host_config import Brakes, DisruptionBudgets, Evacuation, HypervisorTest, Maintenance
 from accounts.http_config import AlertmanagerEntry, HttpEntry, IcingaEntry, WebhookEntry
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
 from accounts.ssh_config import SshCommand, SshEntry
@@ -131,6 +131,7 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     hypervisor_test: HypervisorTest = msgspec.field(default_factory=HypervisorTest)
     evacuation: Evacuation = msgspec.field(default_factory=Evacuation)
     brakes: Brakes = msgspec.field(default_factory=Brakes)
+    disruption_budgets: DisruptionBudgets = msgspec.field(default_factory=DisruptionBudgets)
     maintenance: Maintenance = msgspec.field(default_factory=Maintenance)
     smtp_accounts: list[SmtpEntry] = []
     default_smtp_account: str | None = None

@@ -6,13 +6,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from accounts.texts import Name
+from accounts.texts import PERCENTAGE, Name
 from common.duration import Duration
 
 #: The stages of a hypervisor's maintenance, which a site's own steps can go before and after.
 Stage = Literal[
     "agents", "drain", "silence", "patch", "reboot", "wait", "test", "enable", "unsilence"
 ]
+
+Percentage = Annotated[str, msgspec.Meta(pattern=PERCENTAGE)]
 
 
 class HypervisorTest(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -49,6 +51,19 @@ class Brakes(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     hosts_per_hour: Annotated[int, msgspec.Meta(ge=1)] = 10
     cool_down: Duration = Duration.parse("1h")
     blind_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
+
+
+class DisruptionBudgets(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How many members of server groups and projects may be down: a number, or ``30%``.
+
+    ``key`` is where a server's metadata says it for its group, and a project's property for the
+    project. ``projects`` go by id or name, ``policies`` are those of server groups.
+    """
+
+    key: str = "openstack_ops:disruption_budget"
+    projects: dict[str, int | Percentage] = {}
+    policies: dict[str, int | Percentage] = {}
+    live_migration: bool = True
 
 
 class Around(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

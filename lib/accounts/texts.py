@@ -13,6 +13,7 @@ _FILLED = r"\S"
 _COLOUR = r"^#[0-9A-Fa-f]{6}$"
 _DOMAIN = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
 _OF_HOST = r"\{(host|short)\}"
+PERCENTAGE = r"^\d{1,6}%?$(?!\n)"
 
 WORDS = {
     _NAME: "a name is made of letters, digits, dots, underscores and hyphens, 64 at most, and "
@@ -24,6 +25,7 @@ WORDS = {
     _FILLED: "it has no value",
     _COLOUR: "it has to be a colour as '#1b5e9e', in quotes",
     _DOMAIN: "it has to be a domain as corp.local",
+    PERCENTAGE: "it has to be a number, or a percentage as '30%'",
     _OF_HOST: "it has neither {host} nor {short} in it, so it would be about every host",
 }
 

@@ -10,7 +10,9 @@ from msgspec import Meta
 
 from accounts.cloud import Cloud
 from hypervisors.hosts import Host, hosts
-from maintenance.gates import gate, lacking
+from maintenance.budgets import PAST, over
+from maintenance.gates import GATES, OF_A_HOST, at_once, gate, lacking
+from maintenance.settling import unknown
 from maintenance.windows import Window
 from searches.searching import question
 from workflow_api import (
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
     from state.journal import Journal
     from state.records import RunRecord, StepRecord
 
-Skipped = Literal["agents", "silence", "patch", "reboot", "test", "unsilence", "tell"]
+Skipped = Literal[
+    "alerts", "budgets", "agents", "silence", "patch", "reboot", "test", "unsilence", "tell"
+]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 _CHILD = "hypervisor.maintain"
 _COLUMNS = ("hypervisor", "state", "stage", "since", "failed")
@@ -52,7 +56,7 @@ class CampaignOptions(ParameterGroup, frozen=True, kw_only=True):
     window: When hypervisors may be begun, as Mon-Fri 22:00-06:00 Europe/Berlin; any time if empty.
     floor_percent: How much of each resource the other hypervisors must have free, in percent.
     spare_host: Whether the cloud must be able to lose one more hypervisor all the time.
-    skip: Stages to leave out on each hypervisor.
+    skip: Stages to leave out; with alerts or budgets, what else would hold hypervisors up.
     network: The network of the tests, by its exact name or id, or none; the only one if empty.
     migrate_back: Move back to each hypervisor exactly those servers that were moved off it.
     """
@@ -94,8 +98,7 @@ def campaign(
     plan.refuse([f"{clean(host.name)} is {host.state}" for host in chosen if host.state != "up"])
     ctx.claim(*(host.hypervisor for host in chosen))
     batches = [chosen[at : at + options.batch] for at in range(0, len(chosen), options.batch)]
-    first = [host.id for host in batches[0]]
-    plan.refuse(lacking(cloud, first, options.floor_percent, spare_host=options.spare_host))
+    _refuse_first(cloud, plan, batches[0], options)
     for number, batch in enumerate(batches, 1):
         plan.add(
             gate,
@@ -106,10 +109,31 @@ def campaign(
             window=window,
             floor_percent=options.floor_percent,
             spare_host=options.spare_host,
+            judged=[name for name in GATES if name not in options.skip],
         )
         runs = [_run_of(cloud, host, reason, options) for host in batch]
         plan.each_run(_CHILD, runs, at_most=options.batch, on_failure="continue")
     return plan
+
+
+def _refuse_first(
+    cloud: Cloud, plan: Plan, batch: Sequence[Host], options: CampaignOptions
+) -> None:
+    """Refuse a campaign whose first hosts could not be begun as things are; later ones may wait."""
+    short = lacking(
+        cloud,
+        [host.id for host in batch],
+        options.floor_percent,
+        spare_host=options.spare_host,
+    )
+    if "alerts" not in options.skip:
+        short += unknown(cloud.config)
+    advice = ""
+    if "budgets" not in options.skip:
+        names = [host.service_host for host in batch]
+        budgets = over(cloud, names, at_once=at_once(cloud, len(names)))
+        short, advice = short + budgets, PAST if budgets else ""
+    plan.refuse(short, advice)
 
 
 def _chosen(cloud: Cloud, aggregate: str | None, where: str) -> list[Host]:
@@ -129,7 +153,7 @@ def _run_of(cloud: Cloud, host: Host, reason: str, options: CampaignOptions) -> 
         "cloud": cloud.name,
         "hypervisor": host.id,
         "reason": reason,
-        "skip": list(options.skip),
+        "skip": list(dict.fromkeys([*options.skip, *OF_A_HOST])),  # judged for all of a batch
         "network": options.network,
         "migrate_back": options.migrate_back or None,
     }

@@ -227,13 +227,15 @@ class Project:
     name: str
     domain: str = "default"
     id: str = ""
+    properties: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.id = self.id or uuid_of("project", f"{self.domain}/{self.name}").replace("-", "")
 
     def as_json(self) -> Json:
         """Return it as Keystone does."""
-        return {"id": self.id, "name": self.name, "domain_id": self.domain, "tags": []}
+        shown = {"id": self.id, "name": self.name, "domain_id": self.domain, "tags": []}
+        return {**shown, **self.properties}
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hypervisors.hosts import Host, Hosts
-from maintenance.gates import _short
+from maintenance.gates import GATES, OF_A_HOST, _short
 from query_api.resources.inventories import Room
 
 
@@ -37,7 +37,7 @@ def cloud(*used: int, down: int = -1) -> tuple[Hosts, dict[str, Room]]:
         ((0, 10, 10), 0, False, ""),
         ((0, 10, 10), 1, False, "0 of 20 VCPU free"),
         ((9, 1, 1), 40, False, ""),
-        ((9, 1, 1), 0, True, "could not lose one more host, with 9 VCPU free"),
+        ((9, 1, 1), 0, True, "one more host, with 9 VCPU free, and 10 in the largest"),
         ((8, 1, 1), 0, True, ""),
         ((8, 1), 0, True, ""),  # there is no second one to be lost
     ],
@@ -61,3 +61,20 @@ def test_hosts_that_are_down_give_nothing() -> None:
     found, rooms = cloud(5, 0, 5, down=1)
     (short,) = _short("the cloud", found, rooms, ["0"], 10, False, None)
     assert short.startswith("0 of 10 VCPU free")
+
+
+def test_what_only_some_hosts_have_is_looked_at_where_it_is() -> None:
+    found, rooms = cloud(0, 0, 0)
+    rooms["0"].capacity["VGPU"], rooms["0"].used["VGPU"] = 4, 2
+    (short,) = _short("the cloud", found, rooms, ["0"], 10, True, None)
+    assert short == "-2 of 0 VGPU free in the cloud, less than 10 %"
+    rooms["1"].capacity["VGPU"] = 4
+    # The one host that is left with some cannot be lost anyway: that is no reason to wait.
+    assert _short("the cloud", found, rooms, ["0"], 10, True, None) == []
+    rooms["2"].capacity["VGPU"] = 1
+    (short,) = _short("the cloud", found, rooms, ["0"], 10, True, None)
+    assert short.endswith("with 3 VGPU free, and 4 in the largest")
+
+
+def test_each_gate_that_can_be_gone_past_is_one() -> None:
+    assert set(OF_A_HOST) < set(GATES)

@@ -10,7 +10,7 @@ import pytest
 
 from engine.dispatch import dispatch
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import Hypervisor, Server
+from support.fake_cloud_estate import Group, Hypervisor, Server
 from support.fake_cloud_power import Power
 from support.runs import new_state
 
@@ -162,3 +162,21 @@ def test_plans_cost_the_same_for_any_number_of_servers(house: House) -> None:
     for server in house.fake.servers:
         server.host = "cmp-2"
     assert cost("hypervisor.start_servers", run=stopped["run"]) <= started + 2
+
+
+@pytest.mark.long
+def test_a_disruption_budget_keeps_servers_running_unless_it_is_gone_past(house: House) -> None:
+    house.fake.groups.append(Group("web", "anti-affinity", ["web-1", "web-2", "web-3"]))
+    house.config["disruption_budgets"] = {"policies": {"anti-affinity": 2}}
+    kind, result = house.stop()
+    assert kind == "refused"
+    assert "server group web (anti-affinity) would have 3 of 3 members down" in result["summary"]
+    assert "past_budgets=true" in result["summary"]
+    assert house.fake.changes == []
+    kind, result = house.stop(past_budgets=True, trigger_id="t-1")
+    assert kind == "refused"
+    assert "a rule never goes past the budgets" in result["summary"]
+    assert house.stop(exclude=["web-1"])[0] == "done"
+    kind, result = house.stop(past_budgets=True, dry_run=True)
+    assert kind == "done"
+    assert "Past the budgets: server group web" in result["text"]

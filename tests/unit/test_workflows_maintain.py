@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.fake_cloud_estate import Group
 from support.maintenance_house import SETTINGS, House, maintenance_house
 
 
@@ -121,6 +122,29 @@ def test_a_rule_never_goes_past_the_brakes(house: House) -> None:
     assert kind == "refused"
     assert "a rule never goes past the brakes" in result["summary"]
     assert house.fake.changes == []
+
+
+@pytest.mark.long
+def test_a_budget_keeps_it_from_being_begun_unless_skip_goes_past(house: House) -> None:
+    house.fake.groups.append(Group("web", "anti-affinity", ["web-1", "web-2"]))
+    house.more = {"disruption_budgets": {"policies": {"anti-affinity": 1}}}
+    kind, result = house.maintain()
+    assert kind == "refused"
+    assert "would have 2 of 2 members down (web-1 here, web-2 here)" in result["summary"]
+    assert "skip=budgets" in result["summary"]
+    assert house.fake.changes == []
+    kind, result = house.maintain(skip=["budgets"], dry_run=True)
+    assert kind == "done"
+
+
+@pytest.mark.long
+def test_an_alert_pauses_it_before_anything_is_begun(house: House) -> None:
+    house.settings = {**SETTINGS, "alerts": {"main": ['severity="critical"']}}
+    house.monitor.fire(alertname="HostDown", severity="critical")
+    kind, result = house.maintain()
+    assert kind == "interrupted"
+    assert "Alert HostDown fires since" in result["text"]
+    assert (house.works(), house.fake.changes) == ([], [])
 
 
 def test_what_is_wrong_with_the_configuration_is_told_at_once(house: House) -> None:

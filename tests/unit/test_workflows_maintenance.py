@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from support.fake_cloud_estate import Group
 from support.maintenance_house import House, maintenance_house
 
 FEW = ["patch", "reboot", "test", "silence", "unsilence", "tell"]
@@ -112,6 +113,53 @@ def test_a_floor_keeps_hosts_from_being_taken(house: House) -> None:
 def test_a_spare_host_is_kept(house: House) -> None:
     kind, result = campaign(house, spare_host=True, dry_run=True, floor_percent=0)
     assert kind == "done", result["text"]
+
+
+@pytest.mark.long
+def test_an_alert_holds_up_the_next_host_until_it_has_been_silent(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.settings |= {"alerts": {"main": ['severity="critical"']}, "settle": "5m"}
+    clock, real = [0.0], time.time
+    monkeypatch.setattr("time.time", lambda: real() + clock[0])
+    _, result = campaign(house)
+    run = result["run"]
+    assert "paused" in result["summary"]
+    assert "and have to be for 5m" in result["text"]
+    assert status(house, run) == {"cmp-2": "done", "cmp-3": "pending", "cmp-1": "pending"}
+    house.monitor.fire(alertname="HostDown", severity="critical", instance="cmp-2")
+    clock[0] += 301
+    house.ask("run.resume_due")
+    text = house.ask("run.show", run=run)[1]["text"]
+    assert "Alert HostDown of cmp-2 fires since 2026-01-01 00:00" in text
+    house.monitor.alerts.clear()
+    clock[0] += 301
+    house.ask("run.resume_due")
+    assert status(house, run)["cmp-3"] == "pending"
+    clock[0] += 301
+    house.ask("run.resume_due")
+    assert status(house, run) == {"cmp-2": "done", "cmp-3": "done", "cmp-1": "pending"}
+
+
+@pytest.mark.long
+def test_skip_goes_past_alerts(house: House) -> None:
+    house.settings |= {"alerts": {"main": ['severity="critical"']}, "settle": "5m"}
+    house.monitor.fire(alertname="HostDown", severity="critical")
+    kind, result = campaign(house, skip=[*FEW, "alerts"])
+    assert kind == "done", result["text"]
+
+
+@pytest.mark.long
+def test_a_budget_that_is_used_up_holds_up_the_host_that_has_members(house: House) -> None:
+    house.fake.groups.append(Group("web", "anti-affinity", ["web-1", "web-2"]))
+    house.more = {"disruption_budgets": {"policies": {"anti-affinity": 1}}}
+    kind, result = campaign(house)
+    assert kind == "interrupted"
+    assert "server group web (anti-affinity) would have 2 of 2 members down" in result["text"]
+    assert "skip=budgets" in result["text"]
+    assert status(house, result["run"])["cmp-1"] == "pending"
+    kind, result = campaign(house, batch=3, floor_percent=0)
+    assert kind == "refused"
 
 
 @pytest.mark.parametrize(

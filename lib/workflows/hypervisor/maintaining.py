@@ -16,8 +16,11 @@ from common.duration import End
 from common.reasons import checked_reason
 from hypervisors.returning import check_leftovers
 from hypervisors.test_inputs import TestOptions, find_inputs
+from maintenance.budgets import PAST, over
 from maintenance.checks import agents_of, check_kernel, wait_services
+from maintenance.gates import at_once, gate
 from maintenance.parking import stand_by, stand_by_and_tell
+from maintenance.settling import unknown
 from maintenance.site_plan import STAGES, SitePlan, wrong
 from maintenance.telling import operators, tell_operators
 from maintenance.waiting import wait_until
@@ -28,7 +31,18 @@ from workflow_api import Context, ParameterGroup, Plan, Ref, listed, utc, workfl
 from workflow_api.parameters import HypervisorName, HypervisorReason, Name, PastBrakes
 from workflows.hypervisor.scheduling import enable_scheduling, scheduling_of
 
-Skipped = Literal["notify", "agents", "silence", "patch", "reboot", "test", "unsilence", "tell"]
+Skipped = Literal[
+    "alerts",
+    "budgets",
+    "notify",
+    "agents",
+    "silence",
+    "patch",
+    "reboot",
+    "test",
+    "unsilence",
+    "tell",
+]
 Begin = Annotated[
     End,
     Meta(
@@ -41,7 +55,7 @@ Begin = Annotated[
 class MaintainOptions(ParameterGroup, frozen=True, kw_only=True):
     """What of the circle is done, and how.
 
-    skip: Stages to leave out.
+    skip: Stages to leave out; with alerts or budgets, what else would hold it up.
     notify: Mail the owners of the servers there first; with start, that long before.
     network: The network of the test, by its exact name or id, or none; the only one if empty.
     migrate_back: Move back exactly those servers that were moved off it, once it is enabled.
@@ -100,6 +114,8 @@ def maintain(
     plan = circle.plan
     plan.refuse(_lacking(circle))
     judge(ctx, cloud, plan, [host], past_brakes=options.past_brakes)
+    if circle.wanted("budgets"):
+        plan.refuse(over(cloud, [host.service.host], at_once=at_once(cloud, 1)), PAST)
     _announce(circle)
     plan.add(take_in_work, undo="on_cancel", **in_work(host, past_brakes=options.past_brakes))
     _stand_by(circle)
@@ -126,6 +142,8 @@ def maintain(
 def _lacking(circle: _Circle) -> list[str]:
     """Return all that keeps the circle from being gone through, before anything is begun."""
     lacking = wrong(circle.config)
+    if "alerts" not in circle.options.skip:
+        lacking += unknown(circle.config)
     if "test" not in circle.options.skip:
         found = TestOptions(network=circle.options.network)
         test = circle.config.hypervisor_test
@@ -148,6 +166,10 @@ def _announce(circle: _Circle) -> None:
         )
     if options.start:
         plan.add(wait_until, at=begin.timestamp(), shown=utc(begin.timestamp()))
+    judged = ["alerts"] if circle.config.maintenance.alerts and circle.wanted("alerts") else []
+    judged += ["budgets"] if options.start and "budgets" not in options.skip else []
+    if judged:
+        plan.add(gate, number=1, hosts=host.name, ids=[host.id], judged=judged)
 
 
 def _stand_by(circle: _Circle) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from accounts.cloud import Cloud, not_there
 from hypervisors.stopped import stopped_by
+from maintenance.budgets import over
 from migration.placement_check import refuse_shared
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor, Server
@@ -53,12 +54,14 @@ def stop_servers(
     max_parallel: MaxParallel | None = None,
     on_failure: OnFailure = "continue",
     on_cancel: OnCancel = "leave",
+    past_budgets: bool = False,
 ) -> Plan:
     """Shut off the servers that run on a hypervisor; hypervisor.start_servers starts those again.
 
     exclude: Servers to leave running, by name or id.
     on_failure: After a server that does not stop, stop, or continue with the others.
     on_cancel: After a cancel, leave the stopped servers off or start them again.
+    past_budgets: Whether to go past the disruption budgets of server groups and projects.
     """
     host = compute.find_hypervisor(cloud, hypervisor)
     refuse_shared(host, "Stopping the servers of")
@@ -71,8 +74,28 @@ def stop_servers(
         if server.id in excluded:
             plan.skip(clean(server.name), "it was excluded")
     asked = [server for server in servers if server.id not in excluded]
+    _heed_budgets(ctx, cloud, plan, host, asked, past_budgets)
     _plan_each(ctx, cloud, plan, _STOP, asked, max_parallel, on_failure, _UNDO[on_cancel])
     return plan
+
+
+def _heed_budgets(
+    ctx: Context,
+    cloud: Cloud,
+    plan: Plan,
+    host: Hypervisor,
+    servers: Iterable[Server],
+    past_budgets: bool,
+) -> None:
+    """Refuse a plan that stops more than a disruption budget allows; with notes, go past that."""
+    if past_budgets and ctx.requester.is_rule:
+        plan.refuse(["a rule never goes past the budgets: past_budgets is for who looked at them"])
+    why = over(cloud, [host.service.host], stopped=[server.id for server in servers])
+    if past_budgets:
+        for reason in why:
+            plan.note(f"Past the budgets: {reason}.")
+        return
+    plan.refuse(why, "Exclude servers, or go past the budgets with past_budgets=true.")
 
 
 @workflow("hypervisor.start_servers")
