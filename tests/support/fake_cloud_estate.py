@@ -67,6 +67,7 @@ class Server:
     node: str | None = None
     description: str | None = None
     console: str = ""
+    host_status: str = "UP"
     #: The ids of the volumes that are attached to it, and of those that Nova deletes with it.
     volumes: list[str] = field(default_factory=list)
     doomed: list[str] = field(default_factory=list)
@@ -110,6 +111,8 @@ class Server:
         }
         if version >= (2, 9):
             shown["locked"] = self.locked
+        if version >= (2, 16):
+            shown["host_status"] = self.host_status if self.host else ""
         if version >= (2, 19):
             shown["description"] = self.description
         if version >= (2, 26):

@@ -139,6 +139,20 @@ def test_an_account_that_may_not_read_projects_goes_by_ids(fake: FakeCloud) -> N
     assert judged(fake, {"projects": {SHOP.id: 0}}) != []
 
 
+def test_who_is_on_a_host_that_is_down_is_down(fake: FakeCloud) -> None:
+    fake.server("db-2").host_status = "UNKNOWN"
+    fake.server("db-3").host_status = "MAINTENANCE"  # its service is disabled, and it runs
+    (why,) = judged(fake, {"policies": {"anti-affinity": 1}})
+    assert "2 of 3 members down (db-2 on cmp-2, db-1 here)" in why
+
+
+def test_a_part_that_could_not_be_read_is_not_taken_for_all(fake: FakeCloud) -> None:
+    fake.page = 2
+    fake.fail("GET /compute/v2.1/servers/detail", 403, times=float("inf"), query={"marker": "."})
+    with pytest.raises(CloudError):
+        judged(fake, {"policies": {"anti-affinity": 3}, "projects": {"shop": 1}})
+
+
 def test_what_cannot_be_read_is_not_taken_for_good(fake: FakeCloud) -> None:
     fake.fail("GET /compute/v2.1/os-server-groups", 403, times=float("inf"))
     with pytest.raises(CloudError, match="server-groups"):

@@ -167,7 +167,8 @@ def _announce(circle: _Circle) -> None:
     if options.start:
         plan.add(wait_until, at=begin.timestamp(), shown=utc(begin.timestamp()))
     judged = ["alerts"] if circle.config.maintenance.alerts and circle.wanted("alerts") else []
-    judged += ["budgets"] if options.start and "budgets" not in options.skip else []
+    if judged or options.start:  # what it was refused for when it was planned may be so by then
+        judged += ["budgets"] if "budgets" not in options.skip else []
     if judged:
         plan.add(gate, number=1, hosts=host.name, ids=[host.id], judged=judged)
 
