@@ -1,4 +1,5 @@
-"""Write what is made from the runbooks, tables and schemas: the actions, pages of docs/, a table.
+"""Write what is made from the runbooks, observers, tables and schemas: the actions, sensors and
+trigger types, pages of docs/, a table.
 
 python tools/generate.py [--check]
 """
@@ -18,17 +19,22 @@ from configuration_page import configuration_page  # noqa: E402 - found by the l
 from mail_page import mail_page  # noqa: E402 - found by the line above
 from pages import between  # noqa: E402 - found by the line above
 from query_page import page  # noqa: E402 - found by the line above
+from sensor_files import sensor_files, trigger_files  # noqa: E402 - found by the line above
+from sensors_page import sensors_page  # noqa: E402 - found by the line above
 
 
 def pages() -> dict[Path, str]:
     """Return the text of each file that is generated, or put in order."""
     folder = TOP / "actions"
     found = {folder / f"{name}.yaml": text for name, text in actions().items()}
+    found |= {TOP / "sensors" / f"{name}.yaml": text for name, text in sensor_files().items()}
+    found |= {TOP / "triggers" / f"{name}.yaml": text for name, text in trigger_files().items()}
     docs = {
         "ACTIONS": actions_page,
         "CONFIGURATION": configuration_page,
         "MAIL_TEMPLATES": mail_page,
         "QUERY": page,
+        "SENSORS": sensors_page,
     }
     found |= {TOP / "docs" / f"{name}.md": made() for name, made in docs.items()}
     readme = TOP / "README.md"

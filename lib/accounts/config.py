@@ -12,6 +12,7 @@ from accounts.broker_config import BrokerEntry, Notifications
 from accounts.host_config import Brakes, DisruptionBudgets, Evacuation, HypervisorTest, Maintenance
 from accounts.http_config import AlertmanagerEntry, HttpEntry, IcingaEntry, WebhookEntry
 from accounts.mail_config import EmailSettings, Organisation, SmtpEntry
+from accounts.sensor_config import Sensors
 from accounts.ssh_config import SshCommand, SshEntry
 from accounts.texts import Name, OfHost
 from common.duration import Duration, decoded
@@ -146,6 +147,7 @@ class PackConfig(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     brokers: list[BrokerEntry] = []
     notifications: Notifications = msgspec.field(default_factory=Notifications)
     monitoring: Monitoring = msgspec.field(default_factory=Monitoring)
+    sensors: Sensors = msgspec.field(default_factory=Sensors)
     files: Files = msgspec.field(default_factory=Files)
     organisation: Organisation = msgspec.field(default_factory=Organisation)
     email: EmailSettings = msgspec.field(default_factory=EmailSettings)

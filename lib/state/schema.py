@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 
 # The revision of the newest migration; the store compares it without importing alembic.
-HEAD = "0006"
+HEAD = "0007"
 
 metadata = MetaData(
     naming_convention={
@@ -198,6 +198,40 @@ host_works = Table(
     Column("run", _UUID, nullable=False),
     Column("begun_at", Double, nullable=False),
     Column("ended_at", Double),
+)
+
+# What an observer remembers of a cloud, and who looks at it: a lease as that of a run.
+observations = Table(
+    "observations",
+    metadata,
+    Column("observer", String(64), primary_key=True),
+    Column("cloud", String(64), primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("lease_until", Double, nullable=False),
+    Column("holder", String(255), nullable=False),
+    Column("looked_at", Double),
+    # When it was last seen whole, and what has kept the last look from it.
+    Column("succeeded_at", Double),
+    Column("error", _LONG),
+    Column("memory", _LONG),
+)
+
+# What observers have found to be news. It is written with the memory that knows of it, and told
+# until somebody has confirmed that it was dispatched.
+events = Table(
+    "events",
+    metadata,
+    # The order in which they are told.
+    Column("serial", _SERIAL, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("observer", String(64), nullable=False),
+    Column("cloud", String(64), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("trigger_name", String(64), nullable=False),
+    Column("found_at", Double, nullable=False),
+    Column("told_at", Double),
+    Column("payload", _JSON, nullable=False),
+    Index("ix_events_untold", "observer", "cloud", "told_at"),
 )
 
 campaigns = Table(

@@ -16,7 +16,7 @@ from common.errors import StoreError, StoreLost, UserError
 from state import engines, files, foreign
 from state.clock import SteadyClock
 from state.retries import is_conflict, is_damaged, is_missing, not_answered, reason
-from state.schema import HEAD, identity, runs
+from state.schema import HEAD, identity, observations, runs
 
 _PATIENCE = 60.0
 # The revision since which a store has an id.
@@ -172,6 +172,7 @@ class Store:
                 # Who held a lease went down with the machine.
                 dead = update(runs).where(runs.c.state == "running")
                 tx.execute(dead.values(lease_until=None))
+                tx.execute(update(observations).values(lease_until=0.0))
 
     def is_another(self, tx: Connection) -> bool:
         """Whether another store has taken the place of this one."""

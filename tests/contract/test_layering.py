@@ -48,6 +48,7 @@ _SHARED = {
     "campaigns": {"owners", "protection"},
     "bulk": {"searches"},
     "remote": set[str](),
+    "observers": set[str](),
 }
 # folder -> folders it may import beside itself. A folder of query_api may import those before it.
 MAY: dict[str, set[str]] = {
@@ -69,7 +70,8 @@ MAY: dict[str, set[str]] = {
     **{one: {*_BASE, "workflow_api", *OUTSIDE, *others} for one, others in _SHARED.items()},
     "workflows": {*_BASE, "workflow_api", *OUTSIDE, *_SHARED},
     "engine": {*_BASE, "workflow_api"},  # a runbook's module it imports by the action's name
-    "local_runner": {"common", "accounts", "workflow_api", "engine"},
+    "observing": {*_BASE, "observers"},
+    "local_runner": {"common", "accounts", "workflow_api", "engine", "observing"},
 }
 # Names of types only, for annotations: no import when the code runs.
 HEAVY = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # Hypervisors and their services have UUIDs. CPUs are no longer told of from 2.88 on.
 _NOVA = "2.53"
+# From this one on a listing tells for how long hosts have been up.
+_UPTIMES = "2.88"
 # Where a server's own record says that it is.
 _HOST, _NODE = "OS-EXT-SRV-ATTR:host", "OS-EXT-SRV-ATTR:hypervisor_hostname"
 
@@ -103,6 +106,49 @@ def _guests(reading: Reading) -> dict[str, list[str]]:
     return {host.id: [guest.uuid for guest in host.servers] for host in hosts}
 
 
+class _Up(msgspec.Struct):
+    id: str
+    uptime: str | None = None
+
+
+class _ShownUp(msgspec.Struct):
+    hypervisor: _Up
+
+
+def _uptimes(reading: Reading, hosts: list[str]) -> Mapping[str, int | None]:
+    """Return for how many seconds hosts have been up, by their ids; None where nobody says it."""
+    if reading.cloud.supports("compute", _UPTIMES):
+        path = "/os-hypervisors/detail"
+        found = rows(reading, "compute", path, _Up, "hypervisors", microversion=_UPTIMES)
+        return {one.id: seconds_up(one.uptime) for one in found}
+    told = dict(zip(hosts, reading.tried(lambda host: _uptime(reading, host), hosts), strict=True))
+    # Of a host that is down, or whose driver cannot tell, Nova says so by refusing.
+    return {host: got for host, got in told.items() if isinstance(got, int)}
+
+
+def _uptime(reading: Reading, host: str) -> int | None:
+    shown = reading.one("compute", f"/os-hypervisors/{host}/uptime", _ShownUp, microversion=_NOVA)
+    return seconds_up(shown.hypervisor.uptime)
+
+
+_UP = re.compile(
+    r"\bup\s+(?:(\d+)\s+days?)?,?\s*(?:(\d+):(\d\d)|(\d+)\s*hours?|(\d+)\s*min)?", re.IGNORECASE
+)
+
+
+def seconds_up(said: str | None) -> int | None:
+    """Return the seconds that a host's ``uptime`` tells of; None if it tells none.
+
+    >>> seconds_up(" 08:32:11 up 93 days, 18:25, 12 users,  load average: 0.20, 0.12, 0.14")
+    8101500
+    """
+    found = _UP.search(said or "")
+    if found is None or not any(found.groups()):
+        return None
+    days, hours, minutes, only_hours, only_minutes = (int(part or 0) for part in found.groups())
+    return days * 86400 + (hours + only_hours) * 3600 + (minutes + only_minutes) * 60
+
+
 # The word for a resource class in names of properties, the class, its unit.
 _CLASSES = (
     ("vcpus", "VCPU", "", "Shared vCPUs"),
@@ -171,6 +217,13 @@ HYPERVISOR = Resource(
         integer("version", "The hypervisor's version as one number.", "hypervisor_version"),
         address("host_ip", "Its address."),
         integer("server_count", "How many servers are on it.", source="servers", of=int),
+        integer(
+            "uptime",
+            "For how long it has been up, as its driver tells.",
+            unit="seconds",
+            source="uptime",
+            of=lambda seconds: seconds,
+        ),
         texts(
             "traits",
             "Its traits in Placement, and those of its parts.",
@@ -192,6 +245,12 @@ HYPERVISOR = Resource(
             read=_server_counts,
             cost="one request for a page of hypervisors, in which Nova looks at each of them; two "
             "more where a compute service has several",
+        ),
+        "uptime": Source(
+            key="id",
+            read=_uptimes,
+            cost="one request for a page of hypervisors, in which Nova asks each of them; one for "
+            "each hypervisor where Nova is older than Wallaby",
         ),
         "room": Source(
             key="id",

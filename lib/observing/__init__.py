@@ -1,0 +1,1 @@
+"""Polls: who looks, what is news, and that each event is told until it has arrived."""
