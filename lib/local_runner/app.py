@@ -22,7 +22,7 @@ from local_runner.running import DONE, FAILED, INTERRUPTED, REFUSED, Command
 from local_runner.screen import AnswerLost, Answers, forgiving, tell_lost
 
 NAME = "runbook"
-COMMANDS = ("list", "show", "run")
+COMMANDS = ("list", "show", "run", "watch")
 # What typer ends with; some of its versions turn Ctrl-C into 130.
 _CODES: dict[object, int] = {None: DONE, 0: DONE, 2: REFUSED, 3: INTERRUPTED, 130: INTERRUPTED}
 
@@ -135,6 +135,48 @@ def run(
         return
     command = Command(_catalogue(ctx), _named(action), words or [], config, as_json)
     raise typer.Exit(command.run())
+
+
+def _sensors(ctx: typer.Context, incomplete: str) -> list[str]:
+    from observers.observer import names
+
+    before, comma, _ = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in names() if name not in before.split(",")]
+
+
+@app.command("watch")
+def watch(
+    sensors: Annotated[
+        str,
+        typer.Argument(
+            metavar="SENSOR[,SENSOR]...",
+            help="As in hypervisor_state,cloud_state.",
+            autocompletion=_sensors,
+        ),
+    ],
+    cloud: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this cloud; may be repeated.")
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="Between two looks, instead of what is configured."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The pack's configuration."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for each event and error.")
+    ] = False,
+) -> None:
+    """Show what sensors tell, as it happens. Ctrl-C ends it."""
+    from local_runner.watching import watch as watch_sensors
+
+    code = watch_sensors(
+        sensors.split(","), config, clouds=cloud or (), every=every, once=once, as_json=as_json
+    )
+    raise typer.Exit(code)
 
 
 def _show(ctx: typer.Context, name: str | None, as_json: bool) -> None:

@@ -144,11 +144,12 @@ class Poll:
             os.set_blocking(pipe.fileno(), False)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         process = self._process
         try:
             process.stdin.close()
-            self._wait(lambda: process.poll() is not None, 5.0)
+            if kind is None:  # it has answered, and ends by itself
+                self._wait(lambda: process.poll() is not None, 5.0)
         finally:
             self.kill()
             for pipe in (process.stdout, process.stderr):
