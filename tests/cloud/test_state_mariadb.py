@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import create_engine, event, inspect, text, update
 
-pytest.register_assert_rewrite("cases.journal_cases", "cases.ledger_cases")
+pytest.register_assert_rewrite(
+    "cases.journal_cases", "cases.ledger_cases", "cases.observation_cases"
+)
 from cases.journal_cases import (  # noqa: E402
     ClaimCases,
     ConcurrencyCases,
@@ -32,6 +34,7 @@ from cases.ledger_cases import (  # noqa: E402
     record,
 )
 from cases.ledger_machine import ledger_machine  # noqa: E402
+from cases.observation_cases import ObservationCases, observations  # noqa: E402
 from cases.state_machine import machine  # noqa: E402
 from cases.upgrade_cases import UpgradeCases, check_upgraded, old_store  # noqa: E402
 from common.errors import Held, UserError  # noqa: E402
@@ -44,7 +47,7 @@ from support import state_workers as workers  # noqa: E402
 from support.state import begin, empty, expire, mariadb_url  # noqa: E402
 from support.state_workers import processes  # noqa: E402
 
-__all__ = ["journal", "ledger", "processes", "store"]
+__all__ = ["journal", "ledger", "observations", "processes", "store"]
 
 pytestmark = pytest.mark.cloud
 
@@ -91,6 +94,9 @@ class TestLedgerFence(FenceCases): ...
 
 
 class TestLedgerForget(ForgetCases): ...
+
+
+class TestObservations(ObservationCases): ...
 
 
 class TestUpgrade(UpgradeCases): ...

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,35 +90,40 @@ def test_what_there_is_not_is_refused(
     assert says in capsys.readouterr().err
 
 
-def _started(place: Place, *words: str, **how: Any) -> subprocess.Popen[bytes]:
+@contextmanager
+def _started(place: Place, *words: str, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, str(TOP / "runbook"), "watch", "hypervisor_state"]
     command += ["--config", str(place.path), "--every", "1s", *words]
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    return subprocess.Popen(command, env=env, **how)
+    with subprocess.Popen(command, env=env, **how) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.long
 def test_ctrl_c_ends_it_cleanly(place: Place) -> None:
-    process = _started(place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    assert b"cmp-1 is DOWN" in process.stdout.readline()
-    place.fake.hypervisors[0].state = "up"
-    assert b"cmp-1 is EMPTY, was DOWN" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (0, b"", b"")
+    with _started(place, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert b"cmp-1 is DOWN" in process.stdout.readline()
+        place.fake.hypervisors[0].state = "up"
+        assert b"cmp-1 is EMPTY, was DOWN" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, out, err) == (0, b"", b"")
 
 
 @pytest.mark.long
 def test_a_terminal_has_a_table_that_stays_in_place(place: Place) -> None:
     ours, theirs = pty.openpty()
-    process = _started(place, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    shown, until = b"", time.monotonic() + 60
-    while shown.count(b"1 DOWN, 1 EMPTY") < 2 and time.monotonic() < until:
-        shown += os.read(ours, 4096)
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=30)
+    with _started(place, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown, until = b"", time.monotonic() + 60
+        while shown.count(b"1 DOWN, 1 EMPTY") < 2 and time.monotonic() < until:
+            shown += os.read(ours, 4096)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
     os.close(ours)
     assert b"hypervisor cmp-1 is DOWN" in shown
     assert b"\x1b[1A" in shown, "the cursor goes back up, to draw over what is there"
