@@ -90,10 +90,17 @@ def _lines_of_child(
         return
     if step.key not in plan.drawn:
         yield f"{indent}(as it would be now; it is drawn again when it is reached)"
-    elif child.plan.title == step.sentence and sum(1 for _ in child.plan.steps()) == 1:
-        return  # its one step would say the same again
-    yield from _lines(child.plan, child.children, indent)
+    # One step that is drawn by now would say the same again.
+    if step.key not in plan.drawn or not _says_it_all(child.plan, step):
+        yield from _lines(child.plan, child.children, indent)
     yield from (f"{indent}left: {e['what']}: {e['why']}" for e in child.plan.left)
+    yield from (f"{indent}skipped: {e['what']}: {e['why']}" for e in child.plan.skipped)
+    yield from (f"{indent}{note}" for note in child.plan.notes)
+
+
+def _says_it_all(plan: Plan, step: PlannedStep) -> bool:
+    """Return whether the sentence of the step that runs a plan says all that its steps say."""
+    return plan.title == step.sentence and sum(1 for _ in plan.steps()) == 1
 
 
 def _rows(plan: Plan, children: Children, run: str | None = None) -> Iterable[dict[str, Any]]:
@@ -111,10 +118,18 @@ def _rows(plan: Plan, children: Children, run: str | None = None) -> Iterable[di
                 "changes": step.changes,
                 "child_of": run,
                 **step.about,
-                **({"state": "planned"} if step.about else {}),
+                **(_planned_row(children.get(step.key)) if step.about else {}),
             }
             if (child := children.get(step.key)) and not step.about:
                 yield from _rows(child.plan, child.children, step.key)
+
+
+def _planned_row(child: Child | None) -> dict[str, Any]:
+    """Return what else is told of a row that is planned: what its own plan has to say."""
+    notes = list(child.plan.notes) if child else []
+    skipped = [f"{e['what']}: {e['why']}" for e in child.plan.skipped] if child else []
+    told = {"notes": notes, "skips": skipped}
+    return {"state": "planned", **{name: texts for name, texts in told.items() if texts}}
 
 
 def in_order_of_rows(rows: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:

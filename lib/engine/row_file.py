@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PARAMETER = "output_file"
 # What stands in a row besides the parameters that it gave, in this order; people are not told of
 # keys. A child's steps are no rows.
-_TOLD = ("state", "said", "why", "error", "seconds", "run")
+_TOLD = ("state", "said", "why", "notes", "skips", "error", "seconds", "run")
 
 
 def write_rows(session: Session, result: Result, given: str | None = None) -> None:
@@ -57,8 +57,15 @@ def _table(rows: Iterable[Mapping[str, Any]]) -> Table:
     mine = [row for row in rows if "row" in row] or list(rows)
     names = dict.fromkeys(name for row in mine for name in row.get("parameters", ()))
     told = [column for column in _TOLD if any(row.get(column) is not None for row in mine)]
-    flat = [{**row, **{_called(n): v for n, v in _given(row).items()}} for row in mine]
+    flat = [
+        {**row, **_joined(row), **{_called(n): v for n, v in _given(row).items()}} for row in mine
+    ]
     return Table(("row", *map(_called, names), "what", *told), flat)
+
+
+def _joined(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a row's plan has to say as texts, which fit into cells."""
+    return {name: "; ".join(row[name]) for name in ("notes", "skips") if name in row}
 
 
 def _given(row: Mapping[str, Any]) -> Mapping[str, Any]:

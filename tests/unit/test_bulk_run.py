@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from engine.dispatch import dispatch
 from support.bulk import Site
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor, Server
+from support.fake_cloud_flavors import FakeFlavors
 from support.fake_cloud_power import Power
 from support.fake_cloud_volume import FakeCinder
 from workflow_api import Plan
@@ -52,6 +54,27 @@ def test_each_row_is_planned_and_each_that_is_not_says_why(site: Site) -> None:
     ]
     for name in ("web-1", "web-2", "web-3"):
         assert f"- Stop {name}" in result["text"]
+
+
+def test_what_each_plan_has_to_say_is_told(site: Site) -> None:
+    fake, file = site.fake, site.folder / "rows.csv"
+    flavors = fake.part(FakeFlavors)
+    flavors.flavor("m1.small")
+    flavors.flavor("m1.large", ram=4096)
+    kind, result = site.bulk(
+        "server.resize",
+        where=site.named("web-1", "web-2"),
+        set="flavor='m1.large'",
+        dry_run=True,
+        output_file=str(file),
+    )
+    assert kind == "done", result["text"]
+    size = "to flavor m1.large (1 vCPU, 4 GiB, 10 GiB of disk)."
+    for row, written in zip(result["rows"], csv.DictReader(file.open()), strict=True):
+        assert any(note.startswith("From flavor") for note in row["notes"])
+        assert size in written["notes"]
+    assert result["text"].count(size) == 2
+    assert result["text"].count("Its guest is shut down for that") == 2
 
 
 @pytest.mark.long
