@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from accounts.cloud import Cloud
@@ -11,6 +12,8 @@ from openstack_api import image as change
 from query_api.execution.query import query
 from query_api.lookups import things
 from query_api.lookups.things import Thing
+from waiting.things import IMAGES
+from waiting.watching import watch
 from workflow_api import Attempt, Begun, Duration, StepFailed, UnknownOutcome, clean, step
 
 Data = dict[str, Any]
@@ -66,21 +69,21 @@ def register(attempt: Attempt, cloud: Cloud, name: str, facts: Data) -> Data:
 
 def _settled(attempt: Attempt, cloud: Cloud, image: str, name: str, within: float) -> Thing:
     """Return an image once Glance is done with it; raises UnknownOutcome if it takes longer."""
-    waited, told_at = 0.0, _TOLD_EVERY
+    waited, pause, told_at, since = 0.0, 0.0, _TOLD_EVERY, time.time()
     while True:
-        now = things.look(cloud, "image", image)
+        now, took = watch(cloud, IMAGES).after(attempt, image, pause, since, _UNDER_WAY)
+        waited += took
         if now is None:
             raise StepFailed(f"Image {clean(name)} ({image}) is gone.")
         if not _is_under_way(now):
-            return now
+            settled: Thing = now
+            return settled
         if waited >= within:
             raise UnknownOutcome(f"{clean(name)} is still {now.status} after {Duration(waited)}.")
         if waited >= told_at:
             attempt.say(f"{clean(name)} is {now.status}")
             told_at += _TOLD_EVERY
         pause = min(_LONGEST_PAUSE, 0.5 + waited / 20)
-        attempt.wait(pause)
-        waited += pause
 
 
 def _is_under_way(image: Thing) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
-from accounts.cloud import Cloud, not_there
+from accounts.cloud import Cloud
 from keeping.marks import KEEP_UNTIL, former, marks_of
 from openstack_api import compute as change
-from query_api.lookups import compute, image, things
+from query_api.lookups import image
 from query_api.lookups.compute_types import Server
-from workflow_api import Attempt, CloudError, StepFailed, UnknownOutcome, step
+from waiting.things import IMAGES, SERVERS
+from waiting.watching import watch
+from workflow_api import Attempt, StepFailed, UnknownOutcome, step
 
 # From how many seconds on it is asked whether Nova still works on a snapshot, and how often in a
 # row it must not have been for that to be believed.
@@ -18,6 +21,8 @@ _DOUBTED_AFTER, _IDLE_LOOKS = 20.0, 2
 # The states in which Nova takes one.
 _TAKEN_IN = frozenset({"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED"})
 _LONGEST_NAME = 255
+# The states of an image until it is whole.
+_SAVED_BY = frozenset({"queued", "saving"})
 
 
 def not_taken(server: Server) -> Iterator[str]:
@@ -83,11 +88,16 @@ def _saved(attempt: Attempt, cloud: Cloud, server: str, image_id: str) -> dict[s
     An image whose nova-compute died stays ``queued`` or ``saving`` for good: Nova works on it only
     as long as the server has a task.
     """
-    waited, seconds, idle = 0.0, cloud.config.limits.timeouts.snapshot, 0
+    waited, pause, since = 0.0, 0.5, time.time()
+    seconds, idle = cloud.config.limits.timeouts.snapshot, 0
+    task: str | None = "not asked yet"
     while waited < seconds:
-        # Asked before the image: Nova ends the task only when the image is whole.
-        task = _task_of(cloud, server) if waited > _DOUBTED_AFTER else "not asked yet"
-        now = things.look(cloud, "image", image_id)
+        if waited > _DOUBTED_AFTER:
+            # Asked before the image: Nova ends the task only when the image is whole.
+            holder, took = watch(cloud, SERVERS).after(attempt, server, pause, since)
+            task, waited, pause = holder.task_state if holder else None, waited + took, 0.0
+        now, took = watch(cloud, IMAGES).after(attempt, image_id, pause, since, _SAVED_BY)
+        waited += took
         if now is not None and now.status == "active":
             return {"image": image_id, "said": f"saved as image {image_id}"}
         if now is None or now.status in ("killed", "deleted", "deactivated"):
@@ -101,16 +111,4 @@ def _saved(attempt: Attempt, cloud: Cloud, server: str, image_id: str) -> dict[s
         if waited > _DOUBTED_AFTER:
             attempt.say(f"the snapshot {image_id} is at {now.status!r}, its server at {task!r}")
         pause = min(10.0, 1.0 + waited / 10)
-        attempt.wait(pause)
-        waited += pause
     raise UnknownOutcome(f"The snapshot {image_id} is not saved after {seconds}.")
-
-
-def _task_of(cloud: Cloud, server: str) -> str | None:
-    """Return the task that Nova has under way on the server; None too if the server is gone."""
-    try:
-        return compute.server(cloud, server).task_state
-    except CloudError as error:
-        if not_there(error):
-            return None
-        raise

@@ -10,11 +10,17 @@ from migration.following import ON_ITS_WAY, Follower
 from openstack_api import compute as change
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Server
+from waiting.things import SERVERS
+from waiting.watching import watch
 from workflow_api import Attempt, Begun, CloudError, StepFailed, clean, count, listed, step
 
 # Nova has a server arrive moments before or after it ends the record of its migration.
 _ARRIVES_WITHIN = 30.0
 _LOOK = 1.0
+# So many are not worth listings of their own; they were changed within so many seconds.
+_FEW, _LATELY = 3, 10.0
+# For so long others that arrive at the same time are waited for: one listing shows them all.
+_GATHERED = 0.5
 
 
 def find_move(
@@ -96,16 +102,21 @@ def verify_arrived(
 ) -> dict[str, Any]:
     """Fail if any of the servers (names by id) is in ERROR, or is not off the host ``source``.
 
-    The records of their migrations said that they are done; this asks the servers themselves, all
-    of them with one listing of each kind.
+    The records of their migrations said that they are done; this asks the servers themselves: many
+    with one listing of each kind, a few together with all who wait for servers of the cloud.
     """
+    if len(servers) <= _FEW:
+        broken, absent = _of_few(attempt, cloud, source, servers)
+    else:
+        broken = [one for one in compute.servers(cloud, status="ERROR") if one.id in servers]
+        absent = _not_arrived(attempt, cloud, source, servers) if source else []
     wrong = [
         f"{servers[server.id]} is in ERROR on {clean(server.host or '')}"
         + (f" ({clean(server.fault.message)})" if server.fault else "")
-        for server in compute.servers(cloud, status="ERROR")
-        if server.id in servers and server.status == "ERROR"
+        for server in broken
+        if server.status == "ERROR"
     ]
-    for server in _not_arrived(attempt, cloud, source, servers) if source else ():
+    for server in absent:
         state = f"{server.status}, {server.task_state}" if server.task_state else server.status
         there = clean(server.host or "no host")
         where = f"still on {source}" if server.host == source else f"not settled on {there}"
@@ -116,6 +127,35 @@ def verify_arrived(
     if wrong:
         raise StepFailed(f"Not all arrived well: {listed(sorted(wrong))}.")
     return {"said": f"{count(len(servers), 'server')} looked at"}
+
+
+def _of_few(
+    attempt: Attempt, cloud: Cloud, source: str | None, servers: dict[str, str]
+) -> tuple[list[Server], list[Server]]:
+    """Return those in ERROR, and those that have not arrived after a while to do so."""
+    broken, absent = [], []
+    together, since = watch(cloud, SERVERS), time.time() - _LATELY
+    until = time.monotonic() + _ARRIVES_WITHIN
+    for id in servers:
+        now, _ = together.after(attempt, id, _GATHERED, since)
+        while _is_absent(now, source) and _moves(now) and time.monotonic() < until:
+            now, _ = together.after(attempt, id, _LOOK, since)
+        if now is not None and now.status == "ERROR":
+            broken.append(now)
+        elif _is_absent(now, source):
+            absent.append(now)
+    return broken, absent
+
+
+def _is_absent(server: Server | None, source: str | None) -> bool:
+    """Return whether a server has not come to another host. One that is gone is nobody's care."""
+    if server is None or source is None or server.status == "ERROR":
+        return False
+    return server.host == source or server.status in ON_ITS_WAY
+
+
+def _moves(server: Server) -> bool:
+    return bool(server.task_state) or server.status in ON_ITS_WAY
 
 
 def _not_arrived(
@@ -132,11 +172,9 @@ def _not_arrived(
         found = {
             server.id: server
             for server in seen
-            if server.id in servers
-            and server.status != "ERROR"
-            and (server.host == source or server.status in ON_ITS_WAY)
+            if server.id in servers and _is_absent(server, source)
         }
-        moving = [s for s in found.values() if s.task_state or s.status in ON_ITS_WAY]
+        moving = [server for server in found.values() if _moves(server)]
         if not moving or time.monotonic() >= until:
             return list(found.values())
         attempt.wait(_LOOK)

@@ -48,8 +48,11 @@ def confirm_migration(cloud: Cloud, server: str) -> None:
 
 def create_snapshot(cloud: Cloud, server: str, name: str, metadata: dict[str, str]) -> str:
     """Ask for a snapshot of a server; return the id of the image that will hold it."""
+    from openstack.compute.v2.server import Server
+
     with changing(cloud, f"taking a snapshot of {server}") as sdk:
-        image: str = sdk.compute.create_server_image(server, name, metadata=metadata, wait=False).id
+        # The proxy's own create_server_image asks for the image besides.
+        image: str = Server.new(id=server).create_image(sdk.compute, name, metadata)
         return image
 
 

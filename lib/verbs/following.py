@@ -11,7 +11,7 @@ import msgspec
 from accounts.cloud import Cloud, not_there
 from common.duration import decoded
 from verbs.verb import Options, Subject, Verb, not_settled
-from verbs.watching import watch
+from waiting.watching import watch
 from workflow_api import Attempt, Begun, CloudError, StepFailed, clean, step
 
 # A thing must have been idle so often in a row, and not come to its end, to be called left.

@@ -14,13 +14,11 @@ from common.pairs import pairs
 from openstack_api import image as change
 from protection.marks import protected
 from query_api.lookups import things, usage
-from verbs.tables import FEW, listed_by_table
 from verbs.verb import Kept, Options, Subject, Verb, states
+from waiting.things import IMAGES
 from workflow_api import ParameterGroup, count, listed
 from workflow_api.parameters import ImageName, Name
 
-# Glance's states that end by themselves.
-_BUSY = frozenset({"saving", "uploading", "importing", "pending_delete"})
 _INSTEAD = {
     "queued": "it has no data yet",
     "deactivated": "it is deactivated: reactivate it first",
@@ -46,11 +44,11 @@ IMAGE = Subject(
     name="image",
     about=AboutImage,
     find=lambda cloud, wanted: things.find(cloud, "image", wanted),
-    look=lambda cloud, id: things.look(cloud, "image", id),
-    look_many=listed_by_table("image"),
-    few=FEW,
+    look=IMAGES.look,
+    look_many=IMAGES.look_many,
+    few=IMAGES.few,
     state=lambda image: image.status,
-    busy=lambda image: image.status if image.status in _BUSY else "",
+    busy=IMAGES.busy,
     kept=_kept,
 )
 

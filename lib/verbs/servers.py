@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from accounts.cloud import Cloud, not_there
 from accounts.config import PackConfig
 from openstack_api import compute as change
 from protection.marks import protected
 from query_api.lookups import compute, server_actions
 from query_api.lookups.compute_types import Server
 from verbs.verb import Subject, Verb, states
-from workflow_api import CloudError, Duration, ParameterGroup
+from waiting.things import SERVERS
+from workflow_api import Duration, ParameterGroup
 from workflow_api.parameters import ServerName
 
 _LOCKED = "it is locked: unlock it first if its owner agrees"
-
-
-def _look(cloud: Cloud, id: str) -> Server | None:
-    try:
-        return compute.server(cloud, id)
-    except CloudError as error:
-        if not_there(error):
-            return None
-        raise
 
 
 def _kept(server: Server, config: PackConfig, verb: Verb) -> str:
@@ -43,17 +34,16 @@ SERVER = Subject(
     name="server",
     about=AboutServer,
     find=compute.find_server,
-    look=_look,
+    look=SERVERS.look,
+    look_many=SERVERS.look_many,
     state=lambda server: server.status,
-    # Nova has no task for a new server before it is scheduled.
-    busy=lambda server: server.task_state or ("building" if server.status == "BUILD" else ""),
+    busy=SERVERS.busy,
     fault=lambda server: server.fault.message if server.fault else "",
     kept=_kept,
     recorded=server_actions.newest_request,
     last_fault=server_actions.last_fault,
     judges=frozenset({409}),
-    look_many=lambda cloud, wanted: compute.changed_servers(cloud, wanted.ids, wanted.since),
-    changed_at=lambda server: compute.moment(server.updated),
+    changed_at=SERVERS.changed_at,
 )
 
 

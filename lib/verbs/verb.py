@@ -7,13 +7,14 @@ made from the row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from accounts.cloud import Cloud
 from accounts.config import PackConfig
+from waiting.watching import Awaited
 from workflow_api import Context, Duration, ParameterGroup, Plan, UnknownOutcome, clean
 
 Options = Any  # an instance of the verb's own group
@@ -26,18 +27,6 @@ class Kept(str):
 
 class NoOptions(ParameterGroup, frozen=True, kw_only=True):
     """The options of a verb that has none."""
-
-
-class Awaited(msgspec.Struct, frozen=True):
-    """Many things that are waited for, by their ids.
-
-    They have been changed ``since`` a moment (in seconds since 1970, by the cloud's clock) or
-    later. ``tasks`` are those that they are likely to be in; some are through with theirs.
-    """
-
-    ids: Collection[str]
-    since: float
-    tasks: Collection[str]
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):

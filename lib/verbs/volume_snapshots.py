@@ -12,8 +12,8 @@ from protection.marks import protected
 from query_api.execution.query import query
 from query_api.lookups import things
 from query_api.lookups.volume_messages import last_message
-from verbs.tables import FEW, listed_by_table
 from verbs.verb import Options, Subject, Verb, states
+from waiting.tables import FEW, listed_by_table
 from workflow_api import Duration, ParameterGroup, clean, count
 from workflow_api.parameters import SnapshotName
 

@@ -14,8 +14,8 @@ from protection.marks import protected
 from query_api.lookups import quotas, things
 from query_api.lookups.related import related
 from query_api.lookups.volume_messages import last_message
-from verbs.tables import FEW, listed_by_table
 from verbs.verb import Options, Subject, Verb, states
+from waiting.tables import FEW, listed_by_table
 from workflow_api import ParameterGroup, StepFailed, clean, count
 from workflow_api.parameters import VolumeName
 

@@ -43,6 +43,9 @@ class FakeNova:
         self.before: dict[str, str] = {}
         self._why: dict[str, str] = {}
         self.power = FakePower(cloud.now)
+        #: How long a snapshot of a server is being saved, in seconds.
+        self.saving = 0.0
+        self._saved: list[tuple[float, Json]] = []
         #: What else a server has to be, given what was asked for.
         self.server_filters: list[Callable[[Server, dict[str, str]], bool]] = []
         self.lives = FakeLives(cloud, self)
@@ -204,7 +207,10 @@ class FakeNova:
             return self.evacuations.evacuate(server, given)
         if name == "createImage":
             image = {"id": uuid_of("image", given["name"]), "name": given["name"]}
-            self._cloud.images.append({**image, "status": "active", **given["metadata"]})
+            row = {**image, "status": "saving" if self.saving else "active", **given["metadata"]}
+            self._cloud.images.append(row)
+            if self.saving:
+                self._saved.append((self._cloud.now() + self.saving, row))
             return Answer({"image_id": image["id"]}, 202)
         movable = {"os-migrateLive": ("ACTIVE", "PAUSED"), "migrate": ("ACTIVE", "SHUTOFF")}
         if server.task or server.status not in movable[name]:
@@ -284,6 +290,9 @@ class FakeNova:
         """Let everything that takes time come as far as it is by now."""
         self.power.advance()
         self.lives.advance()
+        for due, image in self._saved:
+            if self._cloud.now() >= due:
+                image["status"] = "active"
         for migration in self._cloud.migrations:
             age, course = self._cloud.now() - migration.begun, migration.course
             appears = math.inf if course.record_after is None else course.record_after
@@ -301,6 +310,7 @@ class FakeNova:
         server.task, server.status = None, self.before[server.id]
         if migration.status in ("completed", "finished", "done"):
             server.host = migration.to
+            self.power.changed[server.id] = time.time()
         if migration.status == "finished":
             server.status = "VERIFY_RESIZE"
         if migration.course.why:

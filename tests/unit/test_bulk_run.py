@@ -229,6 +229,24 @@ def test_it_sends_a_request_a_change_and_shared_polls(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("action", ["server.migrate", "server.snapshot"])
+def test_what_is_waited_for_shares_its_polls_too(tmp_path: Path, action: str) -> None:
+    hosts = [Hypervisor("cmp-1"), Hypervisor("cmp-2")]
+    for host in hosts:
+        host.holds = dict.fromkeys(host.holds, 1_000_000)
+    servers = [Server(f"web-{number:03}") for number in range(60)]
+    with FakeCloud(hosts, servers) as fake:
+        fake.nova.saving = 2.0
+        site = Site(fake, tmp_path)
+        kind, result = site.bulk(action, resource="server", max_parallel=20)
+        assert kind == "done", result["text"]
+        assert len(fake.changes) == 60
+        polls = fake.count("GET .*/(servers|images)/[0-9a-f-]{36}$")
+        polls += fake.count("GET .*/(servers/detail|images)$")
+        assert polls < 60, "a poll each would be 60 at least"
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("redrawn", [False, True])
 def test_what_has_changed_since_the_plan_was_drawn_is_seen(
     site: Site, monkeypatch: pytest.MonkeyPatch, redrawn: bool

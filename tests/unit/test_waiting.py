@@ -21,9 +21,9 @@ from support.fake_cloud_runs import FakeAttempt, drawn, perform
 from support.fake_cloud_volume import Course, FakeCinder
 from verbs.images import IMAGE
 from verbs.servers import SERVER
-from verbs.verb import Awaited, Subject
+from verbs.verb import Subject
 from verbs.volumes import VOLUME
-from verbs.watching import watch
+from waiting.watching import Awaited, watch
 from workflow_api import CloudError, Interrupted, StepFailed
 
 BY_ID = "GET /compute/v2.1/servers/[0-9a-f-]{36}$"
@@ -88,7 +88,7 @@ def test_who_is_not_in_the_listing_is_asked_for(
     fake: FakeCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where the clocks of the cloud and of this machine differ by far."""
-    monkeypatch.setattr("verbs.watching._MARGIN", -3600.0)
+    monkeypatch.setattr("waiting.watching._MARGIN", -3600.0)
     answers = stop_all(fake, fake.account())
     assert [answer["said"] for answer in answers] == [f"{name} is SHUTOFF" for name in NAMES]
     assert fake.count(BY_ID) >= len(NAMES)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Set
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Set
+from typing import Any, Protocol
 
 import msgspec
 
 from accounts.cloud import Cloud
 from common.errors import CutOff, Interrupted, RunbookError
-from verbs.verb import Awaited, Subject
 from workflow_api import Attempt
 
 # Two listings are at least so far apart, in seconds, and so many times as long as one takes.
@@ -28,6 +27,51 @@ _FEW = 1
 # is known by how many they do, a listing can begin later and is shorter. What it lacks all the same
 # is asked for by its id.
 _MARGIN, _KNOWN_MARGIN = 30.0, 3.0
+
+
+class Awaited(msgspec.Struct, frozen=True):
+    """Many things that are waited for, by their ids.
+
+    They have been changed ``since`` a moment (in seconds since 1970, by the cloud's clock) or
+    later. ``tasks`` are those that they are likely to be in; some are through with theirs.
+    """
+
+    ids: Collection[str]
+    since: float
+    tasks: Collection[str]
+
+
+class Watched(Protocol):
+    """Things of one kind, and how they are seen.
+
+    ``look`` takes an id, and returns None for what is gone. ``look_many`` returns, by id, those of
+    many things that a listing shows; it is asked if more than ``few`` are waited for. ``busy``
+    names a task under way, ``changed_at`` tells when a thing was changed, by the cloud's clock.
+    """
+
+    @property
+    def name(self) -> str:
+        """What one of them is called."""
+
+    @property
+    def look(self) -> Callable[[Cloud, str], Any]:
+        """See above, as the others."""
+
+    @property
+    def look_many(self) -> Callable[[Cloud, Awaited], Mapping[str, Any]] | None:
+        """See above."""
+
+    @property
+    def few(self) -> int:
+        """See above."""
+
+    @property
+    def busy(self) -> Callable[[Any], str]:
+        """See above."""
+
+    @property
+    def changed_at(self) -> Callable[[Any], float | None]:
+        """See above."""
 
 
 class _Waiting(msgspec.Struct, eq=False):
@@ -45,10 +89,10 @@ class _Waiting(msgspec.Struct, eq=False):
 
 
 class Watch:
-    """All that wait for things of one subject in one cloud, in this process."""
+    """All that wait for things of one kind in one cloud, in this process."""
 
-    def __init__(self, cloud: Cloud, subject: Subject) -> None:
-        self._cloud, self._subject = cloud, subject
+    def __init__(self, cloud: Cloud, watched: Watched) -> None:
+        self._cloud, self._watched = cloud, watched
         self._waiting: list[_Waiting] = []
         self._asking = False
         self._not_before = 0.0
@@ -70,7 +114,7 @@ class Watch:
 
         It may be sooner, if another one's turn comes first, and is never what was seen before the
         call. ``since`` is a moment before it was changed (time.time()), ``tasks`` what that sets
-        off. Raises Interrupted, and what the subject's looks raise.
+        off. Raises Interrupted, and what looking raises.
         """
         mine = _Waiting(id, since, tasks)
         began = time.monotonic()
@@ -123,8 +167,8 @@ class Watch:
     def _see(self, waiting: list[_Waiting]) -> None:
         """Look for all of them; what cannot be read is an error of each who waits for it."""
         rest = waiting
-        many = self._subject.look_many
-        if many is not None and len(waiting) > self._subject.few:
+        many = self._watched.look_many
+        if many is not None and len(waiting) > self._watched.few:
             since = min(one.since for one in waiting)
             since += -_MARGIN if self._ahead is None else self._ahead - _KNOWN_MARGIN
             tasks = self._tasks.union(*(one.tasks for one in waiting))
@@ -143,17 +187,17 @@ class Watch:
             rest = [one for one in waiting if one.id not in found]
         for one in rest:
             try:
-                self._tell(one, self._subject.look(self._cloud, one.id))
+                self._tell(one, self._watched.look(self._cloud, one.id))
             except (CutOff, Interrupted):
                 raise
             except RunbookError as error:
                 self._tell(one, error=error)
         seen = [one.seen for one in waiting if one.seen is not None]
-        self._tasks = {task for thing in seen if (task := self._subject.busy(thing))}
+        self._tasks = {task for thing in seen if (task := self._watched.busy(thing))}
 
     def _compare(self, one: _Waiting) -> None:
         """Learn of the cloud's clock: a thing was changed after the request for it was sent."""
-        stamp = self._subject.changed_at(one.seen)
+        stamp = self._watched.changed_at(one.seen)
         if stamp is None or stamp < one.since - _MARGIN:
             return
         ahead = stamp - one.since
@@ -166,20 +210,20 @@ class Watch:
 
 
 class _Watches:
-    """The watches of one cloud, by the subject's name."""
+    """The watches of one cloud, by what they watch."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._watches: dict[str, Watch] = {}
         self._lock = threading.Lock()
 
-    def of(self, subject: Subject) -> Watch:
+    def of(self, watched: Watched) -> Watch:
         with self._lock:
-            if subject.name not in self._watches:
-                self._watches[subject.name] = Watch(self._cloud, subject)
-            return self._watches[subject.name]
+            if watched.name not in self._watches:
+                self._watches[watched.name] = Watch(self._cloud, watched)
+            return self._watches[watched.name]
 
 
-def watch(cloud: Cloud, subject: Subject) -> Watch:
-    """Return the one watch that this process has for things of a subject in a cloud."""
-    return cloud.shared(_Watches).of(subject)
+def watch(cloud: Cloud, watched: Watched) -> Watch:
+    """Return the one watch that this process has for things of a kind in a cloud."""
+    return cloud.shared(_Watches).of(watched)

@@ -7,7 +7,7 @@ from typing import Any
 
 from accounts.cloud import Cloud
 from query_api.lookups import things
-from verbs.verb import Awaited
+from waiting.watching import Awaited
 
 # So many things are asked for one by one where a listing may take more than one request.
 FEW = 3
