@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from notification_api.notified import TRIGGERS, Notified
 from observers.events import Payload
 from observers.observer import Observer, names, observer
 from pages import cell, code, filled, table
@@ -25,6 +27,7 @@ def sensors_page() -> str:
     made = {
         "payload": table("key", "type", "what it is", rows=_rows(struct_schema(Payload))),
         "sensors": "\n".join(_section(observer(name)) for name in names()),
+        "notifications": _notifications(),
     }
     return filled(_BY_HAND.read_text(), made)
 
@@ -52,6 +55,29 @@ def _section(of: Observer) -> str:
             table("state", "what it means", "announced again", rows=states),
             f"Trigger `openstack_ops.{of.name}`, beside the common keys:\n",
             table("key", "type", "what it is", rows=facts),
+            f"```json\n{example}\n```\n",
+        ]
+    )
+
+
+def _notifications() -> str:
+    """Return the triggers of notifications: what they have in common, and then each."""
+    common = table("key", "type", "what it is", rows=_rows(struct_schema(Notified)))
+    told = "\n".join(_notification(name, struct) for name, struct in TRIGGERS.items())
+    return f"### What the trigger of every notification has\n\n{common}\n{told}\n"
+
+
+def _notification(name: str, struct: type[msgspec.Struct]) -> str:
+    shared = {field.name for field in msgspec.structs.fields(Notified)}
+    common = shared if issubclass(struct, Notified) else set()
+    own = [row for row in _rows(struct_schema(struct)) if row.split("`")[1] not in common]
+    example = json.dumps(event_examples()[name], indent=2)
+    beside = ", beside the common keys" if common else ""
+    return "\n".join(
+        [
+            f"### {name}\n",
+            f"{inspect.getdoc(struct)} Trigger `openstack_ops.{name}`{beside}:\n",
+            table("key", "type", "what it is", rows=own),
             f"```json\n{example}\n```\n",
         ]
     )

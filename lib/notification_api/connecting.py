@@ -43,7 +43,10 @@ def connected(broker: Broker) -> Connection:
 
 
 def explained(broker: Broker, error: BaseException, where: str = "") -> BrokerError:
-    """Return the error that says what kombu, or the socket below it, has met."""
+    """Return the error that says what kombu, or the socket below it, has met.
+
+    ``where`` is the host and port that a connection was not made to; without, it was there before.
+    """
     who = f"{broker.who} ({where})" if where else broker.who
     met = _met(error)
     if isinstance(met, ssl.SSLCertVerificationError):
@@ -52,6 +55,8 @@ def explained(broker: Broker, error: BaseException, where: str = "") -> BrokerEr
             f"{who}: its certificate could not be verified: {why}.",
             advice=f"Nothing was sent: {_CERTIFICATE}",
         )
+    if isinstance(met, ssl.SSLError) and not where:
+        return BrokerError(f"{who}: the connection was lost.")
     if isinstance(met, ssl.SSLError):
         said = f"TLS did not come about: {clean(met.reason or met)}"
         return BrokerError(f"{who}: {said}.", advice=_TLS)

@@ -1,6 +1,6 @@
 """What is known of how a broker is read: how much, since when, and what has begun and not ended.
 
-It is kept between two processes.
+It is kept between two processes, and it is what ``notifications.check`` shows.
 """
 
 from __future__ import annotations

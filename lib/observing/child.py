@@ -51,7 +51,7 @@ def serve(asked: TextIO, answers: TextIO) -> int:
         except RunbookError as error:
             said = str(error)
         except Exception as error:
-            said = _bug(error, redactor)
+            said = bug(error, redactor)
         _say(answers, {"end": {"said": [redactor.text(said)]}})
         return 1
 
@@ -67,7 +67,7 @@ def _polled(
         request["observer"],
         load(config),
         request["holder"],
-        bug=lambda error: _bug(error, redactor),
+        bug=lambda error: bug(error, redactor),
     )
     try:
         polled = poller.poll()
@@ -90,7 +90,7 @@ def _said(polled: Polled) -> str:
     return f"{polled.cloud}: {polled.error}" if polled.error else ""
 
 
-def _bug(error: BaseException, redactor: Redactor) -> str:
+def bug(error: BaseException, redactor: Redactor) -> str:
     number = os.urandom(6).hex()
     log.error("bug %s\n%s", number, redactor.text("".join(traceback.format_exception(error))))
     return f"Internal error {number} ({type(error).__name__}): this is a bug in the pack."

@@ -177,6 +177,14 @@ class Observations:
             rows = tx.execute(query.order_by(observations.c.observer, observations.c.cloud))
             return [Observation(**row._mapping) for row in rows]
 
+    @retried
+    def memory(self, observer: str, cloud: str) -> str | None:
+        """Return what an observer remembers of a cloud, for those who only show it."""
+        wanted = select(observations.c.memory).where(_of(observer, cloud))
+        with self.store.reading() as tx:
+            found: str | None = tx.execute(wanted).scalar_one_or_none()
+        return found
+
     @contextmanager
     def _fenced(self, turn: Turn) -> Iterator[Connection]:
         """Run one transaction that is committed only if nobody has taken the turn since."""

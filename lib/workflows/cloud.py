@@ -8,10 +8,10 @@ from typing import Any
 
 from accounts.cloud import Cloud
 from health.bytecode import command, compiled_anew
-from health.checks import BAD, OK, OPEN, WARN, Check
+from health.checks import BAD, OK, OPEN, WARN, Check, table
 from openstack_api import rights
 from query_api.lookups import compute, placement
-from workflow_api import CloudError, Context, RunbookError, Table, clean, count, workflow
+from workflow_api import CloudError, Context, RunbookError, Table, clean, workflow
 
 # Services that the pack asks, and the newest microversion that it cannot do without.
 _SERVICES = {
@@ -31,22 +31,7 @@ _SKEW = 5.0
 def check(ctx: Context, cloud: Cloud) -> Table:
     """Check a cloud's login, services, clock and rights, the state store and monitoring."""
     checks = [*_login(cloud), *_store(ctx), _bytecode(), *_monitoring(ctx, cloud)]
-    bad = [check for check in checks if check.result == BAD]
-    warnings = [check for check in checks if check.result == WARN]
-    said = count(len(bad), "problem") if bad else "no problems"
-    if warnings:
-        said += f", {count(len(warnings), 'warning')}"
-    lines = [check.told for check in bad] + [f"warning: {check.told}" for check in warnings]
-    return Table(
-        ("check", "result", "detail"),
-        [check.row() for check in checks],
-        f"Cloud {cloud.name}",
-        summary="\n  ".join(
-            [f"{count(len(checks), 'check')} of cloud {cloud.name}: {said}", *lines]
-        ),
-        good=not bad,
-        extra=("advice",),
-    )
+    return table(checks, f"cloud {cloud.name}", f"Cloud {cloud.name}")
 
 
 def _login(cloud: Cloud) -> Iterator[Check]:

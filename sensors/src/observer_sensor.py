@@ -23,8 +23,8 @@ from st2reactor.sensor.base import PollingSensor
 PACK = Path(__file__).resolve().parents[2]
 REF = "openstack_ops"
 PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from observing.child import main; sys.exit(main())"
+    "import importlib, sys; sys.path.insert(0, sys.argv[1]); "
+    "sys.exit(importlib.import_module(sys.argv[2]).main())"
 )
 FIRST_TIMEOUT = 300.0
 PAUSE = 0.02
@@ -120,9 +120,13 @@ class ObserverSensor(PollingSensor):
 
 
 class Poll:
-    """A process that polls. It is killed with all that it has started when its time is over."""
+    """A process that polls, by a module of the library.
 
-    def __init__(self, seconds):
+    It is killed with all that it has started when its time is over.
+    """
+
+    def __init__(self, seconds, module="observing.child"):
+        self._module = module
         self._until = time.monotonic() + seconds
         self._process = None
         self._read = b""
@@ -131,7 +135,7 @@ class Poll:
     def __enter__(self):
         # The command line is this file's own, and has no secret in it.
         self._process = subprocess.Popen(  # noqa: S603
-            [python(), "-I", "-c", PROGRAM, str(PACK / "lib")],
+            [python(), "-I", "-c", PROGRAM, str(PACK / "lib"), self._module],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -154,6 +158,10 @@ class Poll:
             self.kill()
             for pipe in (process.stdout, process.stderr):
                 pipe.close()
+
+    def extend(self, seconds):
+        """Give it time anew."""
+        self._until = time.monotonic() + seconds
 
     def kill(self):
         """Kill the process and all that it has started."""

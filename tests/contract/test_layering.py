@@ -71,7 +71,7 @@ MAY: dict[str, set[str]] = {
     **{one: {*_BASE, "workflow_api", *OUTSIDE, *others} for one, others in _SHARED.items()},
     "workflows": {*_BASE, "workflow_api", *OUTSIDE, *_SHARED},
     "engine": {*_BASE, "workflow_api"},  # a runbook's module it imports by the action's name
-    "observing": {*_BASE, "observers"},
+    "observing": {*_BASE, "observers", "notification_api"},
     "local_runner": {*_BASE, "workflow_api", "engine", "observers", "observing"},
 }
 # Names of types only, for annotations: no import when the code runs.

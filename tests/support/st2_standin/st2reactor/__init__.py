@@ -1,0 +1,1 @@
+"""What of StackStorm a sensor sees, in a few lines."""

@@ -1,24 +1,23 @@
-"""The base class of sensors that poll, as far as a sensor can see it."""
+"""The base classes of sensors, as far as a sensor can see them."""
 
 import abc
 import time
 
 
-class PollingSensor(metaclass=abc.ABCMeta):
+class Sensor(metaclass=abc.ABCMeta):
     """Holds the pack's configuration and the service through which triggers are dispatched."""
 
-    def __init__(self, sensor_service, config=None, poll_interval=5):
+    def __init__(self, sensor_service, config=None):
         self.sensor_service = sensor_service
         self.config = config or {}
-        self._poll_interval = poll_interval
 
     @abc.abstractmethod
     def setup(self):
         """Prepare."""
 
     @abc.abstractmethod
-    def poll(self):
-        """Poll once."""
+    def run(self):
+        """Run for ever."""
 
     @abc.abstractmethod
     def cleanup(self):
@@ -35,6 +34,18 @@ class PollingSensor(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def remove_trigger(self, trigger):
         """Hear that a trigger is no more."""
+
+
+class PollingSensor(Sensor):
+    """One that polls."""
+
+    def __init__(self, sensor_service, config=None, poll_interval=5):
+        super().__init__(sensor_service, config=config)
+        self._poll_interval = poll_interval
+
+    @abc.abstractmethod
+    def poll(self):
+        """Poll once."""
 
     def run(self):
         """Poll for ever."""
