@@ -10,7 +10,7 @@ from protection.marks import protected
 from query_api.execution.query import query
 from query_api.lookups import flavors, things, usage
 from query_api.lookups.things import Thing
-from workflow_api import Attempt, Plan, clean, count, step
+from workflow_api import Attempt, Plan, StepFailed, clean, count, step
 
 
 def plan_retirement(plan: Plan, cloud: Cloud, flavor: Thing, config: PackConfig) -> int:
@@ -108,7 +108,13 @@ def delete(
 ) -> Data:
     """Delete the flavor; its servers keep what they have of it.
 
-    ``facts`` and ``specs`` are what it is made again of if that has to be undone.
+    ``facts`` and ``specs`` are what it is made again of if that has to be undone. Without them it
+    goes because no server has it: raises StepFailed if one has by now.
     """
+    now = things.look(cloud, "flavor", flavor) if facts is None else None
+    if now is not None and (servers := usage.servers_with(cloud, now)):
+        raise StepFailed(
+            f"flavor {clean(name)} stays: {count(servers, 'server')} {_have(servers)} it."
+        )
     change.delete_flavor(cloud, flavor)
     return {"said": f"flavor {clean(name)} is gone"}

@@ -15,7 +15,7 @@ from protection.marks import protected
 from query_api.execution.query import query
 from query_api.lookups import things, usage
 from query_api.lookups.things import Thing
-from workflow_api import Attempt, Plan, UserError, clean, step
+from workflow_api import Attempt, Plan, StepFailed, UserError, clean, step
 
 Data = dict[str, Any]
 #: The tag of an image that a newer one has replaced.
@@ -177,6 +177,9 @@ def find_removed(attempt: Attempt, cloud: Cloud, image: str, name: str) -> Data 
 
 @step("image.remove", "delete image {name} ({image})", key="{image}", find=find_removed)
 def remove(attempt: Attempt, cloud: Cloud, image: str, name: str) -> Data:
-    """Delete an image that nothing uses."""
+    """Delete an image that nothing uses; raises StepFailed if something has come to use it."""
+    numbers = usage.of_images(cloud, [image])[image]
+    if any(numbers):
+        raise StepFailed(f"{clean(name)} stays: {usage.users(*numbers)} came from it by now.")
     change.delete_image(cloud, image)
     return {"said": f"{clean(name)} ({image}) is gone"}

@@ -58,13 +58,13 @@ class HostOptions(ParameterGroup, frozen=True, kw_only=True):
 class AggregateChanges(ParameterGroup, frozen=True, kw_only=True):
     """What is changed of an aggregate; all that is not given stays as it is.
 
-    name: Its new name.
+    new_name: Its new name.
     zone: The new availability zone of its hosts.
     set_metadata: Metadata to set, as ssd=true; pinned=false.
     remove_metadata: Metadata to remove, by their names.
     """
 
-    name: Name | None = None
+    new_name: Name | None = None
     zone: Name | None = None
     set_metadata: str | None = None
     remove_metadata: list[str] = msgspec.field(default_factory=list)
@@ -125,7 +125,7 @@ def _occupied(cloud: Cloud, hosts: Iterable[str]) -> Iterator[str]:
 
 def _is_updated(aggregate: Any, options: Options) -> bool:
     known = aggregate.metadata or {}
-    return options.name in (None, aggregate.name) and all(
+    return options.new_name in (None, aggregate.name) and all(
         known.get(name) == value for name, value in options.metadata.items()
     )
 
@@ -136,9 +136,9 @@ def _against_update(cloud: Cloud, aggregate: Any, options: Options) -> Iterator[
         yield f"the metadata {clean(name)} is to be set and to be removed"
     if _ZONE in given or _ZONE in options.remove_metadata:
         yield "its zone is set with zone, and Nova takes no aggregate's zone away"
-    if options.name not in (None, aggregate.name):
-        taken = [one.id for one in _called(cloud, options.name) if one.id != aggregate.id]
-        yield from (f"there is one called {clean(options.name)} already: {id}" for id in taken)
+    if options.new_name not in (None, aggregate.name):
+        taken = [one.id for one in _called(cloud, options.new_name) if one.id != aggregate.id]
+        yield from (f"there is one called {clean(options.new_name)} already: {id}" for id in taken)
     if options.zone not in (None, aggregate.availability_zone) and aggregate.hosts:
         others = _zones(cloud, aggregate.hosts, but=aggregate)
         for zone in sorted(others.keys() - {options.zone}):
@@ -160,8 +160,8 @@ def _update(cloud: Cloud, id: str, options: Options) -> None:
     metadata = options.metadata
     if any(known.get(name) != value for name, value in metadata.items()):
         change.set_aggregate_metadata(cloud, id, metadata)
-    if options.name and (now is None or now.name != options.name):
-        change.rename_aggregate(cloud, id, options.name)
+    if options.new_name and (now is None or now.name != options.new_name):
+        change.rename_aggregate(cloud, id, options.new_name)
 
 
 def _has_hosts(cloud: Cloud, aggregate: Any, options: Options) -> Iterator[str]:

@@ -14,6 +14,7 @@ from common.pairs import pairs
 from openstack_api import flavor as change
 from protection.marks import protected
 from query_api.lookups import flavors, things, usage
+from verbs.projects_kept import protected_project
 from verbs.verb import Options, Subject, Verb
 from workflow_api import ParameterGroup, count
 from workflow_api.parameters import FlavorName, ProjectName
@@ -128,6 +129,11 @@ def in_use(cloud: Cloud, flavor: Any, options: Options) -> Iterator[str]:
         )
 
 
+def _not_to_revoke(cloud: Cloud, flavor: Any, options: Options) -> Iterator[str]:
+    yield from _public(cloud, flavor, options)
+    yield from protected_project(cloud, flavor, options)
+
+
 FLAVOR_VERBS = (
     Verb(
         name="flavor.update",
@@ -167,7 +173,7 @@ FLAVOR_VERBS = (
         undo="flavor.grant",
         options=AccessOptions,
         others={"project": "project"},
-        unfit=_public,
+        unfit=_not_to_revoke,
         look=flavors.with_access,
     ),
     Verb(
@@ -177,6 +183,6 @@ FLAVOR_VERBS = (
         participle="deleted",
         request=lambda cloud, id, options: change.delete_flavor(cloud, id),
         gone=True,
-        unfit=in_use,
+        unless=in_use,
     ),
 )

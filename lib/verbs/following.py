@@ -120,10 +120,20 @@ class VerbRun:
         return self.wait_for_end()
 
     def _send(self) -> None:
+        self._refuse_what_is_used()
         if self.verb.record:
             self.attempt.note(recorded=self._recorded())
         self._since = time.time()
         self.verb.request(self.cloud, self.id, self.options)
+
+    def _refuse_what_is_used(self) -> None:
+        """Raise StepFailed for what has come to be protected, or used, since it was planned."""
+        if self.verb.unless is None or (now := self._look()) is None:
+            return
+        kept = self.subject.kept(now, self.cloud.config, self.verb)
+        reasons = [*filter(None, [kept]), *self.verb.unless(self.cloud, now, self.options)]
+        if reasons:
+            raise StepFailed(f"{self.name} {self.verb.refused}: {'; '.join(reasons)}.")
 
     def find_earlier(self) -> Data | Begun | None:
         """Return what became of an earlier request: how it ended, Begun, or None if none was."""

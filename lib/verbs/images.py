@@ -59,7 +59,7 @@ IMAGE = Subject(
 class ImageChanges(ParameterGroup, frozen=True, kw_only=True):
     """What is changed of an image; all that is not given stays as it is.
 
-    name: Its new name.
+    new_name: Its new name.
     visibility: Who may use it; shared is with single projects, see image.share.
     hidden: Whether it is left out of its users' lists; who knows its id may use it all the same.
     protected: Whether Glance refuses to delete it.
@@ -71,7 +71,7 @@ class ImageChanges(ParameterGroup, frozen=True, kw_only=True):
     remove_tags: Tags to remove.
     """
 
-    name: Annotated[Name, Meta(min_length=1, max_length=255)] | None = None
+    new_name: Annotated[Name, Meta(min_length=1, max_length=255)] | None = None
     visibility: Visibility | None = None
     hidden: bool | None = None
     protected: bool | None = None
@@ -90,7 +90,7 @@ class ImageChanges(ParameterGroup, frozen=True, kw_only=True):
 
 # An option -> what Glance calls it, which is what a query calls it too.
 _FIELDS = {
-    "name": "name",
+    "new_name": "name",
     "visibility": "visibility",
     "hidden": "os_hidden",
     "protected": "protected",
@@ -262,6 +262,6 @@ IMAGE_VERBS = (
         participle="deleted",
         request=lambda cloud, id, options: change.delete_image(cloud, id),
         gone=True,
-        unfit=in_use,
+        unless=in_use,
     ),
 )

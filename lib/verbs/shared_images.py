@@ -10,6 +10,7 @@ from openstack_api import image as change
 from query_api.lookups import image as images
 from query_api.lookups import things
 from verbs.images import ImageChanges, patch
+from verbs.projects_kept import protected_project
 from verbs.verb import Verb
 from workflow_api import ParameterGroup
 from workflow_api.parameters import Name, ProjectName
@@ -97,6 +98,7 @@ SHARING_VERBS = (
         undo="image.share",
         options=MemberOptions,
         others={"project": "project"},
+        unfit=protected_project,
         look=images.with_members,
     ),
     Verb(

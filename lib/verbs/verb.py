@@ -83,7 +83,9 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     or to the configuration, so that the plan has it: fields that are ``no_parameters``, or empty.
     ``unfit`` yields what else speaks against it, as ``Kept`` what one of many is skipped for;
     ``notes`` yields what an operator should know beforehand; both may read the cloud. ``look``
-    replaces the subject's where more has to be read.
+    replaces the subject's where more has to be read. ``unless`` speaks against it as ``unfit`` does,
+    and is asked once more immediately before the request, which may be hours later: whether
+    something uses the thing.
 
     ``before`` adds to the plan what is done first; ``then`` names the verbs, without options, that
     follow on the same thing; ``besides`` is how long all that may take.
@@ -110,6 +112,7 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     others: Mapping[str, str] = {}
     claims: frozenset[str] = frozenset()
     unfit: Callable[[Cloud, Any, Options], Iterable[str]] = lambda cloud, thing, options: ()
+    unless: Callable[[Cloud, Any, Options], Iterable[str]] | None = None
     notes: Callable[[Cloud, Any, Options], Iterable[str]] = lambda cloud, thing, options: ()
     look: Callable[[Cloud, str], Any] | None = None
     completed: Callable[[Cloud, Any, Options], Options] = lambda cloud, thing, options: options
@@ -149,7 +152,8 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     ) -> list[str]:
         """Return all reasons why the cloud, or we, would refuse it; none if it can be done."""
         reasons = [subject.kept(thing, config, self), self._state_against(subject, thing, options)]
-        return [*filter(None, reasons), *self.unfit(cloud, thing, options)]
+        used = self.unless(cloud, thing, options) if self.unless else ()
+        return [*filter(None, reasons), *self.unfit(cloud, thing, options), *used]
 
     def _state_against(self, subject: Subject, thing: Any, options: Options) -> str:
         if self.begins is None:

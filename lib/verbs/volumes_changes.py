@@ -25,14 +25,14 @@ _Text = Annotated[str, Meta(max_length=255)]
 class VolumeChanges(ParameterGroup, frozen=True, kw_only=True):
     """What is changed of a volume; all that is not given stays as it is.
 
-    name: The name to give it.
+    new_name: The name to give it.
     description: The description; removed if it is a blank.
     set_metadata: Metadata to set, as team=web; stage=test.
     remove_metadata: Metadata to remove, by their keys.
     bootable: Whether a server can boot from it.
     """
 
-    name: Annotated[Name, Meta(min_length=1, max_length=255)] | None = None
+    new_name: Annotated[Name, Meta(min_length=1, max_length=255)] | None = None
     description: _Text | None = None
     set_metadata: str | None = None
     remove_metadata: list[str] = msgspec.field(default_factory=list)
@@ -73,9 +73,8 @@ def _missing(volume: Any, options: Options) -> Iterator[Callable[[Cloud], None]]
     """Yield the requests that are left until a volume is as asked for."""
     facts = {
         word: wanted.strip()
-        for word in ("name", "description")
-        if (wanted := getattr(options, word)) is not None
-        and wanted.strip() != (volume.values[word] or "")
+        for word, wanted in (("name", options.new_name), ("description", options.description))
+        if wanted is not None and wanted.strip() != (volume.values[word] or "")
     }
     metadata, id = volume.metadata or {}, volume.id
     if facts:

@@ -13,7 +13,7 @@ from flavors.retiring import plan_retirement
 from searches import searching
 from verbs import runbooks
 from verbs.flavors import FLAVOR, FLAVOR_VERBS
-from workflow_api import Context, Plan, UserError, clean, workflow
+from workflow_api import Context, Plan, UserError, clean, count, workflow
 from workflow_api.parameters import FlavorName, Name, Names
 
 searching.register(
@@ -68,8 +68,9 @@ def retire(
     cloud: Cloud,
     flavor: FlavorName,
     end_date: Annotated[
-        str, Meta(description="The last day on which it can be used, for the mail.")
-    ],
+        str | None,
+        Meta(description="The last day on which it can be used; only needed for the mail."),
+    ] = None,
     replacement: Name | None = None,
     *,
     tell_owners: bool = False,
@@ -88,7 +89,13 @@ def retire(
     (found,) = ctx.claimed(lambda: [FLAVOR.find(cloud, flavor)])
     plan = Plan(f"Retire flavor {clean(found.name)}")
     servers = plan_retirement(plan, cloud, found, ctx.config)
-    if servers and tell_owners:
+    if servers and not tell_owners:
+        plan.note(
+            f"The owners of {count(servers, 'server')} are not told: tell_owners=true mails them."
+        )
+    elif servers:
+        if not end_date:
+            raise UserError("The mail to owners says until when: give end_date.")
         plan.run(
             "email.retiring_flavor",
             flavor=found.name,

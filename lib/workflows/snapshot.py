@@ -12,8 +12,10 @@ from msgspec import Meta
 from accounts.cloud import Cloud
 from keeping import retention
 from keeping.retention import IMAGE, KINDS, VOLUME_SNAPSHOT, Part, Retention, Snapshot
+from protection.marks import protected
 from query_api.lookups import things
 from verbs.following import Data, step_of
+from verbs.images import in_use
 from verbs.verb import NoOptions, Subject, Verb
 from verbs.volume_snapshots import SNAPSHOT_VERBS
 from verbs.volume_snapshots import VOLUME_SNAPSHOT as SUBJECT
@@ -54,7 +56,12 @@ _SENTENCE = "delete the snapshot {name} ({options[about]})"
 _drop_volume_snapshot = step_of(
     SUBJECT,
     msgspec.structs.replace(
-        _DELETE, name="retention.delete_volume_snapshot", sentence=_SENTENCE, options=_Dropped
+        _DELETE,
+        name="retention.delete_volume_snapshot",
+        sentence=_SENTENCE,
+        options=_Dropped,
+        # Cinder itself refuses what volumes depend on; here it is looked at its marks again.
+        unless=lambda cloud, snapshot, options: (),
     ),
     {},
 )
@@ -65,7 +72,7 @@ _drop_image = step_of(
         find=lambda cloud, wanted: things.find(cloud, IMAGE, wanted),
         look=lambda cloud, id: things.look(cloud, IMAGE, id),
         state=lambda image: image.status,
-        kept=lambda image, config, verb: "",
+        kept=lambda image, config, verb: protected(image.tags, image.properties, config.protected),
     ),
     Verb(
         name="retention.delete_image_alone",
@@ -74,6 +81,7 @@ _drop_image = step_of(
         participle="deleted",
         request=_delete_image,
         gone=True,
+        unless=in_use,
         options=_Dropped,
     ),
     {},

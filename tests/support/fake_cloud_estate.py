@@ -231,13 +231,14 @@ class Project:
     domain: str = "default"
     id: str = ""
     properties: dict[str, str] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.id = self.id or uuid_of("project", f"{self.domain}/{self.name}").replace("-", "")
 
     def as_json(self) -> Json:
         """Return it as Keystone does."""
-        shown = {"id": self.id, "name": self.name, "domain_id": self.domain, "tags": []}
+        shown = {"id": self.id, "name": self.name, "domain_id": self.domain, "tags": self.tags}
         return {**shown, **self.properties}
 
 

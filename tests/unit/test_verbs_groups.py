@@ -113,7 +113,7 @@ def test_an_aggregate_with_hosts_is_not_deleted(fake: FakeCloud) -> None:
 
 def test_an_aggregate_is_renamed_and_given_a_zone_and_metadata(fake: FakeCloud) -> None:
     fake.server("web-1").host = "cmp-3"
-    changes = {"name": "fast", "zone": "north", "set_metadata": "tier=gold"}
+    changes = {"new_name": "fast", "zone": "north", "set_metadata": "tier=gold"}
     step = planned(fake, "aggregate.update", aggregate="plain", remove_metadata=["ssd"], **changes)
     perform(step, fake.account(), FakeAttempt())
     changed = fake.aggregates[0]
@@ -123,7 +123,7 @@ def test_an_aggregate_is_renamed_and_given_a_zone_and_metadata(fake: FakeCloud) 
 
 def test_half_an_update_is_gone_on_with(fake: FakeCloud) -> None:
     fake.server("web-1").host = "cmp-3"
-    step = planned(fake, "aggregate.update", aggregate="plain", name="fast", zone="north")
+    step = planned(fake, "aggregate.update", aggregate="plain", new_name="fast", zone="north")
     fake.fail("PUT .*/os-aggregates", cut=True)
     with pytest.raises(UnknownOutcome):
         perform(step, fake.account(), FakeAttempt())
@@ -136,7 +136,7 @@ def test_half_an_update_is_gone_on_with(fake: FakeCloud) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"name": "east"}, "there is one called east already"),
+        ({"new_name": "east"}, "there is one called east already"),
         ({"zone": "north"}, "cmp-1 has 1 server, and Nova changes no zone under servers"),
         ({"set_metadata": "a=1", "remove_metadata": ["a"]}, "a is to be set and to be removed"),
         ({"set_metadata": f"{ZONE}=x"}, "its zone is set with zone"),

@@ -262,7 +262,7 @@ def test_an_update_sends_what_is_not_so_yet(
 ) -> None:
     volume["metadata"] = {"team": "web", "old": "1", "kept": "2"}
     given = {
-        "name": "data-2",
+        "new_name": "data-2",
         "description": "what it is for",
         "set_metadata": "team=web; stage=test",
         "remove_metadata": ["old", "never there"],

@@ -21,6 +21,7 @@ from workflow_api import (
     Plan,
     Refused,
     Requester,
+    StepFailed,
     UnknownOutcome,
     UserError,
 )
@@ -297,6 +298,24 @@ def test_another_flavor_of_that_id_is_not_touched_by_the_undo(
     with pytest.raises(CloudError, match="409"):
         take_back(first, fake.account(), FakeAttempt(key=first.key))
     assert flavors.rows == [other]
+
+
+def test_it_is_said_that_owners_are_not_told(fake: FakeCloud, flavors: FakeFlavors) -> None:
+    flavors.flavor("m1.old", **{"os-flavor-access:is_public": False})
+    fake.servers.append(Server("web-1", flavor=Flavor("m1.old")))
+    plan = drawn(fake.account(), "flavor.retire", flavor="m1.old")
+    assert plan.notes == ["The owners of 1 server are not told: tell_owners=true mails them."]
+    with pytest.raises(UserError, match="give end_date"):
+        drawn(fake.account(), "flavor.retire", flavor="m1.old", tell_owners=True)
+
+
+def test_one_that_servers_have_by_now_is_not_deleted(fake: FakeCloud, flavors: FakeFlavors) -> None:
+    flavors.flavor("m1.old")
+    (step,) = drawn(fake.account(), "flavor.retire", flavor="m1.old").steps()
+    fake.servers.append(Server("late-1", flavor=Flavor("m1.old")))
+    with pytest.raises(StepFailed, match="stays: 1 server has it"):
+        perform(step, fake.account(), FakeAttempt(key=step.key))
+    assert fake.changes == []
 
 
 def test_the_owners_are_told_by_a_child_run(fake: FakeCloud, flavors: FakeFlavors) -> None:

@@ -396,7 +396,7 @@ def test_an_upload_may_take_longer_than_any_other_request(
         ({"hidden": True}, True),
         ({"visibility": "private"}, True),
         ({"visibility": "public"}, False),
-        ({"name": "debian"}, False),
+        ({"new_name": "debian"}, False),
         ({"remove_tags": ["openstack-ops-protected"]}, False),
     ],
 )
@@ -410,3 +410,28 @@ def test_a_protected_image_is_not_taken_from_its_users(
     with pytest.raises(Refused, match="it is protected by the tag") as refused:
         drawn(fake.account(), "image.update", image="debian-13", **given)
     assert refused.value.kept, "one of many rows is skipped for that"
+
+
+# -- what was planned long ago -----------------------------------------------------------------
+
+
+def test_an_image_that_is_used_by_now_is_not_deleted(fake: FakeCloud, attempt: FakeAttempt) -> None:
+    image = fake.glance.image("debian-13")
+    (step,) = drawn(fake.account(), "image.delete", image="debian-13").steps()
+    fake.servers.append(Server("late-1", image=image["id"]))
+    with pytest.raises(StepFailed, match=r"cannot be deleted: there are 1 server booted from it"):
+        perform(step, fake.account(), attempt)
+    fake.servers.clear()
+    image["tags"] = ["openstack-ops-protected"]
+    with pytest.raises(StepFailed, match="it is protected by the tag"):
+        perform(step, fake.account(), attempt)
+    assert fake.changes == []
+
+
+def test_what_a_protected_project_may_use_is_not_taken_from_it(fake: FakeCloud) -> None:
+    fake.projects.append(Project("shop", id="shop", tags=["openstack-ops-protected"]))
+    image = fake.glance.image("debian-13", visibility="shared")
+    fake.glance.members[image["id"]] = {"shop": "accepted"}
+    with pytest.raises(Refused, match="the project shop is protected by the tag") as refused:
+        drawn(fake.account(), "image.unshare", image="debian-13", project="shop")
+    assert refused.value.kept
