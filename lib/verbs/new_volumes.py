@@ -13,6 +13,7 @@ from accounts.cloud import Cloud
 from openstack_api import volume as change
 from query_api.lookups import quotas, things
 from query_api.lookups.image import is_usable
+from query_api.lookups.volume_pools import known_pools
 from query_api.wire.reader import one
 from verbs.creation import Creation, Marks, NewName, ProjectOfNew
 from verbs.verb import Options
@@ -21,6 +22,8 @@ from workflow_api import Duration, ParameterGroup, clean, listed
 from workflow_api.parameters import ImageName, Name, SnapshotName
 
 _GIB = 1 << 30
+# By this word Cinder shows the type that a volume gets where none is given.
+_DEFAULT = "default"
 
 
 class NewVolume(ParameterGroup, frozen=True, kw_only=True):
@@ -89,11 +92,22 @@ def _unfit(cloud: Cloud, options: Options, project: str) -> Iterator[str]:
         if options.zone not in names:
             yield f"there is no zone {clean(options.zone)} for volumes; known: {listed(names)}"
     needed = {"volumes": 1, "gigabytes": options.size_gib, "per_volume_gigabytes": options.size_gib}
-    if options.volume_type:
-        found = things.look(cloud, "volume_type", options.volume_type)
-        word = found.name if found else options.volume_type
-        needed |= {f"volumes_{word}": 1, f"gigabytes_{word}": options.size_gib}
+    found = things.look(cloud, "volume_type", options.volume_type or _DEFAULT)
+    if found is not None:
+        needed |= {f"volumes_{found.name}": 1, f"gigabytes_{found.name}": options.size_gib}
     yield from quotas.lacking(cloud, "block-storage", owner, needed, by=options.name)
+    yield from _no_pool(cloud, found, options.size_gib)
+
+
+def _no_pool(cloud: Cloud, volume_type: Any, size: int) -> Iterator[str]:
+    """Tell it if no pool that the type may use has room, as far as the account is told of pools."""
+    known = known_pools(cloud)
+    backend = ((volume_type and volume_type.extra_specs) or {}).get("volume_backend_name")
+    fitting = [pool for pool in known if backend in (None, pool.backend)]
+    if known and not fitting:
+        yield f"no backend is called {clean(backend)}, which the type asks for"
+    elif known and not any(pool.takes(size) for pool in fitting):
+        yield f"no pool{f' of {clean(backend)}' if backend else ''} has {size} GiB free"
 
 
 def _image_against(cloud: Cloud, options: Options, owner: str) -> Iterator[str]:

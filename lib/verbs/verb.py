@@ -83,8 +83,8 @@ class Verb(msgspec.Struct, frozen=True, kw_only=True):
     or to the configuration, so that the plan has it: fields that are ``no_parameters``, or empty.
     ``unfit`` yields what else speaks against it, as ``Kept`` what one of many is skipped for;
     ``notes`` yields what an operator should know beforehand; both may read the cloud. ``look``
-    replaces the subject's where more has to be read. ``unless`` speaks against it as ``unfit`` does,
-    and is asked once more immediately before the request, which may be hours later: whether
+    replaces the subject's where more has to be read. ``unless`` speaks against it as ``unfit``
+    does, and is asked once more immediately before the request, which may be hours later: whether
     something uses the thing.
 
     ``before`` adds to the plan what is done first; ``then`` names the verbs, without options, that

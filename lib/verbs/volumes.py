@@ -14,6 +14,7 @@ from protection.marks import protected
 from query_api.lookups import quotas, things
 from query_api.lookups.related import related
 from query_api.lookups.volume_messages import last_message
+from query_api.lookups.volume_pools import known_pools
 from verbs.verb import Options, Subject, Verb, states
 from waiting.tables import FEW, listed_by_table
 from workflow_api import ParameterGroup, StepFailed, clean, count
@@ -86,10 +87,13 @@ def snapshots_of(cloud: Cloud, volume: str) -> list[things.Thing]:
     return related(cloud, "volume_snapshot", "volume_id", [volume])
 
 
-def _beyond_quota(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
+def _does_not_fit(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
     more = options.size_gib - volume.size
     needed = {"gigabytes": more, f"gigabytes_{volume.volume_type}": more}
     yield from quotas.lacking(cloud, "block-storage", volume.project_id, needed, by=volume.id)
+    for pool in known_pools(cloud):
+        if pool.name == volume.host and not pool.takes(more):
+            yield f"its pool {clean(pool.name)} has no {more} GiB more"
 
 
 def _snapshots(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
@@ -111,7 +115,7 @@ VOLUME_VERBS = (
         tasks=frozenset({"extending"}),
         instead=INSTEAD,
         options=ExtendOptions,
-        unfit=_beyond_quota,
+        unfit=_does_not_fit,
         disturbs=False,
     ),
     Verb(

@@ -12,11 +12,11 @@ from accounts.cloud import Cloud
 from common.pairs import pairs
 from openstack_api import volume as change
 from query_api.lookups import quotas, things
-from query_api.lookups.volume_pools import Pool, pools
+from query_api.lookups.volume_pools import known_pools
 from verbs.verb import Options, Verb, states
 from verbs.volumes import INSTEAD, snapshots_of
 from verbs.volumes_stuck import evidence, refusals
-from workflow_api import CloudError, Duration, ParameterGroup, clean, count
+from workflow_api import Duration, ParameterGroup, clean, count
 from workflow_api.parameters import Name
 
 _Text = Annotated[str, Meta(max_length=255)]
@@ -121,12 +121,7 @@ def _no_retype(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
     needed = {f"volumes_{wanted.name}": 1, f"gigabytes_{wanted.name}": volume.size}
     yield from quotas.lacking(cloud, "block-storage", volume.project_id, needed, by=volume.id)
     backend = (wanted.extra_specs or {}).get("volume_backend_name")
-    try:
-        known = pools(cloud) if backend else []
-    except CloudError as error:
-        if error.status != 403:  # only admins are told; the scheduler will say the same
-            raise
-        return
+    known = known_pools(cloud) if backend else []
     if not known:
         return
     fitting = [pool for pool in known if pool.backend == backend]
@@ -139,7 +134,7 @@ def _no_retype(cloud: Cloud, volume: Any, options: Options) -> Iterator[str]:
             f"its backend {clean(volume.backend)} does not have the type: with "
             "migration=on-demand its data are moved"
         )
-    elif not any(_has_room(pool, volume.size) for pool in fitting):
+    elif not any(pool.takes(volume.size) for pool in fitting):
         yield f"no pool of {clean(backend)} has {volume.size} GiB free"
     elif snapshots := len(snapshots_of(cloud, volume.id)):
         yield f"it has {count(snapshots, 'snapshot')}, and Cinder moves no volume that has any"
@@ -149,10 +144,6 @@ def _reset(cloud: Cloud, id: str, options: Options) -> None:
     # A volume in error keeps the attachments that Cinder has recorded.
     attach_status = {"available": "detached", "in-use": "attached"}.get(options.to)
     change.reset_volume(cloud, id, options.to, attach_status)
-
-
-def _has_room(pool: Pool, size: int) -> bool:
-    return pool.free_gib is None or pool.free_gib >= size
 
 
 CHANGE_VERBS = (

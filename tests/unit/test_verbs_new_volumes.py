@@ -48,6 +48,21 @@ def planned(fake: FakeCloud, **options: Any) -> PlannedStep:
     return step
 
 
+def test_there_has_to_be_room_in_a_pool_of_its_type(fake: FakeCloud) -> None:
+    records = fake.part(FakeCinder).records
+    fast = next(row for row in records.types if row["name"] == "fast")
+    fast["extra_specs"] = {"volume_backend_name": "RBD"}
+    free = {"volume_backend_name": "RBD", "free_capacity_gb": 10}
+    records.pools.append({"name": "c#1", "capabilities": free})
+    records.pools.append({"name": "c#2", "capabilities": {"free_capacity_gb": 15}})
+    with pytest.raises(Refused, match="no pool of RBD has 20 GiB free"):
+        planned(fake, volume_type="fast")
+    with pytest.raises(Refused, match="no pool has 20 GiB free"):
+        planned(fake)
+    free["free_capacity_gb"] = 20
+    assert planned(fake, volume_type="fast")
+
+
 def test_it_is_made_from_an_image(
     fake: FakeCloud, cinder: FakeCinder, image: Json, attempt: FakeAttempt
 ) -> None:

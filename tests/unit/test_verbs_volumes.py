@@ -75,6 +75,21 @@ def _pool(name: str, backend: str, free: object = 100) -> Json:
 HERE, THERE = _pool("block@lvm#lvm", "LVM"), _pool("ceph@rbd#rbd", "RBD")
 
 
+def test_a_volumes_pool_has_to_have_room_for_it_to_grow(
+    fake: FakeCloud, cinder: FakeCinder, volume: Json
+) -> None:
+    pool = _pool("here", "LVM", 5)
+    volume["os-vol-host-attr:host"] = pool["name"]
+    cinder.records.pools.append(pool)
+    with pytest.raises(Refused, match=f"its pool {pool['name']} has no 20 GiB more"):
+        plan_of(fake, "extend", size_gib=40)
+    pool["capabilities"] |= {
+        "thin_provisioning_support": True,
+        "max_over_subscription_ratio": "4.0",
+    }
+    assert plan_of(fake, "extend", size_gib=40).changes() == 1
+
+
 @pytest.mark.parametrize(
     ("backend", "pools", "migration", "snapshots", "why"),
     [
