@@ -17,9 +17,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import skeletons
-
 TOP = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TOP / "lib"), str(TOP / "tools")]
+
+import skeletons  # noqa: E402 - found by the line above
+
 EXAMPLES = Path("tests", "data", "examples.yaml")
 CHANGES = Path("CHANGES.md")
 MARK = skeletons.MARK
@@ -29,14 +31,17 @@ _ENTRY = re.compile(r"^([a-z_]+\.[a-z_.]+):", re.MULTILINE)
 
 
 def main() -> None:
-    """Write the skeleton, or say in a sentence why not and exit with 2."""
+    """Write the skeletons, or say in a sentence why one cannot be and exit with 2."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("name", nargs="?", default="", help="subject.verb, as server.power_cycle")
-    name = parser.parse_args().name
-    if why := refusal(name, TOP):
-        print(why, file=sys.stderr)
-        sys.exit(2)
-    written = write(name, TOP)
+    parser.add_argument(
+        "names", nargs="*", default=[""], help="subject.verb, as server.power_cycle"
+    )
+    written: dict[str, None] = {}
+    for name in parser.parse_args().names:
+        if why := refusal(name, TOP):
+            print(why, file=sys.stderr)
+            sys.exit(2)
+        written |= dict.fromkeys(write(name, TOP))
     code = [path for path in written if path.endswith(".py")]
     _tool("-m", "ruff", "check", "--quiet", "--select", "I", "--fix", *code)
     _tool("-m", "black", "--quiet", *code)

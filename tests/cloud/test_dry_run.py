@@ -21,7 +21,8 @@ from support.cloud_operator import REPOSITORY
 from support.cloud_proxied import Proxied
 from support.cloud_site import Site
 from support.cloud_stands import birth_for, stand_for
-from support.cloud_volumes import hanging, named_volume, to_prune, to_transfer
+from support.cloud_volumes import hanging, to_prune, to_transfer
+from support.example_things import made
 from support.mail_examples import MAIL_EXAMPLES, Post
 from support.sampling import dealt
 from support.smtp_server import SmtpServer
@@ -32,15 +33,6 @@ from workflow_api.plan import Plan
 from workflow_api.workflow import workflow_named
 
 Example = Callable[[Site], dict[str, Any]]
-
-
-def _server(site: Site) -> dict[str, Any]:
-    (guest,) = site.boot()
-    return {"server": guest.id}
-
-
-def _hypervisor(site: Site) -> dict[str, Any]:
-    return {"hypervisor": site.source}
 
 
 def _enable(site: Site) -> dict[str, Any]:
@@ -81,7 +73,8 @@ def _creation(row: Creation) -> Example:
     return lambda site: birth_for(site, row).parameters()
 
 
-#: What an example is about here, where a running server or an enabled hypervisor will not do.
+#: What an example is about here, where things in their usual state (support/example_things.py)
+#: will not do.
 PARTICULAR: dict[str, Example] = {
     "flavor.create": lambda site: {"name": site.to_come("flavor")},
     "flavor.retire": lambda site: {"flavor": site.flavor()},
@@ -98,13 +91,12 @@ PARTICULAR: dict[str, Example] = {
     **{verb.name: _verb(verb) for verb in VERBS},
     **{row.name: _creation(row) for row in CREATIONS},
 }
-#: What it is about otherwise, by the parameter that names it.
-USUAL = {"server": _server, "volume": named_volume, "hypervisor": _hypervisor}
 
 
-def _about(action: str) -> Example:
-    """Return what makes the thing that an action's example is about. Raises KeyError."""
-    return PARTICULAR.get(action) or USUAL[action.partition(".")[0]]
+def _about(action: str, site: Site) -> dict[str, Any]:
+    """Make what an action's example is about, and return how it is called here."""
+    make = PARTICULAR.get(action)
+    return make(site) if make else made(site, example(action))
 
 
 def _changing_actions() -> list[str]:
@@ -165,7 +157,7 @@ def test_dry_run_changes_nothing_and_run_only_what_is_planned(
     action: str, site: Site, proxied: Proxied
 ) -> None:
     proxy, operator = proxied.proxy, proxied.operator
-    parameters = {**example(action), **_about(action)(site)}
+    parameters = {**example(action), **_about(action, site)}
     journal = Journal(Store(operator.config["state_url"]))
 
     shown = operator.dry_run(action, **parameters)

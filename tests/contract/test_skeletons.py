@@ -22,7 +22,48 @@ def copy(tmp_path: Path) -> PackCopy:
     return PackCopy(tmp_path / "openstack_ops")
 
 
-# A known subject in a package, one in a module that is not looked up yet, and a new one.
+#: Runbooks about what the query knows, each looked up by its table, and whether it has marks.
+OF_RESOURCES = {
+    "server.clean_up": True,
+    "hypervisor.polish": False,
+    "volume.scrub": True,
+    "volume_snapshot.check": True,
+    "image.certify": True,
+    "flavor.audit": True,
+    "project.freeze": True,
+    "aggregate.ship": True,
+    "server_group.mark": False,
+    "network.close": True,
+    "port.trunk_of": True,
+    "router.park": True,
+    "security_group.close": True,
+    "floating_ip.move": True,
+    "user.nudge": True,
+}
+
+
+@pytest.mark.long
+def test_skeletons_of_resources_look_them_up_by_their_tables(copy: PackCopy) -> None:
+    """They import, have types, and draw their plan; only what they do is left to their author."""
+    modules, tests = set(), []
+    copy.done("tools/new_runbook.py", *OF_RESOURCES)
+    for name, has_marks in OF_RESOURCES.items():
+        subject, _, verb = name.partition(".")
+        module = module_of(subject, verb, copy.top)
+        text = module.read_text().partition(f"# -- {name} ")[2]
+        assert "class " not in text
+        assert f"def find_{subject}(" not in text
+        assert ("protected(" in text) is has_marks, name
+        modules.add(str(module.relative_to(copy.top)))
+        tests.append(f"tests/unit/test_workflows_{name.replace('.', '_')}.py")
+    copy.done("-m", "black", "--check", *modules, *tests)
+    copy.done("-m", "ruff", "check", *modules, *tests)
+    copy.done("-m", "mypy", *modules)
+    tried = copy.run("-m", "pytest", "-q", "-k", "the_plan_changes_nothing", *tests)
+    assert f"{len(tests)} passed" in tried.stdout, tried.stdout
+
+
+# A known subject in a package, one in a module, and a new one.
 @pytest.mark.long
 @pytest.mark.parametrize(
     "name", sampled(["hypervisor.polish", "volume.extend_much", "fire_drill.hold"], 1)

@@ -15,9 +15,10 @@ from engine.dispatch import dispatch
 from examples import example
 from support.action_files import NAMES, action
 from support.example_servers import example_servers
+from support.example_things import place_missing
 from support.fake_alertmanager import FakeAlertmanager
 from support.fake_cloud import FakeCloud
-from support.fake_cloud_estate import OWNER, Aggregate, Group, Hypervisor, Project
+from support.fake_cloud_estate import OWNER, Aggregate, Group, Hypervisor
 from support.fake_cloud_tables import Tables
 from support.fake_cloud_volume import FakeCinder
 from support.fake_icinga import FakeIcinga, Thing
@@ -41,26 +42,12 @@ HEARD = "2026-01-02T00:10:00.000000"
 # They are about what an earlier run has done; test_workflows_hypervisor_powering.py and
 # test_workflows_migrate_back.py.
 AFTER_A_RUN = {"hypervisor.start_servers", "hypervisor.migrate_back"}
-# What Nova's own processes are needed for.
-ON_HOSTS = (
-    "ssh.",
-    "hypervisor.",
-    "maintenance.",
-    "server.",
-    "capacity.",
-    "aggregate.",
-    "server_group.",
-)
+# What needs the people of a cloud, and their mail.
+AMONG_PEOPLE = ("email.", "owner.", "audit.", "query.", "user.", "project.")
 FLAVOR = {"id": "1", "name": "m1.small", "vcpus": 1, "ram": 1024, "disk": 10}
 IMAGE = {"id": "image-1", "name": "debian-12", "status": "active", "visibility": "public"}
 
 
-# Stories about one volume, and the state in which there is something to do.
-OF_A_VOLUME = {
-    "volume.detach_stuck": "detaching",
-    "volume.snapshot": "available",
-    "volume.transfer": "available",
-}
 VERB = {verb.name: verb for verb in VERBS}
 CREATED = {row.name for row in CREATIONS}
 
@@ -109,13 +96,18 @@ def house(name: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
     dead = {"state": "down"} if name in ABOUT_A_DEAD_HOST else {"heard": HEARD}
     hosts = [Hypervisor("cmp-1", **dead), Hypervisor("cmp-2", heard=HEARD)]
     with FakeCloud(hosts, example_servers()) as cloud:
-        tables = Tables(cloud)
+        cinder = cloud.part(FakeCinder)
+        tables = cloud.part(Tables)
         tables.flavors.append(FLAVOR)
         tables.networks.append({"id": "network-1", "name": "operators-net", "project_id": OWNER})
-        cloud.part(FakeCinder)
         cloud.images.append(IMAGE)
         cloud.aggregates.append(Aggregate("ssd", ["cmp-1"]))
         cloud.groups.append(Group("web", "soft-anti-affinity", ["web-1", "wiki-1"]))
+        place_missing(cloud, example(name))
+        if name == "volume.detach_stuck":
+            (volume,) = cinder.volumes
+            cinder.records.attach(volume, str(uuid.uuid4()))
+            volume["status"] = "detaching"
         commands = {**SSH_CONFIG["ssh_commands"], "power_off": POWER_OFF}
         yield {
             **cloud.config(state_url=state),
@@ -131,11 +123,6 @@ def stand(name: str, tmp_path: Path) -> Iterator[dict[str, Any]]:
     with FakeCloud() as cloud:
         if name in VERB:
             ready(cloud, VERB[name])
-        elif name in OF_A_VOLUME:
-            cloud.projects.append(Project("shop", id="shop"))
-            volume = cloud.part(FakeCinder).volume("data-1", status=OF_A_VOLUME[name])
-            if volume["status"] == "detaching":
-                cloud.part(FakeCinder).records.attach(volume, str(uuid.uuid4()))
         else:
             BIRTHS[name.partition(".")[0]](cloud)
         yield cloud.config(state_url=new_state(tmp_path / "state.db"))
@@ -180,9 +167,9 @@ def config(name: str, post: MailCloud, request: pytest.FixtureRequest) -> dict[s
         return dict(request.getfixturevalue("alertmanager"))
     if name.startswith(("downtime.", "monitoring.")) or name.endswith("silence"):
         return dict(request.getfixturevalue("icinga"))
-    if name in VERB or name in CREATED or name in OF_A_VOLUME:
+    if name in VERB or name in CREATED:
         return dict(request.getfixturevalue("stand"))
-    if name.startswith(ON_HOSTS) and not name.endswith((".search", ".list")):
+    if not name.startswith(AMONG_PEOPLE) and not name.endswith((".search", ".list")):
         config = request.getfixturevalue("house")
     if "cloud_b" in action(name)["parameters"]:
         (entry,) = config["clouds"]
