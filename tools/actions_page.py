@@ -31,7 +31,8 @@ def actions_page() -> str:
         "common": table("parameter", "values", "default", "what it is", rows=_all_common()),
         "actions": "\n".join(_subject(subject, known) for subject, known in subjects),
     }
-    return filled(_BY_HAND.read_text(), made)
+    on_runs = ", ".join(code(one.name) for one in all_workflows().values() if _is_on_runs(one))
+    return filled(_BY_HAND.read_text().replace("<!-- on_runs -->", on_runs), made)
 
 
 def readme_rows() -> str:
@@ -102,6 +103,10 @@ def _command(words: list[str]) -> str:
     return "\n".join(lines).rstrip()
 
 
+def _is_on_runs(known: Workflow) -> bool:
+    return typing.get_type_hints(known.function)["return"] is RunRequest
+
+
 def _note(known: Workflow) -> str:
     """Return the sentence on what an action does by default; none for one that only reads."""
     does = "sends" if known.name.startswith("email.") else "changes"
@@ -109,8 +114,9 @@ def _note(known: Workflow) -> str:
         return f"**Acts at once**: `dry_run=true` shows the plan and {does} nothing."
     if known.changes:
         return f"**Dry by default**: it shows the plan and {does} nothing; `dry_run=false` acts."
-    if typing.get_type_hints(known.function)["return"] is RunRequest:
-        return "**Acts at once** on that run; there is no dry run of it."
+    if _is_on_runs(known):
+        which = "that run" if "run" in known.parameters else "runs that are due"
+        return f"**Acts at once** on {which}; there is no dry run of it."
     return ""
 
 

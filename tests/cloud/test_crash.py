@@ -176,5 +176,5 @@ def test_killed_anywhere_and_resumed(
             + ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
         )
     assert campaign.killed.total() >= KILLS
-    assert KILLS <= 6 or accepted >= 10
+    assert accepted >= (10 if KILLS > 6 else 1), "too few changes were made and not answered"
     store.close()

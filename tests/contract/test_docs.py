@@ -74,15 +74,33 @@ def test_the_readme_is_read_to_its_end() -> None:
     assert len(README.splitlines()) <= 200
 
 
+def found(pattern: str, page: Path) -> list[Any]:
+    return re.findall(pattern, page.read_text(), re.MULTILINE)
+
+
+LINK = r"\]\((?!https?:)([^)#]+)"
+ANCHOR = r"\]\((?!https?:)([^)#]*)#([^)]+)\)"
+TARGET = r"`make ([a-z-]+)"
+ACTION = rf"`(?:openstack_ops\.)?((?:{SUBJECTS})\.[a-z_]+)`"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "least"), [(LINK, 100), (ANCHOR, 400), (TARGET, 20), (ACTION, 200)]
+)
+def test_there_is_much_to_look_at(pattern: str, least: int) -> None:
+    """A page that has none of a kind passes below: not all of them may."""
+    assert sum(len(found(pattern, page)) for page in DOCS) >= least
+
+
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+    for target in found(LINK, page):
         assert (page.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 def test_links_lead_to_headings(page: Path) -> None:
-    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text()):
+    for target, anchor in found(ANCHOR, page):
         there = page.parent / target if target else page
         headings = re.findall(r"^#+ (.+)$", there.read_text(), re.MULTILINE)
         assert [anchor_of(heading) for heading in headings].count(anchor) == 1, (target, anchor)
@@ -96,7 +114,7 @@ def anchor_of(heading: str) -> str:
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 def test_make_targets_exist(page: Path) -> None:
     makefile = (TOP / "Makefile").read_text()
-    for target in re.findall(r"`make ([a-z-]+)", page.read_text()):
+    for target in found(TARGET, page):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
@@ -105,13 +123,14 @@ def test_actions_that_are_named_exist(page: Path) -> None:
     text = page.read_text()
     # The author's guide builds some of its own.
     built = re.findall(r'^(?:@workflow\(|    name=)"([a-z_.]+)"', text, re.MULTILINE)
-    for name in re.findall(rf"`(?:openstack_ops\.)?((?:{SUBJECTS})\.[a-z_]+)`", text):
+    for name in found(ACTION, page):
         assert name in built or is_known(name), name
 
 
 def test_actions_that_are_named_to_people_exist() -> None:
     """Whatever an operator can be told, by a message, a form, a mail or in chat."""
     named = re.compile(rf"(?<![\w./<-])((?:{SUBJECTS})(?:\.[a-z_]+)+)")
+    assert sum(len(named.findall(text)) for path in SOURCES for text in texts(path)) > 100
     unknown = [
         f"{path.relative_to(TOP)}: {name} in {text!r:.200}"
         for path in SOURCES

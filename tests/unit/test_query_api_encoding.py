@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from ast import literal_eval
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -143,5 +144,31 @@ def test_a_filter_says_what_is_looked_for_in_a_text_or_leaves_it(
     data: st.DataObject, asked: tuple[Property, Filter]
 ) -> None:
     prop, filter_ = asked
-    sent = filter_.encode(data.draw(SAMPLES.get(prop.kind, st.text())))
-    assert sent is None or isinstance(sent, str)
+    value = data.draw(SAMPLES.get(prop.kind, TEXTS))
+    sent = filter_.encode(value)
+    assert sent is None or keeps_all(prop, filter_, sent.split("=", 1)[-1], value)
+
+
+# Also such texts as many filters are for.
+TEXTS = st.text() | st.sampled_from(
+    ["web-1", "10.0.0.1", "2001:DB8::5", "10.0.0.0/8", "tcp", "ingress", "public", "a,b", "IPv4"]
+)
+
+
+def keeps_all(prop: Property, filter_: Filter, sent: str, value: Any) -> bool:
+    """Return whether a service that is sent this leaves out nothing of what is looked for."""
+    if prop.kind == "boolean":
+        return sent == str(value).lower()
+    if prop.kind == "time":
+        word, moment = sent.split(":", 1)
+        return moment <= value if word == "gte" else moment > value
+    if prop.kind == "integer":
+        bound = int(sent)
+        least, most = {
+            "greater_than": (value - 1, value),
+            "less_than": (value, value + 1),
+        }.get(next(name for name, one in prop.filters.items() if one is filter_), (value, value))
+        return bool(least <= bound <= most)
+    if prop.kind in ("address", "addresses"):
+        return ip_address(sent) == ip_address(value)
+    return bool(sent == value)
