@@ -19,7 +19,7 @@ class Former(msgspec.Struct, frozen=True):
     renamed: Mapping[str, str] = {}
 
 
-_FORMER = {
+FORMER = {
     "moving.move_server": Former("server.move"),
     "moving.verify_arrived": Former("server.verify_arrived"),
     "campaign_steps.record_campaign": Former("campaign.record"),
@@ -32,7 +32,7 @@ _FORMER = {
 
 def modernised(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored step as this version stores it; its key stays, as the journal has it."""
-    former = _FORMER.get(stored["name"])
+    former = FORMER.get(stored["name"])
     if former is None:
         return dict(stored)
     data = {former.renamed.get(name, name): value for name, value in stored["data"].items()}
