@@ -16,7 +16,7 @@ COVERED := $(BIN)/coverage run -m pytest -q
 # it has started: four workers are sooner done than two, also on two cores.
 SIDE_BY_SIDE := -n 4 --dist worksteal
 
-.PHONY: help venv constraints lint generate runbook exchange test test-fast test-long test-lowest test-pythons test-cloud test-cloud-long test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail bench-hops mail-previews clean
+.PHONY: help venv constraints lint generate runbook sizes exchange test test-fast test-long test-lowest test-pythons test-cloud test-cloud-long test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail bench-hops mail-previews clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,6 +46,9 @@ generate: venv  ## the actions, and what docs/ has of them, from runbooks, table
 
 runbook: venv  ## the skeleton of a new runbook: make runbook NAME=server.power_cycle
 	@$(BIN)/python tools/new_runbook.py '$(NAME)'
+
+sizes: venv  ## how large each folder of the library is, into docs/ARCHITECTURE.md
+	$(BIN)/python tools/sizes.py
 
 exchange: venv  ## the checks that StackStorm Exchange's CI makes
 	PATH="$(BIN):$$PATH" $(BIN)/python tools/exchange.py

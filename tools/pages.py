@@ -36,12 +36,12 @@ def filled(text: str, made: Mapping[str, str]) -> str:
     return text
 
 
-def between(text: str, name: str, part: str) -> str:
+def between(text: str, name: str, part: str, by: str = "generate") -> str:
     """Return a page with the part between its markers replaced; the markers stay.
 
     Raises ValueError where the page does not have them.
     """
-    begin, end = f"<!-- {name}: made by `make generate` -->\n", f"<!-- end of {name} -->\n"
+    begin, end = f"<!-- {name}: made by `make {by}` -->\n", f"<!-- end of {name} -->\n"
     before, _, rest = text.partition(begin)
     _, marked, after = rest.partition(end)
     if not marked:

@@ -56,6 +56,7 @@ def config(tmp_path: Path) -> dict[str, object]:
 
 def test_the_folders_are_named() -> None:
     assert set(FOLDERS) == {"bench", "devcloud", "tests", "tools"}
+    assert f"`rm -r {' '.join(FOLDERS)}`" in (TOP / "README.md").read_text()
 
 
 @pytest.mark.long
