@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
@@ -69,7 +70,9 @@ def test_it_has_types(pack: PackCopy) -> None:
 @pytest.mark.long
 def test_the_tests_that_are_typed_pass(pack: PackCopy) -> None:
     said = [line for block in blocks("console") for line in block.text.splitlines()]
-    tests = [line.split()[1:] for line in said if line.startswith(".venv/bin/python -m pytest")]
+    tests = [
+        shlex.split(line)[1:] for line in said if line.startswith(".venv/bin/python -m pytest")
+    ]
     assert len(tests) == 2
     for command in tests:
         assert " passed" in pack.done(*command)
