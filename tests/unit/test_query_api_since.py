@@ -13,7 +13,8 @@ from query_api.execution.query import Query, query
 from query_api.language.completeness import implied
 from query_api.language.conditions import Condition, all_of, any_of, not_, test
 from query_api.resources import resource
-from query_api.resources.since import Action, error_since, off_since
+from query_api.resources.since import error_since, off_since
+from query_api.wire.objects import Action
 from support.memory_cloud import Json, MemoryCloud, refused
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)

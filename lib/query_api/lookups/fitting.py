@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from query_api.lookups.placement import PLACEMENT, Candidates, Demand, Summary, wanted_of
+from query_api.lookups.placement import PLACEMENT, Candidates, Demand, wanted_of
+from query_api.wire.objects import Summary
 from query_api.wire.reading import Reading
 
 # A provider that others share, such as a storage pool.

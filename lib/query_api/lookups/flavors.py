@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-import msgspec
-
 from accounts.cloud import Cloud
 from query_api.lookups import things
 from query_api.lookups.things import Thing
+from query_api.wire.objects import Accesses
 from query_api.wire.reader import one
-
-
-class _Access(msgspec.Struct):
-    tenant_id: str
-
-
-class _Accesses(msgspec.Struct):
-    flavor_access: list[_Access]
 
 
 def with_access(cloud: Cloud, id: str) -> Thing | None:
@@ -35,4 +26,4 @@ def with_access(cloud: Cloud, id: str) -> Thing | None:
 def access_of(cloud: Cloud, id: str) -> list[str]:
     """Return the projects that may use a flavor which is not public. Raises CloudError."""
     path = f"/flavors/{quote(id, safe='')}/os-flavor-access"
-    return [access.tenant_id for access in one(cloud, "compute", path, _Accesses).flavor_access]
+    return [access.tenant_id for access in one(cloud, "compute", path, Accesses).flavor_access]

@@ -9,20 +9,17 @@ import msgspec
 
 from accounts.cloud import not_there
 from common.errors import CloudError
+from query_api.wire.objects import Id
 from query_api.wire.reading import Reading
 
 
-class _Id(msgspec.Struct):
-    id: str
-
-
 class _Users(msgspec.Struct):
-    users: list[_Id]
+    users: list[Id]
 
 
 class _Inference(msgspec.Struct):
-    prior_role: _Id
-    implies: list[_Id]
+    prior_role: Id
+    implies: list[Id]
 
 
 class _Inferences(msgspec.Struct):

@@ -11,6 +11,7 @@ import msgspec
 from accounts.cloud import Cloud, not_there
 from common.errors import CloudError
 from query_api.lookups.compute_types import Flavor, Server
+from query_api.wire.objects import Summary
 from query_api.wire.reader import one
 
 # All resource classes of a provider stand in its summary, forbidden traits can be asked for.
@@ -37,21 +38,6 @@ class Traits(msgspec.Struct):
 
     traits: list[str]
     generation: int = msgspec.field(name="resource_provider_generation")
-
-
-class Amount(msgspec.Struct):
-    """How much of a resource class a provider can give in all, and has given."""
-
-    capacity: int
-    used: int
-
-
-class Summary(msgspec.Struct):
-    """What Placement tells of a provider; its root is the host."""
-
-    resources: dict[str, Amount]
-    root_provider_uuid: str
-    traits: list[str] = []
 
 
 class Request(msgspec.Struct):

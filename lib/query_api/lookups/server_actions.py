@@ -14,47 +14,11 @@ from common.text import clean
 from query_api.language.times import normal
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Server
+from query_api.wire.objects import Action, Actions, Event, OneAction
 from query_api.wire.reader import one
 
 # The events of a server's actions say in words what failed.
 _EVENT_DETAILS = "2.84"
-
-
-class Action(msgspec.Struct):
-    """One request: ``start_time`` is UTC without a zone, as Nova writes it."""
-
-    action: str
-    request_id: str
-    message: str | None = None
-    start_time: str | None = None
-    user_id: str | None = None
-
-
-class Event(msgspec.Struct):
-    """One part of an action; without ``finish_time`` it is under way."""
-
-    event: str = ""
-    finish_time: str | None = None
-    result: str | None = None
-    host: str | None = None
-    details: str | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether it ended with an error."""
-        return self.result == "Error"
-
-
-class _Actions(msgspec.Struct):
-    instanceActions: list[Action]
-
-
-class _Events(msgspec.Struct):
-    events: list[Event] = []
-
-
-class _Answer(msgspec.Struct):
-    instanceAction: _Events
 
 
 class ServerAndAction(Server):
@@ -66,13 +30,13 @@ class ServerAndAction(Server):
 def actions(cloud: Cloud, server_id: str) -> list[Action]:
     """Return what was asked of a server, newest first. Raises CloudError."""
     path = f"/servers/{server_id}/os-instance-actions"
-    return one(cloud, "compute", path, _Actions, microversion=compute.SERVERS).instanceActions
+    return one(cloud, "compute", path, Actions, microversion=compute.SERVERS).instanceActions
 
 
 def events(cloud: Cloud, server_id: str, action: Action) -> list[Event]:
     """Return the parts of an action, in their order. Raises CloudError."""
     path = f"/servers/{server_id}/os-instance-actions/{action.request_id}"
-    return one(cloud, "compute", path, _Answer, microversion=_EVENT_DETAILS).instanceAction.events
+    return one(cloud, "compute", path, OneAction, microversion=_EVENT_DETAILS).instanceAction.events
 
 
 def newest_request(cloud: Cloud, server_id: str, action: str) -> str:

@@ -13,18 +13,15 @@ from common.errors import CloudError
 from common.text import count, listed
 from query_api.execution.query import Query, query
 from query_api.lookups.things import Thing
+from query_api.wire.objects import Id
 from query_api.wire.reader import one
 
 # Nova gives no more in one answer, whatever is asked for.
 _PAGE = 1000
 
 
-class _Id(msgspec.Struct):
-    id: str
-
-
 class _Servers(msgspec.Struct):
-    servers: list[_Id]
+    servers: list[Id]
     servers_links: list[dict[str, str]] = []
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from query_api.language.schema import Filter, Link, Listing, Resource, Source, exact
 from query_api.resources.properties import (
     boolean,
@@ -17,6 +15,7 @@ from query_api.resources.properties import (
     texts,
     total,
 )
+from query_api.wire.objects import Accesses, Id
 from query_api.wire.paging import rows
 
 if TYPE_CHECKING:
@@ -26,25 +25,13 @@ if TYPE_CHECKING:
 _FLAVORS = "2.61"
 
 
-class _Id(msgspec.Struct):
-    id: str
-
-
-class _Access(msgspec.Struct):
-    tenant_id: str
-
-
-class _Accesses(msgspec.Struct):
-    flavor_access: list[_Access]
-
-
 def _access(reading: Reading, flavors: list[str]) -> Mapping[str, list[str]]:
     """Return the projects that may use each flavor that not everybody may use."""
     private = rows(
         reading,
         "compute",
         "/flavors",
-        _Id,
+        Id,
         "flavors",
         params={"is_public": "False"},
         microversion=_FLAVORS,
@@ -59,7 +46,7 @@ def _access(reading: Reading, flavors: list[str]) -> Mapping[str, list[str]]:
 
 def _projects(reading: Reading, flavor: str) -> list[str]:
     path = f"/flavors/{flavor}/os-flavor-access"
-    answer: _Accesses = reading.one("compute", path, _Accesses, None, _FLAVORS)
+    answer: Accesses = reading.one("compute", path, Accesses, None, _FLAVORS)
     return [access.tenant_id for access in answer.flavor_access]
 
 

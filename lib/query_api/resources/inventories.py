@@ -14,6 +14,7 @@ import msgspec
 from accounts.cloud import not_there
 from common.errors import CloudError
 from common.text import listed
+from query_api.wire.objects import Summary
 
 if TYPE_CHECKING:
     from query_api.wire.reading import Reading
@@ -82,19 +83,8 @@ class _Providers(msgspec.Struct):
     resource_providers: list[_Provider]
 
 
-class _Taken(msgspec.Struct):
-    capacity: int
-    used: int
-
-
-class _Summary(msgspec.Struct):
-    root_provider_uuid: str
-    resources: dict[str, _Taken]
-    traits: list[str] = []
-
-
 class _Candidates(msgspec.Struct):
-    provider_summaries: dict[str, _Summary]
+    provider_summaries: dict[str, Summary]
 
 
 def inventories(reading: Reading, hosts: list[str]) -> Mapping[str, Inventory]:

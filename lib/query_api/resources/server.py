@@ -19,6 +19,7 @@ from query_api.resources.properties import (
     time,
 )
 from query_api.wire import nova_patterns
+from query_api.wire.objects import Id
 
 _BY_NAME = {
     "equal_to": Filter(param="name", encode=nova_patterns.whole),
@@ -139,7 +140,7 @@ SERVER = Resource(
             "image_id",
             "The image it was booted from; missing if it was from a volume.",
             "image",
-            shape=values.Id | str | None,
+            shape=Id | str | None,
             of=values.image_id,
             filters=exact("image"),
         ),
@@ -183,7 +184,7 @@ SERVER = Resource(
             "volume_ids",
             "The volumes attached to it.",
             "os-extended-volumes:volumes_attached",
-            shape=list[values.Id] | None,
+            shape=list[Id] | None,
             of=values.ids,
         ),
         text(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from accounts.cloud import not_there
 from common.errors import CloudError
 from query_api.language.schema import WHOLE, Filter, Link, Listing, Resource, Source, exact
 from query_api.language.times import normal
 from query_api.resources.properties import integer, text, texts, time
 from query_api.wire.narrowing import refuse_flood
+from query_api.wire.objects import Event, OneAction
 
 if TYPE_CHECKING:
     from query_api.wire.reading import Reading
@@ -76,30 +75,6 @@ MIGRATION = Resource(
 )
 
 
-class Event(msgspec.Struct):
-    """One part of an action."""
-
-    event: str
-    start_time: str | None = None
-    finish_time: str | None = None
-    result: str | None = None
-    host: str | None = None
-    details: str | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether it ended with an error."""
-        return self.result == "Error"
-
-
-class _Action(msgspec.Struct):
-    events: list[Event] = []
-
-
-class _Answer(msgspec.Struct):
-    instanceAction: _Action
-
-
 # Events say where they were, and in words what went wrong.
 _WITH_HOST, _WITH_DETAILS = "2.62", "2.84"
 
@@ -113,7 +88,7 @@ def _events(reading: Reading, actions: list[str]) -> Mapping[str, list[Event]]:
         server, _, request = action.partition("/")
         path = f"/servers/{server}/os-instance-actions/{request}"
         try:
-            answer: _Answer = reading.one("compute", path, _Answer, None, version)
+            answer: OneAction = reading.one("compute", path, OneAction, None, version)
         except CloudError as error:
             if not not_there(error):  # archived since
                 raise

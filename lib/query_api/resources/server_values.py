@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from query_api.wire.objects import Id
+
 # The statuses that Nova can be asked for. It refuses others, and DELETED (which admins may ask
 # for) would give rows that are in no listing.
 _STATUSES = frozenset(
@@ -35,10 +37,6 @@ _POWER_STATES = {
     6: "CRASHED",
     7: "SUSPENDED",
 }
-
-
-class Id(msgspec.Struct):
-    id: str
 
 
 class Name(msgspec.Struct):

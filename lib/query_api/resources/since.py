@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from accounts.cloud import not_there
 from common.errors import CloudError
 from query_api.language.times import normal
 from query_api.wire.narrowing import refuse_flood
+from query_api.wire.objects import Action, Actions
 
 if TYPE_CHECKING:
     from query_api.wire.reading import Reading
@@ -53,24 +52,6 @@ _HARMLESS = frozenset(
 )
 # What succeeds also with a server that is in ERROR, and leaves it there.
 _LEAVES_BROKEN = frozenset({"lock", "unlock", "detach_volume", "detach_interface"})
-_FAILED = "Error"
-
-
-class Action(msgspec.Struct):
-    """Something that was asked of a server."""
-
-    action: str
-    start_time: str
-    message: str | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether a part of it failed."""
-        return self.message == _FAILED
-
-
-class _Actions(msgspec.Struct):
-    instanceActions: list[Action]
 
 
 def actions(reading: Reading, servers: list[str]) -> Mapping[str, list[Action]]:
@@ -84,7 +65,7 @@ def actions(reading: Reading, servers: list[str]) -> Mapping[str, list[Action]]:
     def done(server: str) -> list[Action]:
         path = f"/servers/{server}/os-instance-actions"
         try:
-            answer: _Actions = reading.one("compute", path, _Actions, None, _ACTIONS)
+            answer: Actions = reading.one("compute", path, Actions, None, _ACTIONS)
         except CloudError as error:
             if not not_there(error):
                 raise
@@ -106,7 +87,7 @@ def off_since(known: Sequence[Action]) -> str | None:
         if one.failed:
             continue
         if one.action == "stop":
-            return normal(one.start_time)
+            return normal(one.start_time) if one.start_time else None
         if one.action == _MAYBE_OFF:
             found = one.start_time
         elif one.action in _ON:
@@ -123,7 +104,8 @@ def error_since(known: Sequence[Action]) -> str | None:
     for one in known:
         if one.action == "resetState":
             # Somebody said so; or said that it was sound, and it has broken since.
-            return normal(found or one.start_time)
+            moment = found or one.start_time
+            return normal(moment) if moment else None
         if one.failed and one.action not in _HARMLESS:
             found = one.start_time
         elif not one.failed and one.action not in _LEAVES_BROKEN:

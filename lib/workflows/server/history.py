@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from accounts.cloud import Cloud
 from query_api.lookups import compute, people, server_actions
-from query_api.lookups.server_actions import Action, Event
+from query_api.wire.objects import Action, Event
 from query_api.wire.reading import Reading
 from workflow_api import CloudError, Context, Table, clean, count, humanize, listed, workflow
 from workflow_api.parameters import ServerName
