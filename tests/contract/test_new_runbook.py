@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from skeletons import MARK
+from support.example_things import ON_CLOUD
 from support.pack_copy import PackCopy
 
 NAME = "volume.scrub"
@@ -81,5 +82,4 @@ def test_a_runbook_over_a_known_kind_touches_three_files_and_passes_all_tests(
     ):
         assert f"::test_{test}[{NAME}]" in tried, tried
     # On a real cloud its example is about a volume that is made for it.
-    made = "from support.example_things import ON_CLOUD; print(sorted(ON_CLOUD))"
-    assert "'volume'" in pack.done("-c", made, PYTHONPATH="lib:tests:tools")
+    assert NAME.partition(".")[0] in ON_CLOUD
