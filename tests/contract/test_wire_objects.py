@@ -19,6 +19,7 @@ ALIKE = {
         "id",
         "name",
     ): "Keystone's words on somebody, and the columns that tell groups apart",
+    ("hypervisor",): "a host as a text is looked up, and its uptime",
     ("id",): "ids as they are read and checked: one that may be a number, as an aggregate's",
     ("ip_address",): "an allowed address of a port, and an address of a router's gateway",
     ("parts",): "an explanation, and the conditions that are all or any of others",
