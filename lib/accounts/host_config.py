@@ -83,7 +83,8 @@ class Maintenance(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     ``before`` and ``after`` are a site's own steps by the stages that they go before and after:
     commands, or ``webhook:`` and the name of one. ``alerts`` are the matchers, by Alertmanager, of
-    alerts that have to be silent for ``settle`` before a next host is begun.
+    alerts that have to be silent for ``settle`` before a next host is begun. Drains fill ``spare``
+    hypervisors first.
     """
 
     agents: str | None = None
@@ -97,3 +98,4 @@ class Maintenance(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     around: list[Around] = []
     alerts: dict[Name, list[str]] = {}
     settle: Duration = Duration.parse("5m")
+    spare: list[str] = []

@@ -46,25 +46,21 @@ def out_of_bounds(kind: Any, value: Any) -> str:
 
 
 def _of_number(meta: Meta, value: float) -> str:
-    low = -float("inf") if meta.ge is None else meta.ge
-    high = float("inf") if meta.le is None else meta.le
-    if low <= value <= high:
+    if (meta.ge is None or value >= meta.ge) and (meta.le is None or value <= meta.le):
         return ""
     if meta.le is None:
         return f"is at least {meta.ge}, not {value}"
-    return (
-        f"is at most {meta.le}, not {value}"
-        if meta.ge is None
-        else (f"is from {meta.ge} to {meta.le}, not {value}")
-    )
+    if meta.ge is None:
+        return f"is at most {meta.le}, not {value}"
+    return f"is from {meta.ge} to {meta.le}, not {value}"
 
 
 def _of_length(meta: Meta, value: str | list[Any]) -> str:
-    what = "letter" if isinstance(value, str) else "entry"
+    what = ("letter", "letters") if isinstance(value, str) else ("entry", "entries")
     if meta.min_length is not None and len(value) < meta.min_length:
-        return f"has at least {count(meta.min_length, what, 'entries' if what == 'entry' else '')}"
+        return f"has at least {count(meta.min_length, *what)}, not {len(value)}"
     if meta.max_length is not None and len(value) > meta.max_length:
-        return f"has at most {meta.max_length} letters, not {len(value)}"
+        return f"has at most {count(meta.max_length, *what)}, not {len(value)}"
     if meta.pattern is not None and isinstance(value, str) and not re.search(meta.pattern, value):
         return f"is of the form {meta.pattern}, and {clean(value)!r:.80} is not"
     return ""

@@ -8,7 +8,7 @@ disks that can still be asked for, and one that is counted as free is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from query_api.lookups import compute, placement
 from query_api.lookups.compute_types import UNCONFIRMED, Hypervisor, Migration, Server
 from query_api.lookups.placement import Resources
 from query_api.wire.reading import Reading
-from workflow_api import CloudError, clean, count, listed
+from workflow_api import CloudError, Context, UserError, clean, count, listed, picked
 
 # Records of migrations that are looked at: those that wait for a confirmation are few, and of the
 # newest of a host are those that an allocation can still be for.
@@ -85,6 +85,48 @@ def occupants(
     servers = sorted(servers, key=lambda server: (server.name, server.id))
     away = [m for m in known if m.source_compute == service and not host.service.others]
     return Occupants(servers, _others(cloud, service, servers, held, away), held)
+
+
+def claimed_occupants(ctx: Context, cloud: Cloud, host: Hypervisor) -> Occupants:
+    """Return what holds a hypervisor, which is claimed, and the servers on it with it.
+
+    Placement and the servers are of one look, after all of it was claimed.
+    """
+    looks: list[Occupants] = []
+
+    def look() -> list[Server]:
+        looks.append(occupants(cloud, host, microversion=compute.to_judge(cloud)))
+        return looks[-1].servers
+
+    ctx.claim(host)
+    ctx.claimed(look)
+    return looks[-1]
+
+
+def excluded(
+    cloud: Cloud, host: Hypervisor, there: Iterable[Server | Occupant], wanted: Iterable[str]
+) -> dict[str, str]:
+    """Return what an operator excludes of what is on a hypervisor, as names by id.
+
+    It is named by id, or as names are shown. Raises UserError for what is not there, Ambiguous for
+    a name that several have.
+    """
+    names = [_Named(one.id, clean(one.name)) for one in there]
+    asked = [clean(each) for each in wanted]
+    unknown = [each for each in asked if not any(each in (one.id, one.name) for one in names)]
+    if unknown:
+        raise UserError(
+            f"exclude names what is not on the hypervisor: {listed(unknown)}.",
+            advice="Give names or ids as hypervisor.show and the plan list them.",
+        )
+    where = f"{host.name} of cloud {cloud.name}"
+    chosen = [picked("server", each, names, where=where) for each in asked]
+    return {one.id: one.name for one in chosen}
+
+
+class _Named(msgspec.Struct, frozen=True):
+    id: str
+    name: str
 
 
 def leftovers(

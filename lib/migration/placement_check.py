@@ -10,7 +10,7 @@ from accounts.cloud import Cloud
 from migration.policy import MigrationChoice, shown_size
 from query_api.lookups import compute, placement
 from query_api.lookups.compute_types import Aggregate, Hypervisor, Server, ServerGroup
-from query_api.lookups.packing import Item, unplaced
+from query_api.lookups.packing import Item, filled, unplaced
 from workflow_api import NotFound, Refused, clean, count, listed
 
 _DEFAULT_ZONE = "nova"
@@ -26,12 +26,14 @@ class PlacementCheck:
     """Where the servers of one hypervisor can go.
 
     ``refusals`` are reasons to refuse the whole; ``stuck`` says by server id why one must stay;
-    ``target`` is the compute host that Nova is told, if the operator named a target.
+    ``target`` is the compute host that Nova is told, if the operator named a target, ``spare``
+    those by server id that go to a spare host.
     """
 
     refusals: list[str] = field(default_factory=list)
     stuck: dict[str, str] = field(default_factory=dict)
     target: str | None = None
+    spare: dict[str, str] = field(default_factory=dict)
 
 
 class CloudState:
@@ -83,12 +85,14 @@ def placement_check(
     allocated: Mapping[str, placement.Resources] | None = None,
     *,
     each_stays: bool = False,
+    spare: Sequence[Hypervisor] = (),
 ) -> PlacementCheck:
     """Judge all movable servers together; every reason is found, not just the first.
 
     ``state`` is given by whoever judges several hypervisors, ``allocated`` by whoever knows what
     Placement has given away of the source. With ``each_stays`` a server that fits nowhere is stuck
-    instead of a reason against all.
+    instead of a reason against all. ``spare`` hosts are filled first, in this order, as far as the
+    others then still fit.
     """
     found, state = PlacementCheck(), state or CloudState(cloud)
     moving = [m.server for m in choices if m.how]
@@ -114,6 +118,9 @@ def placement_check(
             items.append(Item(server.id, takes, frozenset(apart)))
     free = {id: {**room.free.get(id, {}), **groups.free(host)} for id, host in hosts.items()}
     _judge_room(found, items, {s.id: s for s in moving}, free)
+    if spare and not found.refusals:
+        goes = filled(items, free, [host.id for host in spare if host.id in hosts])
+        found.spare = {server: hosts[id] for server, id in goes.items()}
     return found
 
 

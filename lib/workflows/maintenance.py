@@ -31,6 +31,7 @@ from workflow_api.parameters import (
     AtLeastOne,
     HypervisorReason,
     Name,
+    Names,
     RunId,
     Where,
 )
@@ -59,6 +60,7 @@ class CampaignOptions(ParameterGroup, frozen=True, kw_only=True):
     skip: Stages to leave out; with alerts or budgets, what else would hold hypervisors up.
     network: The network of the tests, by its exact name or id, or none; the only one if empty.
     migrate_back: Move back to each hypervisor exactly those servers that were moved off it.
+    spare: Hypervisors that are filled first, by host names or ids; maintenance.spare if empty.
     """
 
     batch: AtLeastOne = 1
@@ -69,6 +71,7 @@ class CampaignOptions(ParameterGroup, frozen=True, kw_only=True):
     skip: list[Skipped] = msgspec.field(default_factory=list)
     network: Name | None = None
     migrate_back: bool = False
+    spare: Names = msgspec.field(default_factory=list)
 
 
 @workflow("maintenance.campaign", timeout="7d")
@@ -156,6 +159,7 @@ def _run_of(cloud: Cloud, host: Host, reason: str, options: CampaignOptions) -> 
         "skip": list(dict.fromkeys([*options.skip, *OF_A_HOST])),  # judged for all of a batch
         "network": options.network,
         "migrate_back": options.migrate_back or None,
+        "spare": list(options.spare) or None,
     }
     return ChildRun(
         key=host.id,

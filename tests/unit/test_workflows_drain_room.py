@@ -10,6 +10,7 @@ import pytest
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Aggregate, Flavor, Group, Hypervisor, Server
 from support.fake_cloud_plans import LIVE, drain, hosts, refusal, told
+from workflow_api import UserError
 
 BIG = Flavor("big", vcpus=4, ram=8192)
 TOGETHER = "each alone would fit, but there is no room for all together: "
@@ -229,3 +230,49 @@ def test_the_cost_of_a_plan_does_not_depend_on_the_number_of_servers() -> None:
     # What holds the host is read again once all of it is claimed.
     assert few.total() == 15, few
     assert set(asked(200, page=100) - few) == {"GET /compute/v2.1/servers/detail"}
+
+
+# -- spare hypervisors -------------------------------------------------------------------------
+
+
+def targets(fake: FakeCloud, **asked: Any) -> tuple[list[tuple[str, str | None]], list[str]]:
+    """Return the moves in their order with their targets, and what is noted."""
+    plan = drain(fake, **asked)
+    moves = [step.data for step in plan.steps() if step.name == "server.move"]
+    return [(move["name"], move["target"]) for move in moves], plan.notes
+
+
+def test_a_spare_host_is_filled_first() -> None:
+    others = [room(9999), room(2500, "cmp-3")]
+    servers = [Server(name) for name in "abc"]
+    with FakeCloud([Hypervisor("cmp-1"), *others], servers) as fake:
+        moves, notes = targets(fake, spare=["cmp-3"])
+        assert moves == [("a", "cmp-3"), ("b", "cmp-3"), ("c", None)]
+        assert notes == ["To the spare cmp-3, which is filled first: a, b."]
+
+
+def test_what_fits_nowhere_else_has_the_spare_host_first() -> None:
+    """Filled with the largest first, it would have no room for the one that needs it."""
+    others = [room(9999), Hypervisor("cmp-3", holds={"VCPU": 4, "MEMORY_MB": 9000, "DISK_GB": 99})]
+    others[0].holds["DISK_GB"] = 30
+    servers = [Server("big", flavor=BIG), Server("wide", flavor=Flavor("wide", disk=80))]
+    with FakeCloud([Hypervisor("cmp-1"), *others], servers) as fake:
+        assert targets(fake, spare=["cmp-3"])[0] == [("wide", "cmp-3"), ("big", None)]
+
+
+@pytest.mark.parametrize(
+    ("spare", "note"),
+    [
+        ("cmp-2", "Nothing goes to the spare cmp-2: it is up and disabled."),
+        ("cmp-1", ""),
+    ],
+)
+def test_a_spare_host_that_takes_nothing_is_left_out(spare: str, note: str) -> None:
+    others = [Hypervisor("cmp-2", status="disabled"), Hypervisor("cmp-3")]
+    with FakeCloud([Hypervisor("cmp-1"), *others], [Server("a")]) as fake:
+        assert targets(fake, spare=[spare]) == ([("a", None)], [note] if note else [])
+
+
+def test_a_target_for_all_leaves_nothing_for_a_spare_host() -> None:
+    with FakeCloud(hosts(), [Server("a")]) as fake, pytest.raises(UserError, match="one of them"):
+        drain(fake, target="cmp-2", spare=["cmp-2"])

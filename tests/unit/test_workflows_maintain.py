@@ -170,3 +170,11 @@ def test_it_waits_for_its_time_outside_any_process(
     kind, result = house.ask("run.resume_due")
     assert kind == "done", result["text"]
     assert house.first.status == "enabled"
+
+
+@pytest.mark.long
+def test_the_spare_host_of_the_configuration_is_filled_first(house: House) -> None:
+    house.settings = {**SETTINGS, "spare": ["cmp-3"]}
+    kind, result = house.maintain(skip=["patch", "reboot", "test"])
+    assert kind == "done", result["text"]
+    assert {server.host for server in house.fake.servers} == {"cmp-3"}

@@ -50,6 +50,35 @@ def placed(items: Sequence[Item], free: Mapping[str, Amounts]) -> dict[str, str]
     return search.place_all() or search.first_fit()
 
 
+def filled(
+    items: Sequence[Item], free: Mapping[str, Amounts], first: Sequence[str]
+) -> dict[str, str]:
+    """Return which items go to the places ``first``, by name, when those are filled first.
+
+    What they do not take goes to the other places, or where they have room left, and fits there.
+
+    >>> hole = {"a": {"VCPU": 4}, "b": {"VCPU": 3}}
+    >>> both = [Item(name, {"VCPU": 2}, frozenset("ab")) for name in "xyz"]
+    >>> filled(both, hole, ["b"])
+    {'x': 'b'}
+    """
+    total = _totals(free)
+    ordered = sorted(items, key=lambda item: (-_share(item, total), item.name))
+    room = {place: dict(amounts) for place, amounts in free.items()}
+    found: dict[str, str] = {}
+    for place in first:
+        for item in ordered:
+            fits = all(room.get(place, {}).get(name, 0) >= n for name, n in item.takes.items())
+            if item.name not in found and place in item.places and fits:
+                found[item.name] = place
+                for name, n in item.takes.items():
+                    room[place][name] -= n
+    if unplaced([item for item in ordered if item.name not in found], room):
+        # It has taken what goes nowhere else from what does: a packing of all knows better.
+        return {name: place for name, place in placed(items, free).items() if place in first}
+    return found
+
+
 class _Search:
     def __init__(self, items: Sequence[Item], free: Mapping[str, Amounts]) -> None:
         self.items, self.free = items, free

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from accounts.cloud import Cloud
 from common.reasons import checked_reason
 from hypervisors.hosts import because
-from hypervisors.occupants import Occupants, occupants, told
+from hypervisors.occupants import claimed_occupants, excluded, occupants, told
 from migration.move import move_server, verify_arrived
 from migration.placement_check import PlacementCheck, placement_check, refuse_down, refuse_shared
 from migration.policy import Migration, MigrationChoice, choose_migration, step_data
 from query_api.lookups import compute
-from query_api.lookups.compute_types import Hypervisor, Server
+from query_api.lookups.compute_types import Hypervisor
 from workflow_api import (
     Attempt,
     Context,
@@ -24,7 +25,6 @@ from workflow_api import (
     UserError,
     clean,
     listed,
-    picked,
     step,
     workflow,
 )
@@ -65,7 +65,8 @@ def drain(
     migration: Migration = "auto",
     max_parallel: MaxParallel | None = None,
     target: Name | None = None,
-    exclude: Names = [],  # noqa: B006 - never changed; the signature is the action's default
+    spare: Names = [],  # noqa: B006 - never changed; the signature is the action's default
+    exclude: Names = [],  # noqa: B006 - the same
     on_failure: OnFailure = "stop",
     on_cancel: OnCancel = "leave",
 ) -> Plan:
@@ -75,25 +76,31 @@ def drain(
         stopped ones.
     max_parallel: How many servers to move at once; limits.max_parallel if empty.
     target: The hypervisor that all servers go to, by host name or id; Nova chooses if empty.
+    spare: Hypervisors that are filled first, by host names or ids; Nova chooses for the rest.
     exclude: Servers, or other occupants of the hypervisor, to leave on it, by name or id.
     on_failure: After a failed move, stop starting others or continue with them.
     on_cancel: After a cancel, leave the hypervisor disabled or restore its scheduling.
     """
+    if target and spare:
+        raise UserError(
+            "target is for all servers, so nothing is left for spare: give one of them."
+        )
     known = compute.hypervisors(cloud)
     host = compute.pick_hypervisor(cloud, hypervisor, known)
     refuse_shared(host, "Draining")
     refuse_down(host)
-    ctx.claim(host)
-    looks: list[Occupants] = []
-    servers = ctx.claimed(lambda: _look(cloud, host, looks))
-    found = looks[-1]
+    found = claimed_occupants(ctx, cloud, host)
     plan = Plan(f"Drain {host.name}")
-    excluded = _excluded(cloud, host, found, exclude)
-    choices = [choose_migration(s, migration, ctx.config) for s in servers if s.id not in excluded]
-    others = placement_check(cloud, host, known, choices, target, allocated=found.allocated)
+    staying = excluded(cloud, host, found.all, exclude)
+    going = [one for one in found.servers if one.id not in staying]
+    choices = [choose_migration(server, migration, ctx.config) for server in going]
+    spares = _spares(plan, host, [compute.pick_hypervisor(cloud, one, known) for one in spare])
+    others = placement_check(
+        cloud, host, known, choices, target, allocated=found.allocated, spare=spares
+    )
     plan.refuse(others.refusals)
 
-    for name in excluded.values():
+    for name in staying.values():
         plan.skip(name, "it was excluded")
     if host.status == "disabled":
         why = f"it is disabled already{because(host.service.disabled_reason)}"
@@ -105,18 +112,23 @@ def drain(
         )
     moves = _moves(plan, choices, others, host)
     for one in found.others:
-        if one.id not in excluded:
+        if one.id not in staying:
             plan.leave(one.shown, one.why)
-    plan.each(
-        move_server,
-        moves,
-        at_most=max_parallel or ctx.config.limits.max_parallel,
-        on_failure=on_failure,
-    )
+    # What Nova places would else take the room of those that go to a spare one.
+    for some in (
+        [move for move in moves if move["server"] in others.spare],
+        [move for move in moves if move["server"] not in others.spare],
+    ):
+        plan.each(
+            move_server,
+            some,
+            at_most=max_parallel or ctx.config.limits.max_parallel,
+            on_failure=on_failure,
+        )
     if moves:
         names = {move["server"]: move["name"] for move in moves}
         plan.add(verify_arrived, servers=names, source=host.service.host)
-    plan.add(verify_empty, host=host.name, hypervisor=host.id, excluded=sorted(excluded))
+    plan.add(verify_empty, host=host.name, hypervisor=host.id, excluded=sorted(staying))
     if plan.left:
         plan.note(
             f"{host.name} will not be empty: what is left fails the check at the end. "
@@ -125,26 +137,14 @@ def drain(
     return plan
 
 
-def _look(cloud: Cloud, host: Hypervisor, looks: list[Occupants]) -> list[Server]:
-    """Return the servers on the hypervisor; what else holds it is found at the same look."""
-    looks.append(occupants(cloud, host, microversion=compute.to_judge(cloud)))
-    return looks[-1].servers
-
-
-def _excluded(
-    cloud: Cloud, host: Hypervisor, found: Occupants, exclude: list[str]
-) -> dict[str, str]:
-    """Return what the operator excluded of all that holds the hypervisor, as names by id."""
-    exclude = [clean(wanted) for wanted in exclude]  # as names are shown
-    unknown = [e for e in exclude if not any(e in (one.id, one.name) for one in found.all)]
-    if unknown:
-        raise UserError(
-            f"exclude names what is not on the hypervisor: {listed(unknown)}.",
-            advice="Give names or ids as hypervisor.show and the plan list them.",
-        )
-    where = f"{host.name} of cloud {cloud.name}"
-    chosen = [picked("server", wanted, found.all, where=where) for wanted in exclude]
-    return {one.id: one.name for one in chosen}
+def _spares(plan: Plan, host: Hypervisor, named: Sequence[Hypervisor]) -> list[Hypervisor]:
+    """Return the spare hypervisors that servers can be sent to; say of the others why not."""
+    for one in named:
+        if one.id != host.id and not one.usable:
+            plan.note(f"Nothing goes to the spare {one.name}: it is {one.state} and {one.status}.")
+        elif one.service.others:
+            plan.note(f"Nothing goes to the spare {one.name}: its service has other hypervisors.")
+    return [one for one in named if one.id != host.id]
 
 
 def _moves(
@@ -160,5 +160,9 @@ def _moves(
         if why := judged.why or others.stuck.get(server.id):
             plan.leave(f"{clean(server.name)} ({server.id})", why)
         elif judged.how:
-            moves.append(step_data(server, judged.how, host.service.host, others.target))
+            goes = others.spare.get(server.id, others.target)
+            moves.append(step_data(server, judged.how, host.service.host, goes))
+    for spare in dict.fromkeys(others.spare.values()):
+        names = [move["name"] for move in moves if move["target"] == spare]
+        plan.note(f"To the spare {spare}, which is filled first: {listed(names, 10)}.")
     return moves

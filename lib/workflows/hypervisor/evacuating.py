@@ -9,7 +9,7 @@ from accounts.cloud import Cloud
 from brakes.working import in_work, judge, take_in_work
 from common.reasons import checked_reason
 from hypervisors.fencing import force_down, proof
-from hypervisors.occupants import Occupants, occupants
+from hypervisors.occupants import claimed_occupants, excluded
 from hypervisors.services import ComputeService, compute_services
 from migration.evacuating import (
     UNDER_WAY,
@@ -23,7 +23,7 @@ from migration.move import verify_arrived
 from migration.placement_check import PlacementCheck, placement_check, refuse_shared
 from migration.policy import MigrationChoice, shown_size
 from query_api.lookups import compute
-from query_api.lookups.compute_types import Hypervisor, Server
+from query_api.lookups.compute_types import Hypervisor
 from workflow_api import (
     Context,
     OnFailure,
@@ -32,7 +32,6 @@ from workflow_api import (
     UserError,
     clean,
     listed,
-    picked,
     workflow,
 )
 from workflow_api.parameters import (
@@ -78,17 +77,14 @@ def evacuate(
     refuse_shared(host, "Evacuating")
     service = compute_services(cloud).get(host.service.host)
     _refuse_up(host, service)
-    ctx.claim(host)
-    looks: list[Occupants] = []
-    servers = ctx.claimed(lambda: _look(cloud, host, looks))
-    found = looks[-1]
+    found = claimed_occupants(ctx, cloud, host)
     plan = Plan(f"Evacuate {host.name}")
-    excluded = _excluded(cloud, host, servers, exclude)
+    staying = excluded(cloud, host, found.servers, exclude)
     under_way = {record.instance_uuid for record in records(cloud, host.service.host, *UNDER_WAY)}
     judged = [
         evacuation(s, ctx.config, under_way, rebuild_local=local_disks == "rebuild")
-        for s in servers
-        if s.id not in excluded
+        for s in found.servers
+        if s.id not in staying
     ]
     others = placement_check(
         cloud, host, known, judged, target, allocated=found.allocated, each_stays=True
@@ -96,7 +92,7 @@ def evacuate(
     proven = proof(ctx.config.evacuation, host, service, power_is_off)
     plan.refuse([*proven.refusals, *others.refusals], advice=proven.advice)
     judge(ctx, cloud, plan, [host], past_brakes=past_brakes)
-    for name in excluded.values():
+    for name in staying.values():
         plan.skip(name, "it was excluded")
     # It stays in work until it is given back, however this run ends.
     plan.add(take_in_work, **in_work(host, past_brakes=past_brakes))
@@ -159,27 +155,6 @@ def _refuse_up(host: Hypervisor, service: ComputeService | None) -> None:
             ["its compute service is up"],
             advice="Servers of a hypervisor that is up are moved, with hypervisor.drain.",
         )
-
-
-def _look(cloud: Cloud, host: Hypervisor, looks: list[Occupants]) -> list[Server]:
-    """Return the servers on the hypervisor; what it has given away is found at the same look."""
-    looks.append(occupants(cloud, host, microversion=compute.to_judge(cloud)))
-    return looks[-1].servers
-
-
-def _excluded(
-    cloud: Cloud, host: Hypervisor, servers: Sequence[Server], exclude: list[str]
-) -> dict[str, str]:
-    """Return the names of the servers that the operator excluded, by id."""
-    unknown = [each for each in exclude if not any(each in (s.id, s.name) for s in servers)]
-    if unknown:
-        raise UserError(
-            f"exclude names what is not on the hypervisor: {listed(map(clean, unknown))}.",
-            advice="Give names or ids as hypervisor.show and the plan list them.",
-        )
-    where = f"{host.name} of cloud {cloud.name}"
-    chosen = [picked("server", each, servers, where=where) for each in exclude]
-    return {server.id: clean(server.name) for server in chosen}
 
 
 def _moves(

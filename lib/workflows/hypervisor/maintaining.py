@@ -28,7 +28,7 @@ from migration.placement_check import refuse_down, refuse_shared
 from query_api.lookups import compute
 from query_api.lookups.compute_types import Hypervisor
 from workflow_api import Context, ParameterGroup, Plan, Ref, listed, utc, workflow
-from workflow_api.parameters import HypervisorName, HypervisorReason, Name, PastBrakes
+from workflow_api.parameters import HypervisorName, HypervisorReason, Name, Names, PastBrakes
 from workflows.hypervisor.scheduling import enable_scheduling, scheduling_of
 
 Skipped = Literal[
@@ -59,6 +59,7 @@ class MaintainOptions(ParameterGroup, frozen=True, kw_only=True):
     notify: Mail the owners of the servers there first; with start, that long before.
     network: The network of the test, by its exact name or id, or none; the only one if empty.
     migrate_back: Move back exactly those servers that were moved off it, once it is enabled.
+    spare: Hypervisors that are filled first, by host names or ids; maintenance.spare if empty.
     """
 
     skip: list[Skipped] = msgspec.field(default_factory=list)
@@ -66,6 +67,7 @@ class MaintainOptions(ParameterGroup, frozen=True, kw_only=True):
     start: Begin | None = None
     network: Name | None = None
     migrate_back: bool = False
+    spare: Names = msgspec.field(default_factory=list)
     past_brakes: PastBrakes = False
 
 
@@ -194,7 +196,9 @@ def _agents(circle: _Circle) -> None:
 
 
 def _drain(circle: _Circle) -> None:
-    asked = {"hypervisor": circle.host.name, "reason": circle.reason}
+    asked: dict[str, Any] = {"hypervisor": circle.host.name, "reason": circle.reason}
+    if spare := circle.options.spare or circle.config.maintenance.spare:
+        asked["spare"] = list(spare)
     circle.drained = circle.child("hypervisor.drain", **asked)
 
 

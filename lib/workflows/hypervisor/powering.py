@@ -5,10 +5,11 @@ Which servers a run has stopped stands in its journal, so nothing has to be writ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from accounts.cloud import Cloud, not_there
+from hypervisors.occupants import excluded
 from hypervisors.stopped import stopped_by
 from maintenance.budgets import over
 from migration.placement_check import refuse_shared
@@ -24,11 +25,7 @@ from workflow_api import (
     OnFailure,
     Plan,
     Undo,
-    UserError,
     clean,
-    count,
-    listed,
-    picked,
     workflow,
 )
 from workflow_api.parameters import HypervisorName, MaxParallel, Names, RunId
@@ -69,11 +66,10 @@ def stop_servers(
     plan.refuse([f"its compute service is {host.state}"] if host.state != "up" else [])
     ctx.claim(host)
     servers = ctx.claimed(lambda: _by_name(compute.servers_on(cloud, host)))
-    excluded = _excluded(cloud, host, servers, exclude)
-    for server in servers:
-        if server.id in excluded:
-            plan.skip(clean(server.name), "it was excluded")
-    asked = [server for server in servers if server.id not in excluded]
+    staying = excluded(cloud, host, servers, exclude)
+    for name in staying.values():
+        plan.skip(name, "it was excluded")
+    asked = [server for server in servers if server.id not in staying]
     _heed_budgets(ctx, cloud, plan, host, asked, past_budgets)
     _plan_each(ctx, cloud, plan, _STOP, asked, max_parallel, on_failure, _UNDO[on_cancel])
     return plan
@@ -163,19 +159,6 @@ def _plan_each(
 
 def _by_name(servers: Iterable[Server]) -> list[Server]:
     return sorted(servers, key=lambda server: (server.name, server.id))
-
-
-def _excluded(
-    cloud: Cloud, host: Hypervisor, servers: Sequence[Server], exclude: Iterable[str]
-) -> set[str]:
-    unknown = [each for each in exclude if not any(each in (s.id, s.name) for s in servers)]
-    if unknown:
-        raise UserError(
-            f"exclude names what is not on the hypervisor: {listed(map(clean, unknown))}.",
-            advice=f"There are {count(len(servers), 'server')}: see hypervisor.show.",
-        )
-    where = f"{host.name} of cloud {cloud.name}"
-    return {picked("server", each, servers, where=where).id for each in exclude}
 
 
 def _now(cloud: Cloud, hosts: Iterable[str], ids: Iterable[str]) -> list[Server]:
