@@ -17,7 +17,7 @@ from common.files import read_regular
 from common.text import clean, listed
 
 _USUAL_PORT = 22
-_REVOKED = "@revoked"
+_REVOKED, _AUTHORITY = "@revoked", "@cert-authority"
 _HASHED = "|1|"
 
 
@@ -53,6 +53,7 @@ class Trust:
         }
         self.keys: list[HostKey] = []
         self._revoked: list[HostKey] = []
+        self._authorities: list[HostKey] = []
         if entry.known_hosts:
             self._read(entry.known_hosts, [_as_written(name, port) for name in names])
 
@@ -73,6 +74,17 @@ class Trust:
                 "reinstalled, compare the fingerprint on the host itself (ssh-keygen -lf "
                 f"{_file_of(key)}) and replace the known one.",
             )
+        if self._authorities:
+            # paramiko proves that a host has the key of its certificate, and looks no further: not
+            # who signed it, for which names, nor until when.
+            raise UntrustedHost(
+                f"{self._shown} has a key that is not known: {key}. known_hosts trusts what an "
+                "authority signs for it (@cert-authority), and certificates of hosts are not "
+                "understood here.",
+                advice="Add the key of the host itself beside that line, without a marker, or its "
+                f"fingerprint to fingerprints of the SSH account {self._account}, after comparing "
+                f"it on the host (ssh-keygen -lf {_file_of(key)}).",
+            )
         raise UntrustedHost(
             f"{self._shown} has a key that is not known: {key}.",
             advice="Compare the fingerprint on the host itself (ssh-keygen -lf "
@@ -81,12 +93,13 @@ class Trust:
         )
 
     def _read(self, path: str, wanted: Sequence[str]) -> None:
+        known = {"": self.keys, _REVOKED: self._revoked, _AUTHORITY: self._authorities}
         for line in read_regular(path).decode("utf-8", "replace").splitlines():
             words = line.split()
             if not words or words[0].startswith("#"):
                 continue
             marker = words.pop(0) if words[0].startswith("@") else ""
-            if len(words) < 3 or marker not in ("", _REVOKED):  # no authorities of certificates
+            if len(words) < 3 or marker not in known:
                 continue
             if not _names(words[0].split(","), wanted):
                 continue
@@ -94,7 +107,7 @@ class Trust:
                 key = HostKey(words[1], base64.b64decode(words[2], validate=True))
             except binascii.Error:
                 continue
-            (self._revoked if marker else self.keys).append(key)
+            known[marker].append(key)
 
 
 def _as_written(name: str, port: int) -> str:

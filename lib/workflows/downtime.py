@@ -13,6 +13,7 @@ from icinga_api.patterns import matches
 from icinga_api.watched import Wanted
 from monitoring import downtimes as steps
 from monitoring import marks
+from monitoring.there import there
 from monitoring.times import utc, window, wrong
 from workflow_api import (
     Ambiguous,
@@ -120,7 +121,7 @@ def schedule_downtime(
     """
     plan = Plan(f"Schedule a downtime of {host} in {icinga.name}")
     plan.refuse(wrong(reason, until, starts))
-    _check_there(icinga, host, service)
+    there(icinga, host, service)
     ctx.claim(steps.claimed(icinga, host))
     extent = steps.extent(icinga, host, service or None, services, children)
     begin, end = window(until, starts, ctx.asked_at)
@@ -145,19 +146,6 @@ def schedule_downtime(
         ),
     )
     return plan
-
-
-def _check_there(icinga: Icinga, host: str, service: str) -> None:
-    """Raise NotFound, with near names, if Icinga has no such host or service."""
-    where = f"Icinga {icinga.name}"
-    if not watched.hosts(icinga, Wanted(hosts=(host,))):
-        known = [one.host for one in watched.hosts(icinga)]
-        raise NotFound("host", clean(host), where=where, near=near(host, known))
-    if service:
-        theirs = [one.service or "" for one in watched.services(icinga, Wanted(hosts=(host,)))]
-        if service not in theirs:
-            what = f"service of {clean(host)}"
-            raise NotFound(what, clean(service), where=where, near=near(service, theirs))
 
 
 @workflow("downtime.remove", timeout="10m")
@@ -205,11 +193,11 @@ def _meant(icinga: Icinga, wanted: str) -> tuple[list[Downtime], list[Downtime]]
         if len(runs) > 1:
             raise Ambiguous("run", clean(wanted), sorted(runs), where=icinga.who)
         return of_run, []
-    there = [one for one in known if matches(wanted, one.host) or steps.covered(one) == wanted]
-    if not there:
+    here = [one for one in known if matches(wanted, one.host) or steps.covered(one) == wanted]
+    if not here:
         _check_names(icinga, wanted, known)
-    mine = steps.of_run(there)
-    return mine, [one for one in there if one not in mine]
+    mine = steps.of_run(here)
+    return mine, [one for one in here if one not in mine]
 
 
 def _check_names(icinga: Icinga, wanted: str, known: list[Downtime]) -> None:

@@ -1,4 +1,4 @@
-"""Runbooks about what monitoring knows: monitoring.search."""
+"""Runbooks about what monitoring knows: monitoring.search, acknowledge and unacknowledge."""
 
 from __future__ import annotations
 
@@ -7,12 +7,34 @@ from typing import TYPE_CHECKING, Any, Literal
 from accounts.cloud import Cloud
 from accounts.icinga import Icinga
 from icinga_api import watched
+from icinga_api.acknowledgements import acknowledgements
+from icinga_api.patterns import matches
 from icinga_api.watched import Wanted, Watched
-from monitoring import names
-from monitoring.times import utc
+from monitoring import acknowledgements as steps
+from monitoring import marks, names
+from monitoring.there import there
+from monitoring.times import lasting, utc, wrong
 from query_api.execution.query import query
-from workflow_api import CloudError, Context, Table, UserError, clean, count, workflow
-from workflow_api.parameters import IcingaHosts, RowLimit
+from workflow_api import (
+    CloudError,
+    Context,
+    End,
+    Plan,
+    Table,
+    UserError,
+    clean,
+    count,
+    workflow,
+)
+from workflow_api.parameters import (
+    IcingaHost,
+    IcingaHosts,
+    MonitoringReason,
+    Name,
+    Names,
+    RowLimit,
+    Until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,3 +127,100 @@ def _summary(found: Sequence[Watched], icinga: Icinga) -> str:
         f"{count(hosts, 'host')} and {count(len(found) - hosts, 'service')} in {icinga.name}: "
         f"{count(problems, 'problem')}, {quiet} in downtime"
     )
+
+
+# -- acknowledging ------------------------------------------------------------------------------
+
+
+@workflow("monitoring.acknowledge", timeout="10m")
+def acknowledge(
+    ctx: Context,
+    icinga: Icinga,
+    host: IcingaHost,
+    reason: MonitoringReason,
+    service: Name | None = None,
+    *,
+    until: Until | None = None,
+    sticky: bool = False,
+    notify: bool = False,
+) -> Plan:
+    """Acknowledge the problem of a host or service in Icinga, so that nobody is told of it again.
+
+    service: Only this service of the host, by its name in Icinga; the host itself if empty.
+    until: When it ends: after 90m or 1.5d, or at a time with its zone; with the problem if empty.
+    sticky: Whether it holds until all is well, and not only until the problem is another.
+    notify: Whether Icinga tells of the acknowledgement those whom it tells of problems.
+    """
+    it = there(icinga, host, service or "")
+    plan = Plan(f"Acknowledge {clean(it.name)} in {icinga.name}")
+    plan.refuse(wrong(reason, until or End("1d"), None))
+    ctx.claim(steps.claimed(icinga, it.name))
+    if not it.is_problem:
+        plan.skip(clean(it.name), f"it has no problem: it is {it.state}")
+    elif it.acknowledged:
+        plan.skip(clean(it.name), "it is acknowledged already")
+    else:
+        plan.add(
+            steps.acknowledge,
+            undo="on_cancel",
+            where=icinga.name,
+            name=it.name,
+            reason=reason,
+            lasting=f" {lasting(until)}" if until else "",
+            ends=None if until is None else str(until),
+            sticky=sticky,
+            notify=notify,
+        )
+    return plan
+
+
+@workflow("monitoring.unacknowledge", timeout="10m")
+def unacknowledge(
+    ctx: Context,
+    icinga: Icinga,
+    host: IcingaHosts = "",
+    run: Name = "",
+    *,
+    also: Names = [],  # noqa: B006
+) -> Plan:
+    """Remove acknowledgements that runbooks made in Icinga; what others made stays, unless named.
+
+    run: Only what this run has acknowledged, by its id or the start of it.
+    also: Hosts and services by their full names, as cmp-1!disk, whoever has acknowledged them.
+    """
+    if not (host or run or also):
+        raise UserError("Give host (* for all), run or also: nothing says which ones are meant.")
+    if run and not marks.START.fullmatch(run):
+        raise UserError(f"run is the id of a run or the start of one, not {clean(run)!r:.80}.")
+    plan = Plan(f"Remove acknowledgements in {icinga.name}")
+    known = {steps.of(one): one for one in acknowledgements(icinga)}
+    for name in set(also) - known.keys():
+        plan.skip(clean(name), "it is not acknowledged")
+    chosen = [known[name] for name in sorted(known) if name in also]
+    for name, one in sorted(known.items()):
+        if name in also or not (host or run) or not matches(host or "*", one.host):
+            continue
+        by = marks.run_of(one.author, one.comment)
+        if by is not None and by.startswith(run.lower()):
+            chosen.append(one)
+        elif not run:
+            plan.skip(clean(name), f"{clean(one.author)} acknowledged it, and no runbook: see also")
+    ctx.claim(*(steps.claimed(icinga, steps.of(one)) for one in chosen))
+    plan.each(
+        steps.unacknowledge,
+        [
+            {
+                "icinga": icinga,
+                "where": icinga.name,
+                "name": steps.of(one),
+                "author": one.author,
+                "comment": one.comment,
+            }
+            for one in chosen
+        ],
+        at_most=ctx.config.limits.max_parallel,
+        on_failure="continue",
+    )
+    if not plan.stages and not plan.skipped:
+        plan.skip(clean(host or run), "nothing of it is acknowledged")
+    return plan

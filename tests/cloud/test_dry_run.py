@@ -136,7 +136,13 @@ ELSEWHERE = {
     "silence.expire",
 }
 # These change no cloud: tests/cloud/test_downtimes.py asks the monitoring that they change.
-OF_MONITORING = ("downtime.", "silence.", "hypervisor.silence", "hypervisor.unsilence")
+OF_MONITORING = (
+    "downtime.",
+    "silence.",
+    "monitoring.",
+    "hypervisor.silence",
+    "hypervisor.unsilence",
+)
 MINE = [
     name
     for name in _changing_actions()

@@ -21,6 +21,7 @@ from icinga_api import acknowledgements, downtimes, relations, watched
 from icinga_api.downtimes import NewDowntime
 from icinga_api.watched import Wanted
 from support.fake_cloud_runs import tracing_as
+from support.monitoring_runs import done
 
 HOSTILE = [
     'x" || true || "',
@@ -243,6 +244,27 @@ def test_acknowledging(icinga: Icinga, monitor: Monitor, host: Callable[..., str
     for one in (known, service, known):
         acknowledgements.remove_acknowledgement(icinga, one, author="ann")
     assert acknowledgements.acknowledgements(icinga, mark=mark) == []
+
+
+def test_problems_are_acknowledged_by_runbooks(
+    configured: dict[str, Any], monitor: Monitor, host: Callable[..., str], tmp_path: Path
+) -> None:
+    config = {**configured, "state_url": f"sqlite:///{tmp_path}/state.db"}
+    known = host()
+    service = f"{known}!{SERVICE}"
+    monitor.set_state(known, "DOWN")
+    monitor.set_state(service, "CRITICAL")
+    icinga, asked = Icinga.from_config(load(configured), None), {"host": known, "reason": "seen"}
+    done(config, "monitoring.acknowledge", **asked, until="59m")
+    acknowledgements.acknowledge(icinga, service, author="ann", comment="mine")
+    (mine,) = (o for o in acknowledgements.acknowledgements(icinga) if o.service is None)
+    assert mine.expires == pytest.approx(time.time() + 59 * 60, abs=60)
+    assert done(config, "monitoring.acknowledge", **asked)["skipped"]
+    ended = done(config, "monitoring.unacknowledge", host=known)
+    assert [row["what"] for row in ended["skipped"]] == [service]
+    assert [one.author for one in acknowledgements.acknowledgements(icinga)] == ["ann"]
+    done(config, "monitoring.unacknowledge", also=[service])
+    assert acknowledgements.acknowledgements(icinga) == []
 
 
 def test_a_client_certificate_is_enough(

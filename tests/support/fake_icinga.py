@@ -49,6 +49,8 @@ class FakeIcinga(Web):
     filters: bool = True
     place: Path = field(default_factory=folder)
     downtimes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Acknowledgements, by the full names of what they are of, as Icinga lists their comments.
+    comments: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: After how many downtimes of a request Icinga breaks down; None for never.
     breaks_after: int | None = None
 
@@ -154,7 +156,8 @@ class FakeIcinga(Web):
         return self.downtimes
 
     def _comments(self) -> dict[str, dict[str, Any]]:
-        return {}
+        there = {one.name for one in self.things if one.acknowledged}
+        return {name: row for name, row in self.comments.items() if name in there}
 
     def _dependencies(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for child, parent in self.parents:
@@ -224,8 +227,23 @@ class FakeIcinga(Web):
         if thing.state == 0 or thing.acknowledged:
             why = f"{thing.name} is {'already acknowledged' if thing.acknowledged else 'UP'}."
             return Answer({"results": [{"code": 409, "status": why}]}, 409)
-        thing.acknowledged = True
+        self.acknowledge(thing.name, **request.body)
         return Answer({"results": [{"code": 200, "status": "acknowledged"}]})
+
+    def acknowledge(self, name: str, author: str, comment: str, **more: Any) -> None:
+        """Acknowledge the problem of a host or service."""
+        (thing,) = (one for one in self.things if one.name == name)
+        thing.acknowledged = True
+        self.comments[name] = {
+            "host_name": thing.host,
+            "service_name": thing.service,
+            "entry_type": 4,
+            "author": author,
+            "text": comment,
+            "entry_time": 1_700_000_000.5,
+            "expire_time": more.get("expiry", 0),
+            "sticky": more.get("sticky", False),
+        }
 
     def _forget(self, request: Request) -> Answer:
         if (found := self._targets(request)) is None:

@@ -207,6 +207,17 @@ def test_a_revoked_key_is_refused(tmp_path: Path) -> None:
         trust(tmp_path, text, 22).check(KEY)
 
 
+def test_an_authority_of_hosts_is_said_not_to_be_understood(tmp_path: Path) -> None:
+    text = f"@cert-authority *.example.org,cmp-* {LINE}\n"
+    with pytest.raises(UntrustedHost, match="certificates of hosts are not understood") as told:
+        trust(tmp_path, text, 22).check(KEY)
+    assert "without a marker" in told.value.advice
+    trust(tmp_path, f"{text}cmp-1 {LINE}\n", 22).check(KEY)
+    with pytest.raises(UntrustedHost) as told:
+        trust(tmp_path, text, 22, name="other").check(KEY)
+    assert "authority" not in str(told.value)
+
+
 def public_line() -> str:
     known = key(key_text())
     return f"{known.get_name()} {known.get_base64()}"
