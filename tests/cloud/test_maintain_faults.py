@@ -1,4 +1,4 @@
-"""hypervisor.maintain with its stages made to fail: parked, mended, gone on with.
+"""hypervisor.maintain with its stages made to fail: parked, mended, resumed.
 
 What must be so whatever fails: a host that was not tested is out of scheduling, whatever is
 silenced ends by itself, and once the fault is mended nothing is done that was done before.

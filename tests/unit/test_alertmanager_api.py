@@ -82,7 +82,7 @@ def test_matchers_are_read(text: str, matchers: list[Matcher]) -> None:
         ('a=b"c', "is not understood"),
         ("a==b", "is not understood"),
         ('="b"', "is not understood"),
-        ('""="b"', "it has an empty name"),
+        ('""="b"', "its name is empty"),
         ('a="\ud800"', "broken character"),
         ('a=~"("', "not a regular expression"),
         ('a="b", c=~"("', "not a regular expression"),
