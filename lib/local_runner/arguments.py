@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from common.casts import cast
@@ -22,11 +22,36 @@ def parameters_for(action: Action, words: Sequence[str], user: str) -> dict[str,
 
     Raises UserError with everything that is wrong with the words, at once.
     """
+    known = _known(action)
+    given, wrong = _given(known, words)
+    return _checked(action, given, wrong, _tried(words), user)
+
+
+def parameters_from(action: Action, given: Mapping[str, Any], user: str) -> dict[str, Any]:
+    """Return what ``action``'s workflow gets when it is called with typed values by ``user``.
+
+    A value of None is not given. Raises UserError as :func:`parameters_for`.
+    """
+    known = _known(action)
+    wrong = [_unknown(name, known) for name in given if name not in known]
+    wrong += [_fixed(name) for name in given if name in known and known[name].immutable]
+    values = {name: value for name, value in given.items() if value is not None}
+    mine = {name: value for name, value in values.items() if name in known}
+    return _checked(action, mine, wrong, values.keys(), user)
+
+
+def _fixed(name: str) -> str:
+    return f"{name} is fixed by the action and cannot be given"
+
+
+def _checked(
+    action: Action, given: Mapping[str, Any], wrong: list[str], tried: Collection[str], user: str
+) -> dict[str, Any]:
+    """Return all parameters, with defaults; ``tried`` were given, if with no good value."""
     if not action.enabled:
         raise UserError(f"{action.name} is disabled in its YAML.")
     known = _known(action)
-    given, wrong = _given(known, words)
-    missing = [p.name for p in known.values() if p.required and p.name not in _tried(words)]
+    missing = [p.name for p in known.values() if p.required and p.name not in tried]
     if missing:
         wrong.append(f"required and not given: {', '.join(missing)}")
     values = {
@@ -81,7 +106,7 @@ def _given(
         if parameter is None:
             wrong.append(_unknown(name, known))
         elif parameter.immutable:
-            wrong.append(f"{name} is fixed by the action and cannot be given")
+            wrong.append(_fixed(name))
         elif name in given and parameter.type != "array":
             wrong.append(f"{name} is given twice")
         else:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from common.duration import humanize
 from common.redaction import Redactor
 from common.text import clean
+from observers.telling import sentence
 from observing.polling import Polled
 from state.observations import Found
 
@@ -144,26 +145,6 @@ class TableInPlace(Lines):
             ago = f"{humanize(int(time.monotonic() - at))} ago"
             table.add_row(Text(name), Text(cloud), sees, Text(ago, "dim"))
         return table
-
-
-def sentence(payload: dict[str, Any]) -> str:
-    """Return an event as a person is told it, in one line."""
-    kind, name = payload["kind"].replace("_", " "), clean(payload["name"])
-    state, change = payload["state"], payload["change"]
-    told = {
-        "new": f"{name} is {state}",
-        "changed": f"{name} is {state}, was {payload['before']}",
-        "still": f"{name} is still {state}",
-        "gone": f"{name} is gone, was {state}",
-    }[change]
-    facts = {key: one for key, one in (payload["facts"] or {}).items() if one not in (None, [])}
-    more = ", ".join(f"{key} {clean(_short(value))}" for key, value in facts.items())
-    run = f"; run {payload['run']} is at work on it" if payload["run"] else ""
-    return f"{payload['at']} {payload['cloud']}: {kind} {told}{f' ({more})' if more else ''}{run}"
-
-
-def _short(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def trouble_of(polled: Polled) -> str:

@@ -66,8 +66,13 @@ def tell(
 
 def find_told(attempt: Attempt, about: str) -> dict[str, Any] | None:
     """Say whether the operators were told, as far as they can be."""
+    return find_told_as(attempt, key_of(attempt, about))
+
+
+def find_told_as(attempt: Attempt, key: str) -> dict[str, Any] | None:
+    """Say whether the campaign of that key has told the operators, as far as they can be."""
     ledger = attempt.records(Ledger)
-    known = ledger.campaign(key_of(attempt, about))
+    known = ledger.campaign(key)
     if known is None:
         return None
     states = ledger.states(known.id)

@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from common.errors import StoreError
+from common.errors import NotFound, StoreError
 from state.clock import db_now
 from state.retries import TryAgain, retried
 from state.schema import events, observations
@@ -138,6 +138,16 @@ class Observations:
         with self.store.reading() as tx:
             rows = tx.execute(select(*columns).where(wanted).order_by(events.c.serial))
             return [Found(*row) for row in rows]
+
+    @retried
+    def event(self, id: str) -> Found:
+        """Return an event, told or not. Raises NotFound: it may have been told too long ago."""
+        columns = events.c.id, events.c.subject, events.c.trigger_name, events.c.payload
+        with self.store.reading() as tx:
+            row = tx.execute(select(*columns).where(events.c.id == id)).first()
+        if row is None:
+            raise NotFound("event", id, where="the state store")
+        return Found(*row)
 
     @retried
     def told(self, ids: Collection[str]) -> int:

@@ -72,7 +72,8 @@ MAY: dict[str, set[str]] = {
     "workflows": {*_BASE, "workflow_api", *OUTSIDE, *_SHARED},
     "engine": {*_BASE, "workflow_api"},  # a runbook's module it imports by the action's name
     "observing": {*_BASE, "observers", "notification_api"},
-    "local_runner": {*_BASE, "workflow_api", "engine", "observers", "observing"},
+    "rules": {"common"},
+    "local_runner": {*_BASE, "workflow_api", "engine", "observers", "observing", "rules"},
 }
 # Names of types only, for annotations: no import when the code runs.
 HEAVY = {
@@ -81,7 +82,7 @@ HEAVY = {
     "alembic": {"state"},
     "rich": {"local_runner"},
     "typer": {"local_runner"},
-    "jinja2": {"email_api"},
+    "jinja2": {"email_api", "rules"},
     "jsonschema": {"local_runner"},
     "email_validator": {"email_api"},
     "smtplib": {"email_api"},
