@@ -1,4 +1,4 @@
-"""Write what is made from the runbooks, observers, tables and schemas: the actions, sensors and
+"""Write what is made from the runbooks, observers, rules, tables and schemas: the actions, sensors and
 trigger types, pages of docs/, a table.
 
 python tools/generate.py [--check]
@@ -19,6 +19,7 @@ from configuration_page import configuration_page  # noqa: E402 - found by the l
 from mail_page import mail_page  # noqa: E402 - found by the line above
 from pages import between  # noqa: E402 - found by the line above
 from query_page import page  # noqa: E402 - found by the line above
+from rules_page import rules_page  # noqa: E402 - found by the line above
 from sensor_files import sensor_files, trigger_files  # noqa: E402 - found by the line above
 from sensors_page import sensors_page  # noqa: E402 - found by the line above
 
@@ -34,6 +35,7 @@ def pages() -> dict[Path, str]:
         "CONFIGURATION": configuration_page,
         "MAIL_TEMPLATES": mail_page,
         "QUERY": page,
+        "RULES": rules_page,
         "SENSORS": sensors_page,
     }
     found |= {TOP / "docs" / f"{name}.md": made() for name, made in docs.items()}

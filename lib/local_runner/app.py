@@ -169,12 +169,29 @@ def watch(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON for each event and error.")
     ] = False,
+    rules: Annotated[
+        bool,
+        typer.Option("--rules", help="Start what enabled rules start; say what others would."),
+    ] = False,
+    enable: Annotated[
+        str | None,
+        typer.Option(metavar="RULE[,RULE]...", help="With --rules, also have these rules act."),
+    ] = None,
 ) -> None:
     """Show what sensors tell, as it happens. Ctrl-C ends it."""
     from local_runner.watching import watch as watch_sensors
 
+    if enable and not rules:
+        raise UserError("--enable says which rules act: it needs --rules.")
+    enabled = [word.strip() for word in (enable or "").split(",") if word.strip()]
     code = watch_sensors(
-        sensors.split(","), config, clouds=cloud or (), every=every, once=once, as_json=as_json
+        sensors.split(","),
+        config,
+        clouds=cloud or (),
+        every=every,
+        once=once,
+        as_json=as_json,
+        rules=enabled if rules else None,
     )
     raise typer.Exit(code)
 

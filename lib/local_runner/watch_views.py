@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from shlex import quote
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -38,6 +39,9 @@ class View(Protocol):
     def polled(self, name: str, polled: Polled) -> None:
         """Show how a sensor's poll of a cloud went."""
 
+    def ruled(self, what: dict[str, Any]) -> None:
+        """Show what a rule starts or would start, or how that ended."""
+
 
 class Lines:
     """A line for each event, and for each trouble when it begins, changes or ends."""
@@ -69,6 +73,10 @@ class Lines:
             self.print(f"{name} of {polled.cloud}: {told}")
         self._troubles[name, polled.cloud] = trouble
 
+    def ruled(self, what: dict[str, Any]) -> None:
+        """Print a line."""
+        self.print(self.redactor.text(ruling(what)))
+
     def print(self, line: str) -> None:
         """Write a line at once."""
         sys.stdout.write(f"{line}\n")
@@ -86,6 +94,10 @@ class JsonLines(Lines):
         """Print what was not seen."""
         if trouble := trouble_of(polled):
             self._say({"sensor": name, "cloud": polled.cloud, "error": trouble})
+
+    def ruled(self, what: dict[str, Any]) -> None:
+        """Print it as it is."""
+        self._say(what)
 
     def _say(self, what: dict[str, Any]) -> None:
         self.print(json.dumps(self.redactor.data(what)))
@@ -124,6 +136,12 @@ class TableInPlace(Lines):
         line = self.redactor.text(sentence(event.payload))
         self._console.print(Text(line, _STYLES.get(change, "")))
 
+    def print(self, line: str) -> None:
+        """Print a line above the table."""
+        from rich.text import Text
+
+        self._console.print(Text(line))
+
     def polled(self, name: str, polled: Polled) -> None:
         """Bring the row up to date."""
         self._seen[name, polled.cloud] = (polled, time.monotonic())
@@ -145,6 +163,21 @@ class TableInPlace(Lines):
             ago = f"{humanize(int(time.monotonic() - at))} ago"
             table.add_row(Text(name), Text(cloud), sees, Text(ago, "dim"))
         return table
+
+
+def ruling(what: dict[str, Any]) -> str:
+    """Return what a rule does in a line."""
+    told = f"rule {what['rule']}"
+    if "error" in what:
+        return f"{told} starts nothing: {clean(what['error'])}"
+    if "ended" in what:
+        return f"{told}: {what['action']}: {what['ended']}"
+    words = [
+        f"{name}={quote(value if isinstance(value, str) else json.dumps(value))}"
+        for name, value in what["parameters"].items()
+    ]
+    verb = "starts" if what["enabled"] else "is disabled; it would start"
+    return f"{told} {verb} {' '.join([what['action'], *words])}"
 
 
 def trouble_of(polled: Polled) -> str:

@@ -8,9 +8,10 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,10 +26,12 @@ from local_runner.running import DONE, FAILED
 from local_runner.screen import is_terminal
 from local_runner.watch_views import JsonLines, Lines, TableInPlace, View
 from observing.polling import Polled, Poller
-from state.observations import Found
+from state.store import Store
 
-#: What is done about an event before it counts as told; what it raises ends the watch.
-Act = Callable[[Found], None]
+if TYPE_CHECKING:
+    from accounts.config import PackConfig
+    from local_runner.ruling import Ruling
+
 # Ctrl-C is heeded at least so often.
 _NAP = 0.5
 
@@ -49,16 +52,18 @@ def watch(
     every: str | None = None,
     once: bool = False,
     as_json: bool = False,
-    act: Act | None = None,
+    rules: Collection[str] | None = None,
 ) -> int:
     """Poll and show until Ctrl-C, or ``once``; return the exit code.
 
-    An event is shown and, with ``act``, acted on; then it counts as told. With ``once`` the code
-    is FAILED if anything was not seen. Raises UserError for sensors, clouds and durations that
-    there are not.
+    An event is shown and, unless ``rules`` is None, what rules start on it is started; then it
+    counts as told. ``rules`` are those that act though their files say that they are disabled.
+    With ``once`` what was started is waited for, and the code is FAILED if anything was not seen.
+    Raises UserError for sensors, clouds, rules and durations that there are not.
     """
     log_to_file()
-    settings = read(find(config))
+    path = find(config)
+    settings = read(path)
     for warning in settings.warnings:
         sys.stderr.write(f"Warning: {clean(warning)}\n")
     redactor = Redactor(settings.values)
@@ -75,11 +80,22 @@ def watch(
             watched.append(_Watched(poller, pause or float(poller.settings.every)))
         if not watched:
             raise UserError("Which sensor?", advice="docs/SENSORS.md has them all.")
+        ruled = None if rules is None else _ruling(rules, path, loaded, stack)
         view = stack.enter_context(_view(as_json, redactor))
         try:
-            return _watch(watched, view, once, act)
+            return _watch(watched, view, once, ruled)
         except KeyboardInterrupt:  # what was found and not shown is told the next time
+            for line in ruled.leave() if ruled else ():
+                sys.stderr.write(f"{line}\n")
             return DONE
+
+
+def _ruling(enable: Collection[str], config: Path, loaded: PackConfig, stack: ExitStack) -> Ruling:
+    from local_runner.ruling import Ruling
+
+    store = Store(loaded.state_url)
+    stack.callback(store.close)
+    return Ruling(enable, config, store)
 
 
 def _pause(every: str | None) -> float | None:
@@ -100,28 +116,34 @@ def _view(as_json: bool, redactor: Redactor) -> View:
     return TableInPlace(redactor) if is_terminal(sys.stdout) else Lines(redactor)
 
 
-def _watch(watched: Sequence[_Watched], view: View, once: bool, act: Act | None) -> int:
+def _watch(watched: Sequence[_Watched], view: View, once: bool, ruled: Ruling | None) -> int:
     failed = False
     while True:
+        if ruled:
+            ruled.look(view)
         for one in watched:
             if one.due > time.monotonic():
                 continue
             name = one.poller.observer.name
             for polled in one.poller.poll():
                 failed |= polled.error is not None
-                _tell(one.poller, name, polled, view, act)
+                _tell(one.poller, name, polled, view, ruled)
             one.due = time.monotonic() + one.every
         if once:
+            if ruled:
+                ruled.finish(view)
             return FAILED if failed else DONE
         while (left := min(one.due for one in watched) - time.monotonic()) > 0:
+            if ruled:
+                ruled.look(view)
             time.sleep(min(left, _NAP))
 
 
-def _tell(poller: Poller, name: str, polled: Polled, view: View, act: Act | None) -> None:
+def _tell(poller: Poller, name: str, polled: Polled, view: View, ruled: Ruling | None) -> None:
     for event in polled.events:
         view.event(event)
-        if act is not None:
-            act(event)
+        if ruled:
+            ruled.act(event, view)
     view.polled(name, polled)
     if polled.events:
         poller.confirm([event.id for event in polled.events])

@@ -10,8 +10,11 @@ from common.errors import UserError
 from rules.operators import CONDITIONS, OPERATORS, SEARCH
 from rules.templates import rendered_pattern
 
-_STEP = re.compile(r"""\.?(?P<word>[A-Za-z_@][\w@-]*)|\.?'(?P<single>[^']*)'|\.?"(?P<double>[^"]*)"
-    |\[(?P<index>\d+)\]|\['(?P<in_single>[^']*)'\]|\["(?P<in_double>[^"]*)"\]""", re.VERBOSE)
+_STEP = re.compile(
+    r"""\.?(?P<word>[A-Za-z_@][\w@-]*)|\.?'(?P<single>[^']*)'|\.?"(?P<double>[^"]*)"
+    |\[(?P<index>\d+)\]|\['(?P<in_single>[^']*)'\]|\["(?P<in_double>[^"]*)"\]""",
+    re.VERBOSE,
+)
 
 
 def mismatch(criteria: Mapping[str, Any], payload: Any) -> str | None:

@@ -27,6 +27,7 @@ from support.runs import new_state
 from support.sampling import dealt
 from support.smtp_faults import Fault
 from support.ssh import SSH_CONFIG
+from support.told_events import an_event
 from support.verb_stands import BIRTHS, CREATIONS, VERBS, parameters_of, ready
 
 pytestmark = pytest.mark.usefixtures("versions_asked_once")
@@ -163,6 +164,8 @@ def config(name: str, post: MailCloud, request: pytest.FixtureRequest) -> dict[s
         post.ask("list_notice", **notice, dry_run=False)
         post.smtp.fault()
     config = post.config()
+    if name == "event.report":
+        an_event(config["state_url"], id=example(name)["event"])
     if name.startswith("silence."):
         return dict(request.getfixturevalue("alertmanager"))
     if name.startswith(("downtime.", "monitoring.")) or name.endswith("silence"):
