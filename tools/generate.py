@@ -1,5 +1,5 @@
-"""Write what is made from the runbooks, observers, rules, tables and schemas: the actions, sensors and
-trigger types, pages of docs/, a table.
+"""Write what is made from the runbooks, observers, rules, tables and schemas: the actions, sensors
+and trigger types, pages of docs/, a table.
 
 python tools/generate.py [--check]
 """

@@ -118,7 +118,8 @@ def test_mail_runbooks_have_examples_of_their_own() -> None:
 # test_hypervisor_servers.py.
 # What takes a host in work changes the journal too, which no cloud is told of:
 # test_hypervisor_evacuate.py, test_maintain.py; and so does the lock of operations. Silences are in
-# no cloud: test_alertmanager.py. Reports are mails to operators. What is run on hosts goes past the cloud: the last test here.
+# no cloud: test_alertmanager.py. Reports are mails to operators. What is run on hosts goes past the
+# cloud: the last test here.
 ELSEWHERE = {
     "ssh.run",
     "event.report",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,16 @@ SAID: list[tuple[str, str, dict[str, Any]]] = [
     ("show server web-1", "show_server", {"server": "web-1"}),
     ("search servers status = ERROR", "search_servers", {"where": "status = ERROR"}),
     (
-        'search servers status any_in (SHUTOFF, ERROR) and name ~ "^web"',
+        'search servers (status any_in (SHUTOFF, ERROR) and name ~ "^web")',
         "search_servers",
-        {"where": 'status any_in (SHUTOFF, ERROR) and name ~ "^web"'},
+        {"where": '(status any_in (SHUTOFF, ERROR) and name ~ "^web")'},
     ),
     ("search floating ips port_id is null", "search_floating_ips", {"where": "port_id is null"}),
     ("count servers by host, status", "count_servers", {"group_by": "host, status"}),
     ("hypervisors", "hypervisors", {}),
     ("drain status", "drain_status", {}),
     ("show run 1f2e3d4c", "show_run", {"run": "1f2e3d4c"}),
+    ("maintenance status", "maintenance_status", {}),
 ]
 
 
@@ -55,14 +57,15 @@ def representations(alias: dict[str, Any]) -> list[str]:
 
 
 def named(text: str) -> set[str]:
-    """Return the parameters in a format: StackStorm reads {{ }} and regular expressions."""
-    found = re.findall(r"\{\{\s*(\w+)\s*\}\}|\(\?P<(\w+)>", text)
-    return {one or other for one, other in found}
+    """Return the parameters in a format."""
+    return set(re.findall(r"\{\{\s*(\w+)\s*\}\}", text))
 
 
 def matched(text: str, said: str) -> dict[str, str] | None:
     """Return what a format makes of a line of chat, None if it is not for it."""
-    pattern = re.sub(r"\{\{\s*(\w+)\s*\}\}", r"(?P<\1>.+?)", text)
+    # As StackStorm does it: a value may stand in quotation marks, which are not part of it.
+    value = r"""["']?(?P<\1>(?:(?<=').+?(?=')|(?<=").+?(?=")|.+?))["']?"""
+    pattern = re.sub(r"\{\{\s*(\w+)\s*\}\}", value, text)
     found = re.fullmatch(rf"\s*{pattern}\s*", said, re.DOTALL)
     return found.groupdict() if found else None
 
@@ -109,6 +112,31 @@ def test_what_is_said_is_for_one_alias(said: str, name: str, given: dict[str, An
         if (values := matched(text, said)) is not None
     }
     assert found == {name: given}
+
+
+@pytest.mark.parametrize("change", [str.upper, str.title, str.swapcase])
+@pytest.mark.parametrize(("said", "name", "given"), SAID, ids=[said for said, _, _ in SAID])
+def test_phrases_do_not_depend_on_case(
+    said: str, name: str, given: dict[str, Any], change: Callable[[str], str]
+) -> None:
+    value = next(iter(given.values()), "")
+    phrase = change(said.removesuffix(value)) + value
+    found = {
+        other: values
+        for other, alias in ALIASES.items()
+        for text in representations(alias)
+        if (values := matched(text, phrase)) is not None
+    }
+    assert found == {name: given}
+
+
+def test_a_format_is_what_python_and_javascript_understand(alias: dict[str, Any]) -> None:
+    """StackStorm compiles it in Python, its chat bot in JavaScript: neither's groups are used."""
+    for text in representations(alias):
+        plain = re.sub(r"\{\{.*?\}\}", "", text)
+        assert re.fullmatch(r"(?: |\[([a-z])([A-Z])\])+", plain), text
+        pairs = re.findall(r"\[(.)(.)\]", plain)
+        assert all(small.upper() == large for small, large in pairs)
 
 
 def test_every_alias_is_said_here_and_stands_in_the_docs() -> None:
