@@ -39,7 +39,7 @@ def mail_plan(
     return {"said": "the operators were told"}
 
 
-@workflow("plan.report", one_object=True, timeout="1h")
+@workflow("plan.report", timeout="1h")
 def report(
     ctx: Context,
     cloud: Cloud,
