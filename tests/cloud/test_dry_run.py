@@ -123,7 +123,7 @@ def test_mail_runbooks_have_examples_of_their_own() -> None:
 ELSEWHERE = {
     "ssh.run",
     "event.report",
-    "plan.report",
+    "report.plan",
     "flavor.copy",
     "bulk.run",
     "hypervisor.start_servers",

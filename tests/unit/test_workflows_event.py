@@ -1,4 +1,4 @@
-"""event.report and plan.report: operators are told once, and nothing else is done."""
+"""event.report and report.plan: operators are told once, and nothing else is done."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_what_a_runbook_would_do_is_mailed_and_not_done(post: MailCloud) -> None
     before = len(post.smtp.accepted)
     kind, result = ask(
         post.config(),
-        "plan.report",
+        "report.plan",
         action="email.shutoff_servers",
         parameters='{"older_than": "60d", "all_projects": true}',
     )
@@ -97,6 +97,6 @@ def test_what_a_runbook_would_do_is_mailed_and_not_done(post: MailCloud) -> None
 def test_what_is_no_runbook_or_no_parameter_is_refused(
     post: MailCloud, given: dict[str, Any], says: str
 ) -> None:
-    kind, result = ask(post.config(), "plan.report", **given)
+    kind, result = ask(post.config(), "report.plan", **given)
     assert kind == "refused", result["summary"]
     assert says in result["summary"]

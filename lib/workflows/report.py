@@ -1,4 +1,4 @@
-"""plan.report: what a runbook would do, mailed to the operators."""
+"""report.plan: what a runbook would do, mailed to the operators."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def find_mailed(attempt: Attempt, title: str) -> dict[str, Any] | None:
     return find_told_as(attempt, _key(attempt))
 
 
-@step("plan.mail", "mail the operators the plan: {title}", key="plan", find=find_mailed)
+@step("report.mail_plan", "mail the operators the plan: {title}", key="plan", find=find_mailed)
 def mail_plan(
     attempt: Attempt, smtp: SmtpAccount, title: str, recipients: list[str], paragraphs: list[str]
 ) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def mail_plan(
     return {"said": "the operators were told"}
 
 
-@workflow("plan.report", timeout="1h")
-def report(
+@workflow("report.plan", timeout="1h")
+def plan(
     ctx: Context,
     cloud: Cloud,
     action: Name,
@@ -62,15 +62,15 @@ def report(
     given = {"cloud": cloud.name, **_parameters(parameters)}
     ctx.check(action, given)
     title, paragraphs = _shown(ctx, action, given)
-    plan = Plan(f"Report what {action} would do")
-    plan.add(
+    reporting = Plan(f"Report what {action} would do")
+    reporting.add(
         mail_plan,
         smtp=ctx.config.smtp(None).name,
         title=f"{action} of {cloud.shown}: {title}",
         recipients=recipients,
         paragraphs=paragraphs,
     )
-    return plan
+    return reporting
 
 
 def _parameters(text: str | None) -> dict[str, Any]:
