@@ -91,6 +91,16 @@ def address(cloud: Cloud, service: str) -> str:
     )
 
 
+def has(cloud: Cloud, service: str) -> bool:
+    """Return whether the configuration or the catalogue has an address of a service."""
+    from keystoneauth1.exceptions import EndpointNotFound
+
+    try:
+        return bool(_given(cloud, service))
+    except EndpointNotFound:
+        return False
+
+
 def as_override(address: str) -> str:
     """Return an address as keystoneauth takes it, which fills in what stands behind a ``%``."""
     return address if _FILLED_IN.search(address) else address.replace("%", "%%")

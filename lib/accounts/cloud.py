@@ -240,6 +240,14 @@ class Cloud:
         top = found.max_microversion if found else None
         return top is not None and tuple(top) >= tuple(map(int, microversion.split(".")))
 
+    def has(self, service: str) -> bool:
+        """Return whether a service is configured or in the catalogue; it is not asked itself.
+
+        Logs in; raises as :meth:`get`.
+        """
+        with self.errors(LOGGING_IN):
+            return catalogue.has(self, service)
+
     def endpoint(self, service: str) -> EndpointData | None:
         """Return keystoneauth's EndpointData of a service, None if the catalogue has none."""
         from keystoneauth1.exceptions import EndpointNotFound

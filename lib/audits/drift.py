@@ -152,7 +152,7 @@ def _compare(
             }
             if differs:
                 told = named(
-                    f"{key} is {_as_text(mine)} in {a} and {_as_text(theirs)} in {b}"
+                    f"{key} is {as_text(mine)} in {a} and {as_text(theirs)} in {b}"
                     for key, (mine, theirs) in differs.items()
                 )
                 finding = _finding(noun, its, told, _change(subject, its, differs, b))
@@ -160,7 +160,8 @@ def _compare(
                 other.findings.append(finding)
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a value for a sentence: cleaned, and not longer than fits."""
     if value is None:
         return "nothing"
     text = clean(value)

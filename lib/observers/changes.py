@@ -84,7 +84,9 @@ def changes(
     """Return what of a sight is news, given what is remembered. See :func:`observe`."""
     now = surroundings.now
     seen = {one.subject: one for one in sight.conditions}
-    missing = () if sight.unread else memory.known.keys() - seen.keys()
+    missing = set() if sight.unread else memory.known.keys() - seen.keys()
+    if sight.covers is not None:
+        missing = {subject for subject in missing if sight.covers(subject)}
     known, news = dict(memory.known), dict[str, Change]()
     for subject in sorted({*seen, *missing}):
         after, change = _step(observer, settings, now, known.get(subject), seen.get(subject))

@@ -39,7 +39,7 @@ def look(cloud: Cloud, settings: CloudStateSettings, around: Surroundings) -> Si
         down = Condition("cloud", cloud.name, cloud.name, "UNREACHABLE", Facts(why=str(error)))
         return Sight([down], ["services: nobody can be asked without a login"])
     reading = Reading(cloud)
-    there = [one for one in _ASKED if _is_in_catalogue(cloud, one)]
+    there = [one for one in _ASKED if cloud.has(one)]
     tried = reading.each(lambda service: _asked(reading, service), there)
     services = [
         Condition(
@@ -49,13 +49,6 @@ def look(cloud: Cloud, settings: CloudStateSettings, around: Surroundings) -> Si
     ]
     up = Condition("cloud", cloud.name, cloud.name, "REACHABLE", Facts())
     return Sight([up, *services])
-
-
-def _is_in_catalogue(cloud: Cloud, service: str) -> bool:
-    try:
-        return cloud.endpoint(service) is not None
-    except CloudError:  # it is there, and does not answer
-        return True
 
 
 def _asked(reading: Reading, service: str) -> str | None:

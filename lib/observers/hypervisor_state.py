@@ -12,7 +12,8 @@ from accounts.cloud import Cloud
 from accounts.sensor_config import HypervisorStateSettings
 from common.errors import CloudError
 from common.text import count
-from observers.observer import Condition, Observer, Sight, Surroundings
+from observers.observer import Condition, Observer, Sight, Surroundings, sentences
+from observers.tables import Table, state_of
 from query_api.execution.query import query
 from query_api.lookups import compute
 from query_api.wire.reading import Reading
@@ -60,9 +61,7 @@ _ENABLED = {**_SETTLED, "status": "enabled"}
 _DISABLED = {**_SETTLED, "status": "disabled"}
 _NOT_DUE = {**_ENABLED, "marked": "no", "up_for": "usual unknown"}
 
-#: Each state with the signs that it is told by; a sign that is not named may be anything. Of any
-#: signs exactly one row holds.
-TABLE: tuple[tuple[str, Mapping[str, str]], ...] = (
+TABLE: Table = (
     ("DOWN", {"service": "down"}),
     ("UNKNOWN", {"service": "unknown"}),
     ("UNKNOWN", {**_UP, "status": "unknown"}),
@@ -80,35 +79,20 @@ TABLE: tuple[tuple[str, Mapping[str, str]], ...] = (
 )
 
 
-def rows_for(signs: Signs) -> list[str]:
-    """Return the states of all rows of the table that hold: it is one."""
-    return [
-        state
-        for state, wanted in TABLE
-        if all(getattr(signs, sign) in words.split() for sign, words in wanted.items())
-    ]
-
-
-def state_of(signs: Signs) -> str:
-    """Return the state that signs tell of."""
-    (state,) = rows_for(signs)
-    return state
-
-
 def look(cloud: Cloud, settings: HypervisorStateSettings, around: Surroundings) -> Sight:
     """Look at all hypervisors: six to eight requests for a thousand. Raises CloudError."""
     columns = ("id", "name", "state", "status", "disabled_reason", "service_host")
     asked = query("hypervisor").select(*columns, "server_count", "uptime")
     answer = asked.run([cloud])
     marks = _Marks(cloud, settings)
-    unread = [f"{what}: {why}" for what, why in answer.reasons] + marks.unread
+    unread = sentences(answer.reasons) + marks.unread
     disabled = [f"hypervisor:{row['id']}" for row in answer.dicts() if row["status"] == "disabled"]
     runs = around.runs_on(disabled) if disabled else {}
     conditions = []
     for row in answer.dicts():
         facts = _facts(row, settings, marks)
         signs = _signs(facts, settings, f"hypervisor:{row['id']}" in runs, marks)
-        state = state_of(signs)
+        state = state_of(TABLE, signs)
         if state == "UNKNOWN" and unread and "unknown" not in (signs.service, signs.status):
             continue  # it is not Nova that does not know
         conditions.append(Condition("hypervisor", row["id"], row["name"], state, facts))

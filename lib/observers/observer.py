@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
@@ -42,11 +43,19 @@ class Sight(msgspec.Struct, frozen=True):
     """What one look has seen.
 
     ``unread`` says what could not be read, in sentences: then nothing that is missing counts as
-    gone. A thing whose own state could not be made out for that is left out, too.
+    gone. A thing whose own state could not be made out for that is left out, too. ``covers`` tells
+    of a subject whether this look was to see it; None if it was to see all. Of others nothing is
+    decided.
     """
 
     conditions: Sequence[Condition]
     unread: Sequence[str] = ()
+    covers: Callable[[str], bool] | None = None
+
+
+def sentences(*reasons: Iterable[tuple[str, str]]) -> list[str]:
+    """Return what could not be read, and why, as :attr:`Sight.unread` has it; each once."""
+    return list(dict.fromkeys(f"{what}: {why}" for some in reasons for what, why in some))
 
 
 def _nobody(subjects: Iterable[str]) -> Mapping[str, str]:
@@ -62,6 +71,11 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     now: float
     runs_on: Callable[[Iterable[str]], Mapping[str, str]] = _nobody
+
+    @property
+    def moment(self) -> datetime:
+        """The same as ``now``, in UTC, as queries take it."""
+        return datetime.fromtimestamp(self.now, timezone.utc)
 
 
 class Observer(msgspec.Struct, frozen=True, kw_only=True):

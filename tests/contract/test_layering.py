@@ -49,7 +49,7 @@ _SHARED = {
     "campaigns": {"owners", "protection"},
     "bulk": {"searches"},
     "remote": set[str](),
-    "observers": set[str](),
+    "observers": {"audits", "hypervisors"},
 }
 # folder -> folders it may import beside itself. A folder of query_api may import those before it.
 MAY: dict[str, set[str]] = {

@@ -239,7 +239,7 @@ class Project:
     def as_json(self) -> Json:
         """Return it as Keystone does."""
         shown = {"id": self.id, "name": self.name, "domain_id": self.domain, "tags": self.tags}
-        return {**shown, **self.properties}
+        return {**shown, "enabled": True, **self.properties}
 
 
 @dataclass

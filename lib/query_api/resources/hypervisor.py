@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from common.errors import CloudError
 from query_api.language.schema import Link, Listing, Property, Resource, Source
 from query_api.resources import inventories
 from query_api.resources.properties import address, integer, mapping, number, text, texts
-from query_api.wire.paging import rows
+from query_api.wire.paging import TOO_NEW, rows
 
 if TYPE_CHECKING:
     from query_api.wire.reading import Reading
@@ -117,10 +118,23 @@ class _ShownUp(msgspec.Struct):
 
 def _uptimes(reading: Reading, hosts: list[str]) -> Mapping[str, int | None]:
     """Return for how many seconds hosts have been up, by their ids; None where nobody says it."""
-    if reading.cloud.supports("compute", _UPTIMES):
-        path = "/os-hypervisors/detail"
-        found = rows(reading, "compute", path, _Up, "hypervisors", microversion=_UPTIMES)
-        return {one.id: seconds_up(one.uptime) for one in found}
+    newer = ("compute", _UPTIMES)
+    if newer not in reading.refused_versions():
+        # Tried instead of looked up: that saves a new process the version document.
+        try:
+            found = rows(
+                reading,
+                "compute",
+                "/os-hypervisors/detail",
+                _Up,
+                "hypervisors",
+                microversion=_UPTIMES,
+            )
+            return {one.id: seconds_up(one.uptime) for one in found}
+        except CloudError as error:
+            if error.status != TOO_NEW:
+                raise
+            reading.refused_versions().add(newer)
     told = dict(zip(hosts, reading.tried(lambda host: _uptime(reading, host), hosts), strict=True))
     # Of a host that is down, or whose driver cannot tell, Nova says so by refusing.
     return {host: got for host, got in told.items() if isinstance(got, int)}

@@ -26,7 +26,7 @@ from query_api.wire.reading import Reading
 _SLOW = 0.15
 # Nova's own default for osapi_max_limit; a service that allows fewer answers with fewer.
 _PAGE = 1000
-_TOO_NEW = 406
+TOO_NEW = 406
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 
@@ -133,7 +133,7 @@ class Pages:
             try:
                 return self._decoded(path, shape, params, listing.better)
             except CloudError as error:
-                if error.status != _TOO_NEW:
+                if error.status != TOO_NEW:
                     raise
                 refused.add(better)
         return self._decoded(path, shape, params, listing.microversion)
