@@ -16,7 +16,7 @@ COVERED := $(BIN)/coverage run -m pytest -q
 # it has started: four workers are sooner done than two, also on two cores.
 SIDE_BY_SIDE := -n 4 --dist worksteal
 
-.PHONY: help venv constraints lint generate runbook sizes exchange test test-fast test-long test-lowest test-pythons test-cloud test-cloud-long test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail bench-hops mail-previews clean
+.PHONY: help venv constraints lint generate runbook sizes exchange test test-fast test-long test-lowest test-pythons test-cloud test-cloud-long test-crash mutants coverage devcloud demo bench bench-query bench-requests bench-mail bench-hops bench-sensors mail-previews clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -119,6 +119,9 @@ mail-previews: venv  ## every notice as mail programs show it: HTML files and pi
 
 bench-mail: venv  ## measure a campaign to 800 owners of 8000 servers against bare SMTP
 	$(BIN)/python bench/mail.py
+
+bench-sensors: venv  ## measure what a look of the sensors costs in a cloud of 1000 hypervisors
+	$(BIN)/python bench/sensors.py
 
 bench-hops: venv  ## count the modules that a value passes on its way to a service
 	$(BIN)/python bench/hops.py

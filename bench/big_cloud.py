@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from big_estate import Collection, Estate
@@ -80,6 +80,9 @@ _HOSTS = [
 
 class Services:
     """What is answered to which request. ``answer`` returns parts of a body, without copying."""
+
+    #: The services by their types, each with its path.
+    catalogue: ClassVar[dict[str, str]] = {"identity": "/identity/v3", "compute": "/compute/v2.1"}
 
     def __init__(self, estate: Estate, url: str) -> None:
         self._estate, self._url = estate, url
@@ -178,7 +181,6 @@ class Services:
 
     def _token(self) -> dict[str, Any]:
         default = {"id": "default", "name": "Default"}
-        paths = {"identity": "/identity/v3", "compute": "/compute/v2.1"}
         catalog = [
             {
                 "id": f"{kind}-id",
@@ -195,7 +197,7 @@ class Services:
                     for interface in ("public", "internal", "admin")
                 ],
             }
-            for kind, path in paths.items()
+            for kind, path in self.catalogue.items()
         ]
         return {
             "token": {
@@ -212,7 +214,7 @@ class Services:
         }
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """HTTP/1.1 with keep-alive and Content-Length; a request after another, no pipelining."""
 
     def __init__(self, services: Services) -> None:
@@ -265,13 +267,14 @@ def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-async def _serve(estate: Estate) -> None:
+async def serve(estate: Estate, kind: type[Services] = Services) -> None:
+    """Print the URL, and serve until stdin is closed."""
     loop = asyncio.get_running_loop()
     services: list[Services] = []
-    server = await loop.create_server(lambda: _Connection(services[0]), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Connection(services[0]), "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    services.append(Services(estate, url))
     estate.place(url)
+    services.append(kind(estate, url))
     print(url, flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
@@ -283,7 +286,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=5000)
     parser.add_argument("--projects", type=int, default=500)
     options = parser.parse_args()
-    asyncio.run(_serve(Estate(options.servers, options.users, options.projects)))
+    asyncio.run(serve(Estate(options.servers, options.users, options.projects)))
 
 
 if __name__ == "__main__":

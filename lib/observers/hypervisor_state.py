@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
@@ -14,8 +13,8 @@ from common.errors import CloudError
 from common.text import count
 from observers.observer import Condition, Observer, Sight, Surroundings, sentences
 from observers.tables import Table, state_of
-from query_api.execution.query import query
 from query_api.lookups import compute
+from query_api.lookups.hypervisor_watch import Watched, watched
 from query_api.wire.reading import Reading
 
 # Providers can be asked for by a trait.
@@ -80,22 +79,21 @@ TABLE: Table = (
 
 
 def look(cloud: Cloud, settings: HypervisorStateSettings, around: Surroundings) -> Sight:
-    """Look at all hypervisors: six to eight requests for a thousand. Raises CloudError."""
-    columns = ("id", "name", "state", "status", "disabled_reason", "service_host")
-    asked = query("hypervisor").select(*columns, "server_count", "uptime")
-    answer = asked.run([cloud])
+    """Look at all hypervisors: four requests for less than a thousand. Raises CloudError."""
+    reading = Reading(cloud)
+    known = watched(reading)
     marks = _Marks(cloud, settings)
-    unread = sentences(answer.reasons) + marks.unread
-    disabled = [f"hypervisor:{row['id']}" for row in answer.dicts() if row["status"] == "disabled"]
+    unread = sentences(reading.reasons) + marks.unread
+    disabled = [f"hypervisor:{one.id}" for one in known if one.status == "disabled"]
     runs = around.runs_on(disabled) if disabled else {}
     conditions = []
-    for row in answer.dicts():
-        facts = _facts(row, settings, marks)
-        signs = _signs(facts, settings, f"hypervisor:{row['id']}" in runs, marks)
+    for one in known:
+        facts = _facts(one, settings, marks)
+        signs = _signs(facts, settings, f"hypervisor:{one.id}" in runs, marks)
         state = state_of(TABLE, signs)
         if state == "UNKNOWN" and unread and "unknown" not in (signs.service, signs.status):
             continue  # it is not Nova that does not know
-        conditions.append(Condition("hypervisor", row["id"], row["name"], state, facts))
+        conditions.append(Condition("hypervisor", one.id, one.name, state, facts))
     return Sight(conditions, unread)
 
 
@@ -150,19 +148,21 @@ class _Providers(msgspec.Struct):
     resource_providers: list[_Provider]
 
 
-def _facts(row: Mapping[str, object], settings: HypervisorStateSettings, marks: _Marks) -> Facts:
-    host = str(row["service_host"] or row["name"])
-    uptime = row["uptime"]
-    due = marks.of(str(row["id"]), host)
-    if due is None and isinstance(uptime, int) and uptime >= settings.due_after:
-        due = f"it has been up for {count(uptime // _DAY, 'day')}"
-    known = {
-        "service": row["state"],
-        "disabled_reason": row["disabled_reason"] or None,
-        "aggregates": None if marks.aggregates is None else sorted(marks.aggregates.get(host, ())),
-    }
-    known |= {"host": host, "status": row["status"], "servers": row["server_count"]}
-    return msgspec.convert({**known, "uptime": uptime, "due": due}, Facts)
+def _facts(one: Watched, settings: HypervisorStateSettings, marks: _Marks) -> Facts:
+    due = marks.of(one.id, one.service_host)
+    if due is None and one.uptime is not None and one.uptime >= settings.due_after:
+        due = f"it has been up for {count(one.uptime // _DAY, 'day')}"
+    of = marks.aggregates
+    return Facts(
+        host=one.service_host,
+        service=one.state,
+        status=one.status,
+        disabled_reason=one.disabled_reason,
+        servers=one.servers,
+        uptime=one.uptime,
+        due=due,
+        aggregates=None if of is None else sorted(of.get(one.service_host, ())),
+    )
 
 
 def _signs(facts: Facts, settings: HypervisorStateSettings, in_work: bool, marks: _Marks) -> Signs:

@@ -116,8 +116,14 @@ class FakeNova:
         return shown
 
     def _hypervisors(self, request: Request) -> Answer:
-        hosts = self._cloud.hypervisors
-        rows = [host.as_json(self._cloud.servers) for host in hosts]
+        if request.version > tuple(map(int, self._cloud.compute_version.split("."))):
+            said = f"Version {request.version} is not supported by the API."
+            return Answer({"computeFault": {"code": 406, "message": said}}, 406)
+        hosts, servers = self._cloud.hypervisors, self._cloud.servers
+        rows = [host.as_json(servers) for host in hosts]
+        if request.query.get("with_servers"):
+            for host, row in zip(hosts, rows, strict=True):
+                row["servers"] = [{"uuid": it.id} for it in servers if it.host == host.host]
         return paged(self._cloud, request, "hypervisors", [host.id for host in hosts], rows)
 
     def _services(self, request: Request) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -18,8 +18,9 @@ from query_api.wire.paging import TOO_NEW, rows
 if TYPE_CHECKING:
     from query_api.wire.reading import Reading
 
+Row = TypeVar("Row", bound=msgspec.Struct)
 # Hypervisors and their services have UUIDs. CPUs are no longer told of from 2.88 on.
-_NOVA = "2.53"
+NOVA = "2.53"
 # From this one on a listing tells for how long hosts have been up.
 _UPTIMES = "2.88"
 # Where a server's own record says that it is.
@@ -52,10 +53,16 @@ class _Placed(msgspec.Struct, rename={"host": _HOST, "node": _NODE}):
 
 
 def _server_counts(reading: Reading, hosts: list[str]) -> Mapping[str, int]:
-    """Return how many servers are on each hypervisor, those with it that Nova deleted softly."""
-    found = _guests(reading)
-    counts = {host: len(guests) for host, guests in found.items()}
-    if sum(counts.values()) > len({guest for guests in found.values() for guest in guests}):
+    return server_counts(reading, _guests(reading))
+
+
+def server_counts(reading: Reading, guests: Mapping[str, list[str]]) -> Mapping[str, int]:
+    """Return how many servers are on each hypervisor, those with it that Nova deleted softly.
+
+    ``guests`` are their ids as Nova lists them with hypervisors.
+    """
+    counts = {host: len(ids) for host, ids in guests.items()}
+    if sum(counts.values()) > len({guest for ids in guests.values() for guest in ids}):
         counts |= _node_counts(reading)
     return counts
 
@@ -71,7 +78,7 @@ def _node_counts(reading: Reading) -> dict[str, int]:
         "/os-hypervisors/detail",
         _Node,
         "hypervisors",
-        microversion=_NOVA,
+        microversion=NOVA,
     )
     sizes = Counter(node.service.host for node in found)
     shared = [node for node in found if sizes[node.service.host] > 1]
@@ -89,7 +96,7 @@ def _servers_of(reading: Reading, service: str) -> list[_Placed]:
         _Placed,
         "servers",
         params={"all_tenants": 1, "host": service, "soft_deleted": True},
-        microversion=_NOVA,
+        microversion=NOVA,
     )
 
 
@@ -102,7 +109,7 @@ def _guests(reading: Reading) -> dict[str, list[str]]:
         _Host,
         "hypervisors",
         params={"with_servers": "True"},
-        microversion=_NOVA,
+        microversion=NOVA,
     )
     return {host.id: [guest.uuid for guest in host.servers] for host in hosts}
 
@@ -118,30 +125,43 @@ class _ShownUp(msgspec.Struct):
 
 def _uptimes(reading: Reading, hosts: list[str]) -> Mapping[str, int | None]:
     """Return for how many seconds hosts have been up, by their ids; None where nobody says it."""
+    found = listed_with_uptimes(reading, _Up)
+    if found is None:
+        return uptimes_one_by_one(reading, hosts)
+    return {one.id: seconds_up(one.uptime) for one in found}
+
+
+def listed_with_uptimes(
+    reading: Reading, row: type[Row], params: Mapping[str, str] | None = None
+) -> list[Row] | None:
+    """Return all hypervisors as a listing that says ``uptime``; None where Nova is too old.
+
+    That is tried, not looked up: it saves a new process the version document.
+    """
     newer = ("compute", _UPTIMES)
-    if newer not in reading.refused_versions():
-        # Tried instead of looked up: that saves a new process the version document.
-        try:
-            found = rows(
-                reading,
-                "compute",
-                "/os-hypervisors/detail",
-                _Up,
-                "hypervisors",
-                microversion=_UPTIMES,
-            )
-            return {one.id: seconds_up(one.uptime) for one in found}
-        except CloudError as error:
-            if error.status != TOO_NEW:
-                raise
-            reading.refused_versions().add(newer)
+    if newer in reading.refused_versions():
+        return None
+    path = "/os-hypervisors/detail"
+    try:
+        return rows(
+            reading, "compute", path, row, "hypervisors", params=params, microversion=_UPTIMES
+        )
+    except CloudError as error:
+        if error.status != TOO_NEW:
+            raise
+        reading.refused_versions().add(newer)
+        return None
+
+
+def uptimes_one_by_one(reading: Reading, hosts: list[str]) -> dict[str, int]:
+    """Return the uptimes in seconds, by ids, with a request for each host."""
     told = dict(zip(hosts, reading.tried(lambda host: _uptime(reading, host), hosts), strict=True))
     # Of a host that is down, or whose driver cannot tell, Nova says so by refusing.
     return {host: got for host, got in told.items() if isinstance(got, int)}
 
 
 def _uptime(reading: Reading, host: str) -> int | None:
-    shown = reading.one("compute", f"/os-hypervisors/{host}/uptime", _ShownUp, microversion=_NOVA)
+    shown = reading.one("compute", f"/os-hypervisors/{host}/uptime", _ShownUp, microversion=NOVA)
     return seconds_up(shown.hypervisor.uptime)
 
 
@@ -212,7 +232,7 @@ HYPERVISOR = Resource(
             service="compute",
             path="/os-hypervisors/detail",
             collection="hypervisors",
-            microversion=_NOVA,
+            microversion=NOVA,
             paging="links",
             brief="/os-hypervisors",
         ),
