@@ -227,3 +227,18 @@ def test_facts_are_the_observers_own() -> None:
     one = Condition("toy", "a", "toy a", "broken", ToyFacts("blue"))
     (event,) = Life().news(Sight([one])).events
     assert event.payload["facts"] == {"colour": "blue"}
+
+
+def test_nothing_is_decided_of_what_a_look_does_not_cover() -> None:
+    life = Life(steady_looks=2)
+    life.look(a="broken", b="broken")
+    assert life.look(a="broken", b="broken") == [("new", "a", "broken"), ("new", "b", "broken")]
+    for _ in range(3):
+        life.now += 60.0
+        part = Sight(sight({}).conditions, covers=lambda subject: subject == "toy:a")
+        news = life.news(part)
+        life.memory = news.memory
+        told = [(e.payload["change"], e.payload["subject_id"]) for e in news.events]
+        assert told in ([], [("gone", "a")])
+    assert set(life.memory.known) == {"toy:b"}
+    assert life.look(b="broken") == [], "it has been there all the time"
