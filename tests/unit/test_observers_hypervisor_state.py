@@ -9,7 +9,7 @@ import pytest
 from accounts.sensor_config import HypervisorStateSettings
 from observers.hypervisor_state import look
 from observers.observer import Sight, Surroundings
-from query_api.resources.hypervisor import seconds_up
+from query_api.resources.hypervisor_sources import seconds_up
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Aggregate, Hypervisor, Server
 from support.fake_cloud_http import Answer, Request

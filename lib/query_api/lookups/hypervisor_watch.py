@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
-from query_api.resources.hypervisor import (
+from query_api.resources.hypervisor_sources import (
     NOVA,
+    Guest,
     listed_with_uptimes,
     seconds_up,
     server_counts,
@@ -35,10 +36,6 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     uptime: int | None
 
 
-class _Guest(msgspec.Struct):
-    uuid: str
-
-
 class _Service(msgspec.Struct):
     host: str
     disabled_reason: str | None = None
@@ -50,7 +47,7 @@ class _Row(msgspec.Struct):
     state: str
     status: str
     service: _Service
-    servers: list[_Guest] = []
+    servers: list[Guest] = []
     uptime: str | None = None
 
 
