@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -30,7 +31,9 @@ ALIKE = {
 
 def structs(kind: type[msgspec.Struct] = msgspec.Struct) -> Iterator[type[msgspec.Struct]]:
     for inner in kind.__subclasses__():
-        yield inner
+        # Those that queries have made, in whatever tests ran before, are described by tables.
+        if vars(sys.modules[inner.__module__]).get(inner.__name__) is inner:
+            yield inner
         yield from structs(inner)
 
 
