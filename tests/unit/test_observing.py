@@ -272,7 +272,7 @@ def test_a_child_tells_events_and_confirms_them(toys: Nursery) -> None:
 def test_a_child_always_answers(toys: Nursery) -> None:
     (end,) = ask(toys, observer="hypervisor_stat")
     assert end["end"]["said"] == [
-        "There is no sensor 'hypervisor_stat'. Did you mean hypervisor_state?"
+        "There is no sensor 'hypervisor_stat'. Did you mean hypervisor_state or server_state?"
     ]
     assert "clouds" in str(ask(toys, config={"clouds": 5}))
     answers = io.StringIO()
