@@ -39,5 +39,5 @@ def test_any_value_can_be_written_in_quotes(values: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("text", ["a", "=1", "a=1; b", "a=1; a=2", "a='x; b=1"])
 def test_what_is_no_pair_is_refused_by_the_parameters_name(text: str) -> None:
-    with pytest.raises(UserError, match=r"properties (is a text|has)"):
+    with pytest.raises(UserError, match=r"properties (must be name=value|has)"):
         pairs("properties", text)

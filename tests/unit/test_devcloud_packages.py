@@ -33,7 +33,7 @@ def test_missing_packages_are_one_sentence_without_root(devcloud, monkeypatch):
         packages.install_system_packages(devcloud, print)
     (sentence,) = str(refused.value).splitlines()
     assert "as root: apt-get install" in sentence
-    assert "mariadb-server memcached qemu-utils rabbitmq-server" in sentence
+    assert "mariadb-server memcached openssl qemu-utils rabbitmq-server" in sentence
 
 
 def test_an_unusable_python_is_said(devcloud, monkeypatch):

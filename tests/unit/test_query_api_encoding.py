@@ -146,7 +146,9 @@ def test_a_filter_says_what_is_looked_for_in_a_text_or_leaves_it(
     prop, filter_ = asked
     value = data.draw(SAMPLES.get(prop.kind, TEXTS))
     sent = filter_.encode(value)
-    assert sent is None or keeps_all(prop, filter_, sent.split("=", 1)[-1], value)
+    if sent is not None and filter_.param == "fixed_ips":
+        sent = sent.partition("=")[2]  # Neutron's fixed_ips=ip_address=...
+    assert sent is None or keeps_all(prop, filter_, sent, value)
 
 
 # Also such texts as many filters are for.

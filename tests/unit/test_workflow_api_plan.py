@@ -128,7 +128,7 @@ def test_a_sentence_shows_references_and_defaults() -> None:
     [
         (lambda p: p.add(toys.paint, name="a"), "two steps of the plan have the key toys.paint:a"),
         (lambda p: p.add(toys.knock, name="z", undo="on_cancel"), "registered without undo"),
-        (lambda p: p.add(toys.paint, name="z", undo="always"), "undo is one of never"),
+        (lambda p: p.add(toys.paint, name="z", undo="perhaps"), "undo is one of never"),
         (lambda p: p.each(toys.paint, [], at_most=0), "at_most is at least 1"),
         (lambda p: p.each(toys.paint, [], on_failure="retry"), "on_failure is stop or continue"),
         (lambda p: p.add(toys.paint), "missing a required argument: 'name'"),

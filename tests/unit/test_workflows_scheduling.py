@@ -101,7 +101,7 @@ def test_enabling_is_done_found_and_taken_back() -> None:
         assert look_up(step, cloud, ATTEMPT) is None
         perform(step, cloud, ATTEMPT)
         assert (host.status, host.reason) == ("enabled", None)
-        assert look_up(step, cloud, ATTEMPT) == {"said": "cmp-1 is enabled"}
+        assert look_up(step, cloud, ATTEMPT) == {"host": "cmp-1", "said": "cmp-1 is enabled"}
         take_back(step, cloud, ATTEMPT)
         assert (host.status, host.reason) == ("disabled", "burnt")
 
