@@ -159,6 +159,35 @@ def test_what_an_action_would_not_take_is_not_started(
         Ruling([], site.path, site.store).call(rule, {"id": "e1"})
 
 
+def test_an_interval_timer_starts_its_action_once_an_interval(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now, started = [1000.0], list[dict[str, Any]]()
+    monkeypatch.setattr(ruling.time, "monotonic", lambda: now[0])
+    rules = Ruling(["run_resume_due"], site.path, site.store)
+    monkeypatch.setattr(rules, "_start", lambda rule, given: started.append(given))
+    view = JsonLines(_nothing_secret())
+    for later in (0.0, 30.0, 29.0, 1.0, 59.0, 61.0):
+        now[0] += later
+        rules.look(view)
+    assert started == [{}, {}], "after 60 and after 180 seconds, not when it begins"
+    assert capsys.readouterr().out.count("openstack_ops.run.resume_due") == 2
+
+
+@pytest.mark.long
+def test_a_run_goes_on_when_the_watch_ends_and_is_named(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Call("openstack_ops.run.list", {})
+    one = Rule("one", "p", "d", Trigger("openstack_ops.hypervisor_state"), call)
+    monkeypatch.setattr(ruling, "rules_in", lambda: [one])
+    rules, view = Ruling(["one"], site.path, site.store), JsonLines(_nothing_secret())
+    rules.act(Found("e" * 32, "s", "hypervisor_state", {"id": "e" * 32}), view)
+    assert list(rules.leave()) == ["run.list, started by rule one, goes on: see run.list."]
+    rules.finish(view)
+    assert list(rules.leave()) == []
+
+
 def test_a_line_of_a_rule_is_a_line() -> None:
     call = {"parameters": {"reason": "a b", "n": 1}, "enabled": True}
     about = {"rule": "one", "action": "x.y"}

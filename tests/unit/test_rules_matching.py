@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,18 +41,25 @@ def _real() -> bool:
         return False
 
 
-@pytest.mark.skipif(not _real(), reason="StackStorm's own rule engine is not installed")
-@pytest.mark.parametrize("case", CASES)
-def test_stackstorms_own_engine_answers_the_same(
-    case: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def stackstorm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """StackStorm's own rule engine, without its database."""
+    cfg = importlib.import_module("oslo_config.cfg")
+    cfg.CONF.register_opts([cfg.StrOpt("user", default="st2")], group="system_user")
+    filters = importlib.import_module("st2reactor.rules.filter")
+    monkeypatch.setattr(filters.RuleFilter, "_create_rule_enforcement", lambda *a, **more: None)
+    params = importlib.import_module("st2common.util.param")
+    monkeypatch.setattr(params, "get_config", lambda *args: {})
+
+
+@pytest.mark.usefixtures("stackstorm")
+@pytest.mark.parametrize("case", CASES if _real() else [])
+def test_stackstorms_own_engine_answers_the_same(case: dict[str, Any]) -> None:
     engine = importlib.import_module("st2reactor.rules.filter")
     payload, criteria, fits = _apart(case)
     rule = SimpleNamespace(enabled=True, criteria=criteria, ref="test.rule", id="1", uid="1")
     instance = SimpleNamespace(payload=payload, id="1")
-    judge = engine.RuleFilter(instance, {"name": "test"}, rule)
-    monkeypatch.setattr(judge, "_create_rule_enforcement", lambda *args, **more: None)
-    assert bool(judge.filter()) is fits
+    assert bool(engine.RuleFilter(instance, {"name": "test"}, rule).filter()) is fits
 
 
 def test_every_operator_has_a_case_that_fits_and_one_that_does_not() -> None:
@@ -119,37 +127,53 @@ def _given(value: Any, type: str, payload: Any) -> Any:
     return parameters(rule, payload, {"x": type})["x"]
 
 
-@pytest.mark.parametrize(
-    ("value", "type", "made"),
-    [
-        ("{{ trigger.id }}-drain", "string", "e1-drain"),
-        ("{{ trigger.n }}", "integer", 3),
-        ("{{ trigger.n }}", "number", 3.0),
-        ("{{ trigger.n }}", "string", "3"),
-        ("{{ trigger.yes }}", "boolean", True),
-        ("false", "boolean", False),
-        ("{{ trigger.list }}", "array", ["a", "b"]),
-        ("{{ trigger.list | to_complex }}", "array", ["a", "b"]),
-        (["{{ trigger.id }}", "x"], "array", ["e1", "x"]),
-        ({"a": "{{ trigger.n }}"}, "object", {"a": "3"}),
-        ("{{ trigger.none }}", "string", "None"),
-        ("{{ trigger.none | use_none }}", "string", None),
-        ("{{ trigger.at[:10] }}", "string", "2026-11-28"),
-        (None, "string", None),
-        (7, "integer", 7),
-        ("as it is", "string", "as it is"),
-        ("{{ not Jinja", "string", None),
-    ],
-)
+PAYLOAD = {
+    "id": "e1",
+    "n": 3,
+    "yes": True,
+    "list": ["a", "b"],
+    "none": None,
+    "at": "2026-11-28T04:34:10Z",
+}
+RENDERED = [
+    ("{{ trigger.id }}-drain", "string", "e1-drain"),
+    ("{{ trigger.n }}", "integer", 3),
+    ("{{ trigger.n }}", "number", 3.0),
+    ("{{ trigger.n }}", "string", "3"),
+    ("{{ trigger.yes }}", "boolean", True),
+    ("false", "boolean", False),
+    ("{{ trigger.list }}", "array", ["a", "b"]),
+    ("{{ trigger.list | to_complex }}", "array", ["a", "b"]),
+    (["{{ trigger.id }}", "x"], "array", ["e1", "x"]),
+    ({"a": "{{ trigger.n }}"}, "object", {"a": "3"}),
+    ("{{ trigger.none }}", "string", "None"),
+    ("{{ trigger.none | use_none }}", "string", None),
+    ("{{ trigger.at[:10] }}", "string", "2026-11-28"),
+    (None, "string", None),
+    (7, "integer", 7),
+    ("as it is", "string", "as it is"),
+]
+
+
+@pytest.mark.parametrize(("value", "type", "made"), RENDERED)
 def test_parameters_are_rendered_and_of_their_type(value: Any, type: str, made: Any) -> None:
-    payload = {"id": "e1", "n": 3, "yes": True, "list": ["a", "b"], "none": None}
-    payload["at"] = "2026-11-28T04:34:10Z"
-    if value == "{{ not Jinja":
-        with pytest.raises(UserError, match="would be an expression"):
-            _given(value, type, payload)
-        return
-    found = _given(value, type, payload)
+    found = _given(value, type, PAYLOAD)
     assert (found, found.__class__) == (made, made.__class__)
+
+
+@pytest.mark.usefixtures("stackstorm")
+@pytest.mark.parametrize(("value", "type", "made"), RENDERED if _real() else [])
+def test_stackstorm_renders_the_same(value: Any, type: str, made: Any) -> None:
+    params = importlib.import_module("st2common.util.param")
+    context = {"user": "st2", "pack": "p"}
+    schema = {"x": {"type": type}}
+    found = params.render_live_params({}, schema, {"x": value}, context, {"trigger": PAYLOAD})["x"]
+    assert (found, found.__class__) == (made, made.__class__)
+
+
+def test_what_is_no_jinja_stays_and_is_refused() -> None:
+    with pytest.raises(UserError, match="would be an expression"):
+        _given("{{ not Jinja", "string", PAYLOAD)
 
 
 @pytest.mark.parametrize(
