@@ -150,6 +150,15 @@ class Observations:
         return Found(*row)
 
     @retried
+    def found_within(self, seconds: float, triggers: Collection[str]) -> list[Found]:
+        """Return what was found lately, told or not, by sensors of these names, oldest first."""
+        lately = and_(events.c.found_at > db_now() - seconds, events.c.trigger_name.in_(triggers))
+        columns = events.c.id, events.c.subject, events.c.trigger_name, events.c.payload
+        with self.store.reading() as tx:
+            rows = tx.execute(select(*columns).where(lately).order_by(events.c.serial))
+            return [Found(*row) for row in rows]
+
+    @retried
     def told(self, ids: Collection[str]) -> int:
         """Confirm that events were dispatched; return of how many that is new."""
         left, confirmed = sorted(set(ids)), 0

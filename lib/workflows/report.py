@@ -1,4 +1,4 @@
-"""report.plan: what a runbook would do, mailed to the operators."""
+"""report.plan, report.events: what a runbook would do and what sensors found, for operators."""
 
 from __future__ import annotations
 
@@ -10,11 +10,24 @@ import msgspec
 from accounts.cloud import Cloud
 from accounts.smtp import SmtpAccount
 from maintenance.telling import find_told_as, operators, tell
-from workflow_api import Attempt, Context, Plan, UserError, clean, count, step, workflow
-from workflow_api.parameters import Name
+from observers.observer import observer
+from observers.telling import sentence
+from state.observations import Observations
+from workflow_api import (
+    Attempt,
+    Context,
+    Duration,
+    Plan,
+    UserError,
+    clean,
+    count,
+    step,
+    workflow,
+)
+from workflow_api.parameters import Name, Names
 from workflow_api.workflow import workflow_named
 
-# As many steps as are still read in a mail.
+# As many steps, or events of a sensor, as are still read in a mail.
 _SHOWN = 100
 
 
@@ -51,12 +64,7 @@ def plan(
     action: The runbook, as email.shutoff_servers; any that changes something.
     parameters: Its parameters but the cloud, as JSON.
     """
-    recipients = operators(ctx.config)
-    if not recipients:
-        raise UserError(
-            "Nobody would be told.",
-            advice="Set email.operators and an SMTP account in the configuration.",
-        )
+    recipients = _operators(ctx)
     if not workflow_named(action).changes:
         raise UserError(f"{action} changes nothing: it has no plan.")
     given = {"cloud": cloud.name, **_parameters(parameters)}
@@ -71,6 +79,60 @@ def plan(
         paragraphs=paragraphs,
     )
     return reporting
+
+
+@step("report.mail_events", "mail the operators: {title}", key="events", find=find_mailed)
+def mail_events(
+    attempt: Attempt, smtp: SmtpAccount, title: str, recipients: list[str], paragraphs: list[str]
+) -> dict[str, Any]:
+    """Send the operators a mail."""
+    tell(attempt, smtp, _key(attempt), recipients, title, paragraphs)
+    return {"said": "the operators were told"}
+
+
+@workflow("report.events", timeout="30m")
+def events(
+    ctx: Context,
+    sensors: Names,
+    within: Duration = Duration.parse("1d"),  # noqa: B008 - a constant
+) -> Plan:
+    """Mail the operators in one mail what sensors have found lately; none if that is nothing.
+
+    sensors: The sensors, as drift.
+    within: For how long back, as 12h or 7d.
+    """
+    recipients = _operators(ctx)
+    for name in sensors:
+        observer(name)  # raises what there is to say of its name
+    found = Observations(ctx.open_journal().store).found_within(float(within), sensors)
+    reporting = Plan("Report what sensors have found")
+    if not found:
+        reporting.skip("the mail", f"nothing was found within {within}")
+        return reporting
+    paragraphs = []
+    for name in dict.fromkeys(sensors):
+        mine = [sentence(one.payload) for one in found if one.trigger == name]
+        more = len(mine) - _SHOWN
+        paragraphs += [f"{name}: {count(len(mine), 'event')}"] if mine else []
+        paragraphs += [f"- {line}" for line in mine[-_SHOWN:]]
+        paragraphs += [f"and {count(more, 'earlier event')}."] if more > 0 else []
+    reporting.add(
+        mail_events,
+        smtp=ctx.config.smtp(None).name,
+        title=f"{count(len(found), 'event')} within {within}",
+        recipients=recipients,
+        paragraphs=paragraphs,
+    )
+    return reporting
+
+
+def _operators(ctx: Context) -> list[str]:
+    if recipients := operators(ctx.config):
+        return recipients
+    raise UserError(
+        "Nobody would be told.",
+        advice="Set email.operators and an SMTP account in the configuration.",
+    )
 
 
 def _parameters(text: str | None) -> dict[str, Any]:
@@ -100,4 +162,4 @@ def _shown(ctx: Context, action: str, given: Mapping[str, Any]) -> tuple[str, li
 
 
 def _key(attempt: Attempt) -> str:
-    return f"plan-{attempt.run}"
+    return f"report-{attempt.run}"

@@ -123,6 +123,7 @@ def test_mail_runbooks_have_examples_of_their_own() -> None:
 ELSEWHERE = {
     "ssh.run",
     "event.report",
+    "report.events",
     "report.plan",
     "flavor.copy",
     "bulk.run",

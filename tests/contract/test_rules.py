@@ -44,6 +44,12 @@ CORE: dict[str, tuple[set[str], dict[str, Any], dict[str, Any]]] = {
 }
 # By the rule: what in its trigger's example makes it fit, and what of that makes it not fit.
 FITS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "agent_back_mail": ({"state": "UP", "before": "DOWN"}, {"before": "OUT"}),
+    "agent_down_mail": ({}, {"state": "OUT"}),
+    "capacity_short_mail": ({}, {"state": "ENOUGH"}),
+    "router_gateway_mail": ({}, {"change": "gone"}),
+    "server_resize_confirm": ({"state": "UNCONFIRMED_RESIZE"}, {"run": "1f2e3d4c"}),
+    "server_stuck_mail": ({"state": "STUCK"}, {"state": "ERROR"}),
     "cloud_back_mail": ({"change": "changed", "state": "UP", "before": "DOWN"}, {"state": "DOWN"}),
     "cloud_down_mail": ({}, {"change": "gone"}),
     "hypervisor_back_mail": ({"state": "RUNNING", "before": "DOWN"}, {"before": "EMPTY"}),
@@ -151,7 +157,7 @@ def test_it_starts_its_run_once(rule: Rule) -> None:
 
 def test_what_acts_on_a_cloud_is_in_dry_run(rule: Rule) -> None:
     action = rule.action.ref.removeprefix(PACK)
-    if action not in ("event.report", "report.plan", "run.resume_due"):
+    if action not in ("event.report", "report.events", "report.plan", "run.resume_due"):
         assert rule.action.parameters["dry_run"] is True
         assert "In dry run, it only plans" in rule.description
 

@@ -1,4 +1,4 @@
-"""event.report and report.plan: operators are told once, and nothing else is done."""
+"""event.report, report.events, report.plan: operators are told once, and nothing else is done."""
 
 from __future__ import annotations
 
@@ -83,6 +83,25 @@ def test_what_a_runbook_would_do_is_mailed_and_not_done(post: MailCloud) -> None
     message = read(mail.data)
     assert "email.shutoff_servers of cloud fake, region one: would make " in str(message["Subject"])
     assert "Nothing of it was done." in words(message)
+
+
+def test_what_sensors_found_lately_is_one_mail(post: MailCloud) -> None:
+    config = post.config()
+    for number in range(3):
+        an_event(config["state_url"], "drift", id=f"{number}" * 32, name=f"flavor/f-{number}/ram")
+    before = len(post.smtp.accepted)
+    kind, result = ask(config, "report.events", sensors=["drift", "quota_state"], within="1h")
+    assert kind == "done", result["summary"]
+    (mail,) = post.smtp.accepted[before:]
+    message = read(mail.data)
+    assert message["Subject"] == "3 events within 1h"
+    assert words(message).count("difference flavor/f-") == 3
+    kind, result = ask(config, "report.events", sensors=["quota_state"])
+    assert kind == "done"
+    assert "nothing was found within 1d" in result["text"]
+    assert len(post.smtp.accepted) == before + 1
+    kind, result = ask(config, "report.events", sensors=["drif"])
+    assert (kind, "no sensor 'drif'" in result["summary"]) == ("refused", True)
 
 
 @pytest.mark.parametrize(
