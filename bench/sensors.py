@@ -3,8 +3,9 @@
 A poll is a process of its own, as StackStorm's sensor starts it: requests and CPU (user and system)
 are those of one that has looked twice before and finds nothing new, the login, the state store and
 the start of Python included. That is done for hypervisor_state, and for server_state, of whose
-servers five in a hundred are in ERROR or BUILD. Growth is the resident memory of one process over
-so many polls by hypervisor_state, from a hundredth part on: by then all that is kept is there.
+servers five in a hundred are in ERROR or BUILD. Memory is the most that such a process had. Growth
+is that of the resident memory, and of the objects, of one process over so many polls by
+hypervisor_state; in fewer than some hundred, what is kept for good passes for growth.
 
 The rival's sensor of hypervisors sends four requests for each one (reckoned by its code: the
 hypervisor, its service, its servers, its uptime).
@@ -17,6 +18,7 @@ Exit status 1 if a limit is missed.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -39,7 +41,8 @@ HYPERVISORS, SERVERS = 1000, 20_000
 RIVAL_A_HYPERVISOR = 4
 MOST_REQUESTS = {"hypervisor_state": 8, "server_state": 12}
 MOST_CPU = 1.0
-MOST_GROWTH = 0.05
+MOST_MIB = 128
+MOST_GROWTH = 0.02
 _CHILD = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from observing.child import main; sys.exit(main())"
@@ -75,16 +78,17 @@ def main() -> None:
         config = _config(cloud.url, Path(folder))
         figures = []
         for name, most in MOST_REQUESTS.items():
-            cpu = []
+            polls = []
             for _ in range(5):
                 cloud.reset()
-                cpu.append(_poll(name, config))
+                polls.append(_poll(name, config))
             rival = f"{RIVAL_A_HYPERVISOR * HYPERVISORS}" if name == "hypervisor_state" else "-"
             requests = sum(cloud.counts().values())
             figures.append(Figure(f"{name}: requests a poll", rival, most, requests, ""))
-            median = statistics.median(cpu[2:])
-            figures.append(Figure(f"{name}: CPU a poll", "-", MOST_CPU, median, "s"))
-        figures.append(_growth(config, options.polls))
+            cpu, memory = map(statistics.median, zip(*polls[2:], strict=True))
+            figures.append(Figure(f"{name}: CPU a poll", "-", MOST_CPU, cpu, "s"))
+            figures.append(Figure(f"{name}: memory a poll", "-", MOST_MIB, memory, "MiB"))
+        figures += _growth(config, options.polls)
     size = f"{HYPERVISORS} hypervisors, {SERVERS} servers"
     print(f"{size:34}{'rival':>10}{'limit':>14}{'ours':>14}")
     print("\n".join(map(str, figures)))
@@ -106,8 +110,11 @@ def _config(url: str, folder: Path) -> dict[str, Any]:
     return {"clouds": [{"name": "bench", "auth": auth}], "state_url": f"sqlite:///{state}/state.db"}
 
 
-def _poll(name: str, config: dict[str, Any]) -> float:
-    """Poll once in a process of its own, confirm what it tells, and return its CPU seconds."""
+def _poll(name: str, config: dict[str, Any]) -> tuple[float, float]:
+    """Poll once in a process of its own, and confirm what it tells.
+
+    Returns the CPU seconds of that process, and the most memory that it had in MiB.
+    """
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", _CHILD, str(TOP / "lib")],
         stdin=subprocess.PIPE,
@@ -138,24 +145,32 @@ def _poll(name: str, config: dict[str, Any]) -> float:
     process.stdout.close()
     if process.returncode:
         raise SystemExit(f"{name}: the poll ended with {process.returncode}")
-    return used.ru_utime + used.ru_stime
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
-def _growth(config: dict[str, Any], polls: int) -> Figure:
-    """Return by which share the memory of this process grows over so many polls."""
+def _growth(config: dict[str, Any], polls: int) -> list[Figure]:
+    """Return by which shares the memory and the objects of this process grow over so many polls.
+
+    Compared are the second tenth of the polls, when all that is kept is there, and the last one.
+    """
     poller = Poller("hypervisor_state", load(config), "bench", bug=_raise)
-    begun = 0
-    for number in range(polls):
+    memory, objects = [], []
+    for _ in range(polls):
         (polled,) = poller.poll()
         if polled.error:
             raise SystemExit(polled.error)
         poller.confirm([event.id for event in polled.events])
-        if number == max(9, polls // 100):
-            begun = _resident()
-    ended = _resident()
+        memory.append(_resident())
+        objects.append(len(gc.get_objects()))
     poller.close()
-    what = f"growth over {polls} polls, of {begun / 1024:.0f} MiB"
-    return Figure(what, "-", 100 * MOST_GROWTH, max(0.0, 100 * (ended - begun) / begun), "%")
+    tenth = max(1, polls // 10)
+    figures = []
+    for what, seen in (("memory", memory), ("objects", objects)):
+        before = statistics.median(seen[tenth : 2 * tenth])
+        share = 100 * (statistics.median(seen[-tenth:]) - before) / before
+        limit, told = 100 * MOST_GROWTH, f"growth of {what} in {polls} polls"
+        figures.append(Figure(told, "-", limit, max(0.0, share), "%"))
+    return figures
 
 
 def _resident() -> int:
