@@ -68,31 +68,38 @@ def test_all_is_up(site: Site) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("state", "status", "told"),
-    [
-        ("up", "enabled", "UP"),
-        ("up", "disabled", "UP"),
-        ("down", "enabled", "DOWN"),
-        ("down", "disabled", "OUT"),
-        ("down", "unknown", "DOWN"),
-        ("unknown", "enabled", "UNKNOWN"),
-    ],
-)
-def test_states_of_services(site: Site, state: str, status: str, told: str) -> None:
-    site.nova[0] |= {"state": state, "status": status}
-    site.cinder[0] |= {"state": state, "status": status}
-    found = states(look(site.cloud, NAME))
-    assert {found["nova-scheduler on ctl-1"], found["cinder-scheduler on ctl-1"]} == {told}
+SERVICES = [
+    ("up", "enabled", "UP"),
+    ("up", "disabled", "UP"),
+    ("down", "enabled", "DOWN"),
+    ("down", "disabled", "OUT"),
+    ("down", "unknown", "DOWN"),
+    ("unknown", "enabled", "UNKNOWN"),
+]
+AGENTS = [
+    (True, True, "UP"),
+    (True, False, "UP"),
+    (False, True, "DOWN"),
+    (False, False, "OUT"),
+]
 
 
-@pytest.mark.parametrize(
-    ("alive", "enabled", "told"),
-    [(True, True, "UP"), (True, False, "UP"), (False, True, "DOWN"), (False, False, "OUT")],
-)
-def test_states_of_agents(site: Site, alive: bool, enabled: bool, told: str) -> None:
-    site.neutron[0] |= {"alive": alive, "admin_state_up": enabled}
-    assert states(look(site.cloud, NAME))["neutron-l3-agent on net-1"] == told
+def test_states(site: Site) -> None:
+    """All in one look: each is told by itself."""
+    wanted = {}
+    site.nova.clear()
+    site.cinder.clear()
+    site.neutron.clear()
+    for number, (state, status, told) in enumerate(SERVICES):
+        host = f"host-{number}"
+        of_it = {"state": state, "status": status, "host": host}
+        site.nova.append(service("nova-compute", id=f"id-{number}", **of_it))
+        site.cinder.append(service("cinder-volume", **of_it))
+        wanted |= {f"nova-compute on {host}": told, f"cinder-volume on {host}": told}
+    for number, (alive, enabled, told) in enumerate(AGENTS):
+        site.neutron.append(agent(alive, enabled, id=f"id-{number}", host=f"host-{number}"))
+        wanted[f"neutron-l3-agent on host-{number}"] = told
+    assert states(look(site.cloud, NAME)) == wanted
 
 
 def test_what_is_told_of_them(site: Site) -> None:

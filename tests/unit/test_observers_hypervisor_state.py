@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from accounts.sensor_config import HypervisorStateSettings
-from observers.hypervisor_state import look
-from observers.observer import Sight, Surroundings
+from observers.observer import Sight
 from query_api.resources.hypervisor_sources import seconds_up
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Aggregate, Hypervisor, Server
 from support.fake_cloud_http import Answer, Request
 from support.fake_cloud_tables import Tables
+from support.looking import look
 
 DAY = 86400
 
@@ -67,8 +66,7 @@ class Site:
         return Answer({"resource_providers": rows})
 
     def look(self, runs: dict[str, str] | None = None, **settings: Any) -> Sight:
-        around = Surroundings(0.0, lambda subjects: runs or {})
-        return look(self.fake.account(), HypervisorStateSettings(**settings), around)
+        return look(self.fake, "hypervisor_state", runs=runs, **settings)
 
     def states(self, **how: Any) -> dict[str, str]:
         return {one.name: one.state for one in self.look(**how).conditions}

@@ -108,11 +108,11 @@ def test_a_request_for_each_project_and_service_and_no_more(site: Site) -> None:
 def test_others_are_looked_at_the_next_time_and_none_of_them_is_gone(site: Site) -> None:
     site.fake.projects += [Project(f"more-{number}") for number in range(8)]
     asked = set()
-    for turn in range(40):
+    for turn in range(15):
         site.fake.requests.clear()
-        sight = look(site.fake, NAME, services=["compute"], most_projects=2, now=NOW + turn)
+        sight = look(site.fake, NAME, services=["compute"], most_projects=4, now=NOW + turn)
         now = {request.parts[0] for request in site.fake.asked("quota")}
-        assert len(now) == 2
+        assert len(now) == 4
         asked |= now
         assert sight.covers is not None
         for project in site.fake.projects:
