@@ -44,7 +44,16 @@ HEARD = "2026-01-02T00:10:00.000000"
 # test_workflows_migrate_back.py.
 AFTER_A_RUN = {"hypervisor.start_servers", "hypervisor.migrate_back"}
 # What needs the people of a cloud, and their mail.
-AMONG_PEOPLE = ("email.", "owner.", "audit.", "query.", "user.", "project.")
+AMONG_PEOPLE = (
+    "email.",
+    "event.",
+    "report.",
+    "owner.",
+    "audit.",
+    "query.",
+    "user.",
+    "project.",
+)
 FLAVOR = {"id": "1", "name": "m1.small", "vcpus": 1, "ram": 1024, "disk": 10}
 IMAGE = {"id": "image-1", "name": "debian-12", "status": "active", "visibility": "public"}
 
