@@ -10,6 +10,7 @@ from engine.session import Session
 
 if TYPE_CHECKING:
     from state.ops_lock import Lock
+    from state.records import RunRecord
 
 
 def refuse_locked(session: Session) -> None:
@@ -20,6 +21,12 @@ def refuse_locked(session: Session) -> None:
             [lock.told],
             advice="ops.unlock lets rules go on; whoever starts it by hand is not held up.",
         )
+
+
+def held_up(session: Session, run: RunRecord) -> str:
+    """Return why a paused run that a rule has started does not go on by itself, "" if it does."""
+    lock = _current(session) if run.trigger_id is not None else None
+    return lock.told if lock else ""
 
 
 def show_lock(session: Session, result: Result) -> None:

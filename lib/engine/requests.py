@@ -8,6 +8,7 @@ from collections.abc import Callable
 from common.errors import CutOff, RunbookError
 from common.result import Result
 from common.text import count
+from engine.locked import held_up
 from engine.runs import Answer, Runs
 
 
@@ -15,12 +16,16 @@ def resume_due(runs: Runs, _: str) -> Answer:
     """Go on with each paused run whose time has come, one after the other.
 
     One that cannot go on keeps no other one from it. One that another process goes on with by now
-    is left to that.
+    is left to that, and one that a rule has started waits for the end of the lock of operations.
     """
-    session, rows, failed = runs.session, [], []
+    session, rows, failed, resumed = runs.session, [], [], 0
     for run in session.journal.due(time.time()):
         if session.stop.requested:
             break
+        if why := held_up(session, run):
+            rows.append({"run": run.id, "what": run.workflow, "said": f"it waits: {why}"})
+            continue
+        resumed += 1
         try:
             answer = runs.resume(run.id)
             good = answer.success or session.journal.run(run.id).paused
@@ -33,7 +38,8 @@ def resume_due(runs: Runs, _: str) -> Answer:
         rows.append(row)
         if not good:
             failed.append({**row, "why": said})
-    summary = f"{count(len(rows), 'run')} resumed" if rows else "no run is due"
+    summary = f"{count(resumed, 'run')} resumed" if rows else "no run is due"
+    summary += f", {len(rows) - resumed} held up by ops.lock" if len(rows) > resumed else ""
     summary += f", {len(failed)} not finished" if failed else ""
     text = "\n".join([summary, *(f"{row['run'][:8]}  {row['said']}" for row in rows)])
     result = Result(summary=summary, rows=rows, failed=failed, text=f"{text}\n")

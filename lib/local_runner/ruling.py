@@ -82,11 +82,11 @@ class Ruling:
         self._collect(view)
 
     def _tick(self, rule: Rule, view: View) -> None:
-        """Start the action of a timer whose time has come, unless the last one is still at it."""
+        """Start the action of a timer whose time has come, also if the last one is still at it."""
         given = rule.trigger.parameters
         every = timedelta(**{given["unit"]: given["delta"]}).total_seconds()
         due = self._due.setdefault(rule.name, time.monotonic() + every)
-        if due > time.monotonic() or any(one.rule == rule.name for one in self._running):
+        if due > time.monotonic():
             return
         self._due[rule.name] = time.monotonic() + every
         payload = {"executed_at": str(datetime.now(timezone.utc)), "schedule": given}

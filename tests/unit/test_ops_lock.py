@@ -111,3 +111,24 @@ def test_a_new_lock_takes_the_place_of_the_old_one(place: Place) -> None:
     assert WHY in result["text"]
     kind, result = house.ask("ops.lock", reason="another")
     assert "Note: what rules start is held up by ann until ops.unlock: another" in result["text"]
+
+
+@pytest.mark.parametrize("by", ["a rule", "a person"])
+def test_what_a_rule_started_and_is_paused_waits_for_the_end_of_the_lock(
+    place: Place, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, world = place
+    until = time.time() + 3600
+    stages = [PAINT, {"do": "wait", "to": ["w"], "data": {"until": until}}]
+    house.work(*stages, **({"requester": RULE} if by == "a rule" else {}))
+    lock(house)
+    monkeypatch.setattr("time.time", lambda: until + 1)
+    kind, result = house.ask("run.resume_due")
+    assert kind == "done", result["summary"]
+    if by == "a rule":
+        assert result["summary"] == "0 runs resumed, 1 held up by ops.lock"
+        assert WHY in result["rows"][0]["said"]
+        assert world.effects == {"paint a": 1}
+        house.ask("ops.unlock")
+        assert house.ask("run.resume_due")[1]["summary"] == "1 run resumed"
+    assert world.effects == {"paint a": 1, "sweep w": 1}
