@@ -36,7 +36,7 @@ def stopped_by(journal: Journal, wanted: str, cloud: Cloud) -> Stopped:
     runs = [run for run in family(journal, top) if run.workflow == STOPPING]
     if not runs:
         raise UserError(
-            f"Run {top.id[:8]} is a {top.workflow} run, which does not stop servers.",
+            f"Run {top.id[:8]} is a run of {top.workflow}, and no part of it is one of {STOPPING}.",
             advice=f"run.list workflow_name={STOPPING} lists those that have.",
         )
     found = Stopped(top.id, {}, [])

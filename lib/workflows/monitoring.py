@@ -185,11 +185,11 @@ def unacknowledge(
 ) -> Plan:
     """Remove acknowledgements that runbooks made in Icinga; what others made stays, unless named.
 
+    Without host, run and also, all that runbooks made are meant.
+
     run: Only what this run has acknowledged, by its id or the start of it.
     also: Hosts and services by their full names, as cmp-1!disk, whoever has acknowledged them.
     """
-    if not (host or run or also):
-        raise UserError("Give host (* for all), run or also: nothing says which ones are meant.")
     if run and not marks.START.fullmatch(run):
         raise UserError(f"run is the id of a run or the start of one, not {clean(run)!r:.80}.")
     plan = Plan(f"Remove acknowledgements in {icinga.name}")
@@ -197,8 +197,9 @@ def unacknowledge(
     for name in set(also) - known.keys():
         plan.skip(clean(name), "it is not acknowledged")
     chosen = [known[name] for name in sorted(known) if name in also]
+    only_named = bool(also) and not (host or run)
     for name, one in sorted(known.items()):
-        if name in also or not (host or run) or not matches(host or "*", one.host):
+        if name in also or only_named or not matches(host or "*", one.host):
             continue
         by = marks.run_of(one.author, one.comment)
         if by is not None and by.startswith(run.lower()):
@@ -222,5 +223,5 @@ def unacknowledge(
         on_failure="continue",
     )
     if not plan.stages and not plan.skipped:
-        plan.skip(clean(host or run), "nothing of it is acknowledged")
+        plan.skip(clean(host or run or "acknowledgements"), "there is none of a runbook")
     return plan

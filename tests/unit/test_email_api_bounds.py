@@ -120,7 +120,7 @@ def test_a_body_that_is_not_taken(secure: bool, tmp_path: Path) -> None:
         mailer, began = Mailer(account(port, timeout="1s", **more)), time.monotonic()
         outcome = mailer.deliver(message(text=("x" * 70 + "\n") * 50_000), never)
         assert outcome.kind == "deferred"
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 9
 
 
 @pytest.mark.long

@@ -129,7 +129,7 @@ def test_runs_that_stopped_nothing_are_refused(house: House) -> None:
     _, shown = house.ask("server.stop", server="web-1")
     kind, told = house.ask("hypervisor.start_servers", run=shown["run"])
     assert kind == "refused"
-    assert "one of server.stop" in told["summary"]
+    assert "run of server.stop" in told["summary"]
     kind, planned = house.stop(dry_run=True)
     kind, told = house.ask("hypervisor.start_servers", run=planned["run"])
     assert kind == "refused"
