@@ -26,8 +26,7 @@ def test_every_action_has_an_example_and_a_section() -> None:
     assert list(SECTIONS) == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_example_is_of_the_action(name: str) -> None:
+def an_example_is_of_the_action(name: str) -> None:
     """Its own parameters only: all that are required, none that many actions have."""
     own = own_parameters(all_workflows()[name])
     assert set(example(name)) <= set(own)
@@ -36,8 +35,7 @@ def test_an_example_is_of_the_action(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_the_page_says_to_type_is_the_example(name: str) -> None:
+def what_the_page_says_to_type_is_the_example(name: str) -> None:
     (block,) = re.findall(r"```console\n(.*?)```", SECTIONS[name], re.DOTALL)
     mine, stackstorms = block.replace("\\\n", "").splitlines()
     _runbook, _run, called, *words = shlex.split(mine)
@@ -47,8 +45,7 @@ def test_what_the_page_says_to_type_is_the_example(name: str) -> None:
     assert {parameter: understood[parameter] for parameter in example(name)} == example(name)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_section_has_every_parameter(name: str) -> None:
+def a_section_has_every_parameter(name: str) -> None:
     own = own_parameters(all_workflows()[name])
     assert re.findall(r"^\| `(\w+)` \|", SECTIONS[name], re.MULTILINE) == list(own)
     hidden = {n for n, given in action(name)["parameters"].items() if given.get("immutable")}
@@ -59,14 +56,28 @@ def test_a_section_has_every_parameter(name: str) -> None:
 OF_RUNS = {"run.apply", "run.cancel", "run.resume", "run.resume_due", "run.settle"}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_section_says_what_an_action_does_by_default(name: str) -> None:
+def a_section_says_what_an_action_does_by_default(name: str) -> None:
     form = action(name)["parameters"]
     by_default = form["dry_run"]["default"] if "dry_run" in form else None
     says = {True: "**Dry by default**", False: "**Acts at once**: `dry_run=true`", None: ""}
     assert says[by_default] in SECTIONS[name]
     if by_default is None and name not in OF_RUNS:
         assert "**" not in SECTIONS[name]
+
+
+# One test an action: thousands of tests, each of which takes no time, take seconds together.
+CHECKS = (
+    an_example_is_of_the_action,
+    what_the_page_says_to_type_is_the_example,
+    a_section_has_every_parameter,
+    a_section_says_what_an_action_does_by_default,
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_example_and_the_section_of_an_action(name: str) -> None:
+    for check in CHECKS:
+        check(name)
 
 
 def commands(page: Path) -> Iterator[list[str]]:

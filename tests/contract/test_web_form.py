@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import pytest
@@ -11,27 +10,17 @@ from support.action_files import NAMES, action
 from support.web_form import RUNNER, WebForm, unregistered
 
 
-@cache
-def form_of(name: str) -> WebForm:
-    return WebForm(action(name)["parameters"])
-
-
-@pytest.fixture(params=NAMES)
-def form(request: pytest.FixtureRequest) -> WebForm:
-    return form_of(request.param)
-
-
 def needed(form: WebForm) -> dict[str, Any]:
     names = [name for name in form.fields() if form.merged[name].get("required")]
     return {name: form.typed(name) for name in names}
 
 
-def test_an_untouched_form_is_accepted_if_nothing_is_required(form: WebForm) -> None:
+def untouched_it_is_accepted_if_nothing_is_required(form: WebForm) -> None:
     if not needed(form):
         assert form.refusal({}) == ""
 
 
-def test_whatever_is_edited_is_accepted(form: WebForm) -> None:
+def whatever_is_edited_is_accepted(form: WebForm) -> None:
     assert form.refusal(form.post(**needed(form))) == ""
     for name in form.fields():
         edited = {**needed(form), name: form.typed(name)}
@@ -40,24 +29,42 @@ def test_whatever_is_edited_is_accepted(form: WebForm) -> None:
     assert form.refusal(form.post(**everything)) == ""
 
 
-def test_what_is_hidden_stays_refused(form: WebForm) -> None:
+def what_is_hidden_stays_refused(form: WebForm) -> None:
     for name in ("workflow", "requested_by", "deadline", "env", "debug", "content_version"):
         assert name in form.refusal(form.post(**needed(form), **{name: "x"}))
 
 
-def test_nothing_but_info_is_logged(form: WebForm) -> None:
+def nothing_but_info_is_logged(form: WebForm) -> None:
     # Parameters may stand in what is logged at DEBUG.
     assert form.refusal({**form.post(**needed(form)), "log_level": "DEBUG"})
 
 
-def test_it_registers(form: WebForm) -> None:
+def it_registers(form: WebForm) -> None:
     assert unregistered(form.own) == []
 
 
-def test_the_fields_stand_as_they_are_written_with_the_runners_own_below(form: WebForm) -> None:
+def its_fields_stand_as_they_are_written_with_the_runners_own_below(form: WebForm) -> None:
     mine = [name for name in form.own if name not in RUNNER]
     shown = [name for name in mine if not form.merged[name].get("immutable")]
     assert form.fields() == [*shown, "log_level", "timeout"]
+
+
+# One test an action: thousands of tests, each of which takes no time, take seconds together.
+CHECKS = (
+    untouched_it_is_accepted_if_nothing_is_required,
+    whatever_is_edited_is_accepted,
+    what_is_hidden_stays_refused,
+    nothing_but_info_is_logged,
+    it_registers,
+    its_fields_stand_as_they_are_written_with_the_runners_own_below,
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_form_of_an_action(name: str) -> None:
+    form = WebForm(action(name)["parameters"])
+    for check in CHECKS:
+        check(form)
 
 
 def test_an_immutable_parameter_with_an_enum_is_what_breaks_a_form() -> None:

@@ -168,6 +168,7 @@ def test_http_to_a_port_that_answers_with_an_alert_of_tls() -> None:
     assert error.advice.startswith("Use https:// in auth_url")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "spoken",
     [b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n", b"220 mail.example.org ESMTP\r\n", b"\xff\x00\r\n\r\n"],

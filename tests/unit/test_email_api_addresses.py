@@ -135,6 +135,7 @@ _PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.long
 @unhurried
 @given(st.lists(_PIECES | st.text(max_size=8), max_size=8).map("".join))
 def test_whatever_is_taken_is_safe_and_stays_what_it_is(text: str) -> None:

@@ -368,6 +368,7 @@ def test_nothing_but_user_errors(text: str) -> None:
 MEGABYTE = 1_000_000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "text",
     ["a" + ":" * MEGABYTE, "a: x " + "." * MEGABYTE, "a, " + "a:" * (MEGABYTE // 2) + " x",

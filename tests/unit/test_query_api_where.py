@@ -379,6 +379,7 @@ def test_nesting_is_bounded() -> None:
 MEGABYTE = 1_000_000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "text",
     [

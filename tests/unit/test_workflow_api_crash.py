@@ -210,6 +210,7 @@ def test_a_cancel_from_another_process_settles_and_undoes(place: tuple[House, Wo
     assert world.effects == {"paint a": 1, "strip a": 1}
 
 
+@pytest.mark.long
 def test_a_cancel_of_a_dead_run_looks_before_it_undoes(place: tuple[House, World]) -> None:
     house, world = place
     with Victim(house, world.path, "toy.work", "after paint a", stages=[SLOW, QUICK]) as victim:

@@ -130,6 +130,7 @@ def test_a_run_whose_holder_is_seen_to_live_is_not_waited_for(place: Place) -> N
             holder.join()
 
 
+@pytest.mark.long
 def test_an_equal_start_ends_by_a_cancel_too(place: Place) -> None:
     house, world = place
     run = killed_at(place, "before paint b", A, B)

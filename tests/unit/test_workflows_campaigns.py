@@ -39,6 +39,7 @@ def test_everybody_is_told_once(house: MailHouse, server: SmtpServer) -> None:
     assert recipients(server) == [*P, "new@example.org"]
 
 
+@pytest.mark.long
 def test_a_plan_that_was_shown_is_what_is_sent(house: MailHouse, server: SmtpServer) -> None:
     _, shown = house.send(P, dry_run=True)
     assert server.accepted == []
@@ -71,6 +72,7 @@ def test_copies_go_with_every_mail(house: MailHouse, server: SmtpServer) -> None
     )
 
 
+@pytest.mark.long
 def test_all_of_it_to_one_address_and_then_for_real(house: MailHouse, server: SmtpServer) -> None:
     kind, _ = house.send(P, delivery={"override_recipient": "me@example.org"})
     assert kind == "done"
@@ -81,6 +83,7 @@ def test_all_of_it_to_one_address_and_then_for_real(house: MailHouse, server: Sm
     assert recipients(server)[8:] == P
 
 
+@pytest.mark.long
 def test_greylisting_is_waited_for(house: MailHouse, server: SmtpServer) -> None:
     server.fault(Fault("rcpt", reply="451 4.7.1 later", times=1, each=True))
     kind, _ = house.send(P)

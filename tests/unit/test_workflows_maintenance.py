@@ -162,6 +162,7 @@ def test_a_budget_that_is_used_up_holds_up_the_host_that_has_members(house: Hous
     assert kind == "refused"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -155,6 +155,7 @@ def test_a_host_is_empty_or_it_is_not(fake: FakeCloud) -> None:
     assert perform(verify, cloud, ATTEMPT) == {"said": "cmp-1 is empty"}
 
 
+@pytest.mark.long
 def test_what_was_moved_arrived_well_or_it_did_not(fake: FakeCloud) -> None:
     *_, verify, _ = drain(fake).steps()
     cloud = fake.account()
