@@ -119,6 +119,11 @@ class CloudError(RunbookError):
         self.status, self.request_id = status, request_id
         super().__init__(f"{message} [{request_id}]" if request_id else message, advice=advice)
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may be answered later: no answer, 408, 429 or 5xx."""
+        return self.status is None or self.status >= 500 or self.status in (408, 429)
+
 
 class UnknownOutcome(RunbookError):
     """A change was sent and nobody can say whether it happened."""

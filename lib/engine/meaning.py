@@ -45,9 +45,7 @@ def meaning_of_bug(
 
 def is_open(error: CloudError, trace: Trace) -> bool:
     """Whether an error after a change was sent may be about what came after it, as a poll."""
-    if not trace.sent:
-        return False
-    return error.status is None or error.status >= 500 or error.status in (408, 429)
+    return bool(trace.sent) and error.may_pass
 
 
 def ended_badly(

@@ -221,7 +221,7 @@ class Follower:
         try:
             return self.server_now()
         except CloudError as error:
-            if error.status is not None and error.status < 500 and error.status != 429:
+            if not error.may_pass:
                 raise
             return None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from accounts.cloud import Cloud
 from migration.following import ON_ITS_WAY, Follower
@@ -14,6 +15,7 @@ from waiting.things import SERVERS
 from waiting.watching import watch
 from workflow_api import Attempt, Begun, CloudError, StepFailed, clean, count, listed, step
 
+Answer = TypeVar("Answer")
 # Nova has a server arrive moments before or after it ends the record of its migration.
 _ARRIVES_WITHIN = 30.0
 _LOOK = 1.0
@@ -108,7 +110,8 @@ def verify_arrived(
     if len(servers) <= _FEW:
         broken, absent = _of_few(attempt, cloud, source, servers)
     else:
-        broken = [one for one in compute.servers(cloud, status="ERROR") if one.id in servers]
+        failed = _patiently(attempt, lambda: compute.servers(cloud, status="ERROR"))
+        broken = [one for one in failed if one.id in servers]
         absent = _not_arrived(attempt, cloud, source, servers) if source else []
     wrong = [
         f"{servers[server.id]} is in ERROR on {clean(server.host or '')}"
@@ -136,15 +139,34 @@ def _of_few(
     broken, absent = [], []
     together, since = watch(cloud, SERVERS), time.time() - _LATELY
     until = time.monotonic() + _ARRIVES_WITHIN
+
+    def seen(id: str, seconds: float) -> Any:
+        return _patiently(attempt, lambda: together.after(attempt, id, seconds, since))[0]
+
     for id in servers:
-        now, _ = together.after(attempt, id, _GATHERED, since)
+        now = seen(id, _GATHERED)
         while _is_absent(now, source) and _moves(now) and time.monotonic() < until:
-            now, _ = together.after(attempt, id, _LOOK, since)
+            now = seen(id, _LOOK)
         if now is not None and now.status == "ERROR":
             broken.append(now)
         elif _is_absent(now, source):
             absent.append(now)
     return broken, absent
+
+
+def _patiently(attempt: Attempt, look: Callable[[], Answer]) -> Answer:
+    """Return what a look says, however often the cloud does not answer for a while.
+
+    The servers are moved: that the run fails for want of an answer would be no help to anybody.
+    """
+    until = time.monotonic() + _ARRIVES_WITHIN
+    while True:
+        try:
+            return look()
+        except CloudError as error:
+            if not error.may_pass or time.monotonic() >= until:
+                raise
+        attempt.wait(_LOOK)
 
 
 def _is_absent(server: Server | None, source: str | None) -> bool:
@@ -166,8 +188,8 @@ def _not_arrived(
     while True:
         # One whose host was changed and whose task was not ended is MIGRATING on its target.
         seen = [
-            *compute.servers(cloud, host=source),
-            *compute.servers(cloud, status="MIGRATING"),
+            *_patiently(attempt, lambda: compute.servers(cloud, host=source)),
+            *_patiently(attempt, lambda: compute.servers(cloud, status="MIGRATING")),
         ]
         found = {
             server.id: server

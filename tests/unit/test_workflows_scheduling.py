@@ -173,6 +173,25 @@ def test_what_was_moved_arrived_well_or_it_did_not(fake: FakeCloud) -> None:
     assert not verify.changes
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("few", [1, 0], ids=["few", "many"])
+def test_a_cloud_that_does_not_answer_for_a_while_is_asked_again(
+    few: int, fake: FakeCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was moved is moved: a run that failed for want of an answer would help nobody."""
+    monkeypatch.setattr("migration.move._FEW", 2 * few)
+    *_, verify, _ = drain(fake).steps()
+    for server in fake.servers:
+        server.host = "cmp-2"
+    monkeypatch.setattr("migration.move._LOOK", 0.0)
+    # More often than the session itself repeats a request.
+    fault = fake.fail("GET .*/servers(/|$)", 503, times=12)
+    assert perform(verify, fake.account(), FakeAttempt(lambda _: None)) == {
+        "said": "2 servers looked at"
+    }
+    assert fault.times == 0, "all of them were met"
+
+
 def test_what_was_excluded_may_be_there(fake: FakeCloud) -> None:
     *_, verify = drain(fake, exclude=["a", fake.server("b").id]).steps()
     assert perform(verify, fake.account(), ATTEMPT) == {

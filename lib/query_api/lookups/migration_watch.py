@@ -74,7 +74,7 @@ class MigrationWatch:
         wait(max(0.0, due - time.monotonic()))
         listing = self._not_older_than(due)
         if error := listing.error:
-            if error.status is not None and error.status < 500 and error.status != 429:
+            if not error.may_pass:
                 raise error
             return None
         records = listing.by_server.get(server, [])
