@@ -76,7 +76,7 @@ def watch(
         watched = []
         for name in dict.fromkeys(word.strip() for word in names if word.strip()):
             poller = Poller(name, loaded, holder, clouds, bug=lambda error: _bug(error, redactor))
-            stack.callback(poller.close)
+            stack.callback(poller.leave)
             watched.append(_Watched(poller, pause or float(poller.settings.every)))
         if not watched:
             raise UserError("Which sensor?", advice="docs/SENSORS.md has them all.")

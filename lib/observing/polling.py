@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -75,6 +76,13 @@ class Poller:
         if self._store is None:
             self._store = Store(self.config.state_url)
         return self._store
+
+    def leave(self) -> None:
+        """Give up the turn, for a holder that does not come back, and close the state store."""
+        if self._store is not None:
+            with suppress(StoreError):  # then the turn ends by itself
+                Observations(self._store).leave(self.observer.name, self.holder)
+        self.close()
 
     def close(self) -> None:
         """Close the state store."""

@@ -102,6 +102,16 @@ class Observations:
             return Turn(observer, cloud, 1, now, None)
 
     @retried
+    def leave(self, observer: str, holder: str) -> None:
+        """Give up the leases that ``holder`` has, so that the next one need not wait for their end.
+
+        What was seen and not told stays for that one to tell.
+        """
+        mine = (observations.c.observer == observer) & (observations.c.holder == holder)
+        with self.store.transaction() as tx:
+            tx.execute(update(observations).where(mine).values(lease_until=0.0))
+
+    @retried
     def remember(
         self, turn: Turn, memory: str, found: Sequence[Found], error: str | None = None
     ) -> None:

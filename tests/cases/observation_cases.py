@@ -59,6 +59,15 @@ class ObservationCases:
         assert isinstance(observations.take("boy", "prod", "you", 60.0), Turn)
         assert isinstance(observations.take("toy", "prod", "you", 60.0), Taken)
 
+    def test_who_leaves_keeps_nobody_waiting(self, observations: Observations) -> None:
+        turn = taken(observations, "me")
+        observations.remember(turn, "{}", [found("1")])
+        observations.leave("toy", "you")
+        assert isinstance(observations.take("toy", "prod", "you", 60.0), Taken)
+        observations.leave("toy", "me")
+        assert taken(observations, "you").memory == "{}"
+        assert len(observations.untold("toy", "prod")) == 1
+
     def test_only_the_newest_turn_writes(self, observations: Observations) -> None:
         old = taken(observations)
         new = taken(observations)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ import pytest
 import yaml
 
 from local_runner.app import main
+from state.observations import Observations
+from state.store import Store
 from support.fake_cloud import FakeCloud
 from support.fake_cloud_estate import Hypervisor
 from support.fake_cloud_tables import Tables
@@ -30,7 +32,7 @@ class Place:
     """A cloud with two hypervisors, and the configuration of whoever watches it."""
 
     def __init__(self, fake: FakeCloud, state_url: str, folder: Path) -> None:
-        self.fake, self.path = fake, folder / "config.yaml"
+        self.fake, self.path, self.state_url = fake, folder / "config.yaml", state_url
         sensors = {"hypervisor_state": {"steady_looks": 1, "due_trait": ""}}
         self.path.write_text(yaml.safe_dump(fake.config(state_url=state_url, sensors=sensors)))
         self.path.chmod(0o600)
@@ -53,9 +55,17 @@ def test_what_is_news_is_shown_once(place: Place, capsys: pytest.CaptureFixture[
     (line,) = capsys.readouterr().out.splitlines()
     assert " fake: hypervisor cmp-1 is DOWN (host cmp-1, service down" in line
     place.fake.hypervisors[0].state = "up"
-    assert place.watch("--once", "--json") == 0, "another process waits for the lease of the first"
+    assert place.watch("--once", "--json") == 0, "the first has given up its turn"
+    (event,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (event["payload"]["change"], event["payload"]["before"]) == ("changed", "DOWN")
+
+
+def test_who_polls_instead_is_said(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(Store(place.state_url)) as store:
+        Observations(store).take("hypervisor_state", "fake", "a sensor", 60.0)
+    assert place.watch("--once", "--json") == 0
     (waits,) = map(json.loads, capsys.readouterr().out.splitlines())
-    assert waits["error"].startswith("polled by watch:")
+    assert waits["error"] == "polled by a sensor"
 
 
 def test_json_is_what_is_dispatched(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
