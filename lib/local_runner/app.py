@@ -14,7 +14,7 @@ from typing import Annotated, Any, TextIO, cast
 
 import typer
 
-from common.errors import NotFound, UserError
+from common.errors import NotFound, RunbookError, UserError
 from common.text import clean
 from local_runner import completion
 from local_runner.actions import ACTIONS, Catalogue, alike
@@ -242,6 +242,9 @@ def _main(given: list[str], actions: Path) -> int:
     except UserError as error:
         typer.echo(f"{NAME}: {error}", err=True)
         return REFUSED
+    except RunbookError as error:  # of a watch: what a run ends with is an answer
+        typer.echo(f"{NAME}: {error}", err=True)
+        return FAILED
     except KeyboardInterrupt:
         typer.echo(f"{NAME}: interrupted.", err=True)
         return INTERRUPTED

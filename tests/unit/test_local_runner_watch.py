@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from local_runner.app import main
+from state.files import remember
 from state.observations import Observations
 from state.store import Store
 from support.fake_cloud import FakeCloud
@@ -66,6 +67,19 @@ def test_who_polls_instead_is_said(place: Place, capsys: pytest.CaptureFixture[s
     assert place.watch("--once", "--json") == 0
     (waits,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert waits["error"] == "polled by a sensor"
+
+
+@pytest.mark.parametrize("more", [[], ["--rules"]], ids=["alone", "with rules"])
+def test_a_state_store_that_is_lost_is_said(
+    place: Place, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place.watch("--once") == 0
+    capsys.readouterr()
+    path = Path(place.state_url.removeprefix("sqlite:///"))
+    path.unlink()
+    remember(path, "the one that was")
+    assert place.watch("--once", *more) == 1
+    assert capsys.readouterr().err.startswith("runbook: The state store ")
 
 
 def test_json_is_what_is_dispatched(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
