@@ -104,6 +104,7 @@ def rounds(site: Site, operator: Operator, seeds: range) -> Counter[str]:
     return came
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("hasty")
 def test_killed_and_given_up_nothing_waits_for_its_confirmation(
     site: Site, operator: Operator
@@ -134,6 +135,7 @@ def cold(site: Site) -> Guest:
     return guest
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("hasty")
 def test_cancelled_twice_because_it_outlasts_the_grace(
     site: Site, operator: Operator, cold: Guest

@@ -131,6 +131,7 @@ def test_killed_at_every_request_each_server_is_rebuilt_once(site: Site, proxied
     assert site.allocations(site.source) == {}
 
 
+@pytest.mark.long
 def test_a_host_that_comes_back_with_leftovers_is_cleared_first(
     site: Site, operator: Operator
 ) -> None:

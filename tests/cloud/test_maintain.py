@@ -157,6 +157,7 @@ def test_killed_at_each_stage_it_goes_on(ops: Operator, site: Site, stage: str) 
     assert site.status_of(guest) == "ACTIVE"
 
 
+@pytest.mark.long
 def test_a_campaign_parks_what_fails_and_goes_on_with_the_others(ops: Operator, site: Site) -> None:
     """The emptiest host comes first, and that is the one that fails its test."""
     site.boot(1, site.other)

@@ -128,6 +128,7 @@ def test_a_session_that_the_network_cuts_is_not_repeated(hosts: Hosts) -> None:
     assert hosts.marks() == 1
 
 
+@pytest.mark.long
 def test_a_network_that_falls_silent_is_waited_for_as_long_as_the_command(hosts: Hosts) -> None:
     wire = hosts.over()
     started = hosts.start("hang")
