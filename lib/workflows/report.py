@@ -43,8 +43,8 @@ def find_mailed(attempt: Attempt, title: str) -> dict[str, Any] | None:
     return find_told_as(attempt, _key(attempt))
 
 
-@step("report.mail_plan", "mail the operators the plan: {title}", key="plan", find=find_mailed)
-def mail_plan(
+@step("report.mail", "mail the operators: {title}", key="report", find=find_mailed)
+def mail(
     attempt: Attempt, smtp: SmtpAccount, title: str, recipients: list[str], paragraphs: list[str]
 ) -> dict[str, Any]:
     """Send the operators a mail."""
@@ -72,22 +72,13 @@ def plan(
     title, paragraphs = _shown(ctx, action, given)
     reporting = Plan(f"Report what {action} would do")
     reporting.add(
-        mail_plan,
+        mail,
         smtp=ctx.config.smtp(None).name,
         title=f"{action} of {cloud.shown}: {title}",
         recipients=recipients,
         paragraphs=paragraphs,
     )
     return reporting
-
-
-@step("report.mail_events", "mail the operators: {title}", key="events", find=find_mailed)
-def mail_events(
-    attempt: Attempt, smtp: SmtpAccount, title: str, recipients: list[str], paragraphs: list[str]
-) -> dict[str, Any]:
-    """Send the operators a mail."""
-    tell(attempt, smtp, _key(attempt), recipients, title, paragraphs)
-    return {"said": "the operators were told"}
 
 
 @workflow("report.events", timeout="30m")
@@ -117,7 +108,7 @@ def events(
         paragraphs += [f"- {line}" for line in mine[-_SHOWN:]]
         paragraphs += [f"and {count(more, 'earlier event')}."] if more > 0 else []
     reporting.add(
-        mail_events,
+        mail,
         smtp=ctx.config.smtp(None).name,
         title=f"{count(len(found), 'event')} within {within}",
         recipients=recipients,
