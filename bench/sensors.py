@@ -32,7 +32,8 @@ from typing import Any
 TOP = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TOP / "lib")]
 
-from watched_cloud import watched_cloud  # noqa: E402 - beside this file
+from bench_config import bench_config  # noqa: E402 - beside this file
+from watched_cloud import watched_cloud  # noqa: E402
 
 from accounts.config import load  # noqa: E402
 from observing.polling import Poller  # noqa: E402
@@ -75,7 +76,7 @@ def main() -> None:
     parser.add_argument("--polls", type=int, default=1000, help="over which memory may not grow")
     options = parser.parse_args()
     with watched_cloud(HYPERVISORS, SERVERS) as cloud, tempfile.TemporaryDirectory() as folder:
-        config = _config(cloud.url, Path(folder))
+        config = bench_config(cloud.url, Path(folder))
         figures = []
         for name, most in MOST_REQUESTS.items():
             polls = []
@@ -93,21 +94,6 @@ def main() -> None:
     print(f"{size:34}{'rival':>10}{'limit':>14}{'ours':>14}")
     print("\n".join(map(str, figures)))
     sys.exit(any(one.missed for one in figures))
-
-
-def _config(url: str, folder: Path) -> dict[str, Any]:
-    state = folder / "state"
-    state.mkdir()
-    state.chmod(0o2770)
-    auth = {
-        "auth_url": f"{url}/identity/v3",
-        "username": "u",
-        "password": "p",
-        "project_name": "p",
-        "user_domain_id": "default",
-        "project_domain_id": "default",
-    }
-    return {"clouds": [{"name": "bench", "auth": auth}], "state_url": f"sqlite:///{state}/state.db"}
 
 
 def _poll(name: str, config: dict[str, Any]) -> tuple[float, float]:

@@ -27,7 +27,8 @@ from typing import Any
 TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "tests"))
 
-from big_cloud import big_cloud  # noqa: E402 - beside this file
+from bench_config import bench_config  # noqa: E402 - beside this file
+from big_cloud import big_cloud  # noqa: E402
 from bytecode import with_bytecode  # noqa: E402
 
 from support import st2_runner  # noqa: E402 - found by the line above
@@ -49,21 +50,7 @@ class Bench:
         self.folder, self.virtualenv = folder, virtualenv
         self.bare = folder / "bare.py"
         self.bare.write_text(_BARE)
-        state = folder / "state"
-        state.mkdir()
-        state.chmod(0o2770)
-        auth = {
-            "auth_url": f"{url}/identity/v3",
-            "username": "u",
-            "password": "p",
-            "project_name": "p",
-            "user_domain_id": "default",
-            "project_domain_id": "default",
-        }
-        self.config: dict[str, Any] = {
-            "clouds": [{"name": "bench", "auth": auth}],
-            "state_url": f"sqlite:///{state}/state.db",
-        }
+        self.config = bench_config(url, folder)
 
     def cpu_ms(self, parameters: dict[str, Any], *, bare: bool = False) -> float:
         """Return the CPU time of one execution, in milliseconds."""
